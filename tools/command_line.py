@@ -1,0 +1,112 @@
+"""What every command of this project shares: flags, one-line errors, whole files.
+
+A command file holds `parser()` and `main(arguments) -> int` and ends with
+
+    if __name__ == "__main__":
+        run(parser(), main)
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tools.errors import InputError
+
+EXIT_GATE_FAILED = 1
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def new_parser(program: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """Makes a parser whose --help ends with examples.
+
+    Abbreviated flags are refused, so that adding a flag never changes what an
+    old command line means.
+
+    Args:
+      program: the name shown in the usage line, such as "quantize_model".
+      description: one or two sentences.
+      examples: command lines, shown as they are.
+
+    Returns:
+      The parser. It also reads flags from a file given as `@FILE`, one a line.
+    """
+    parser = argparse.ArgumentParser(
+        prog=program,
+        description=description,
+        epilog="examples:\n" + examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        fromfile_prefix_chars="@",
+        allow_abbrev=False,
+    )
+    return parser
+
+
+def user_path(text: str) -> Path:
+    """Resolves a path against the directory where the user stands.
+
+    `bazel run` starts a command in its runfiles directory and says in
+    BUILD_WORKING_DIRECTORY where it was typed.
+
+    Args:
+      text: an absolute path, or one relative to the user's directory.
+
+    Returns:
+      A path that is valid in this process. It need not exist.
+    """
+    base = os.environ.get("BUILD_WORKING_DIRECTORY")
+    return Path(base, text) if base else Path(text)
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, mode: str = "wb") -> Iterator:
+    """Opens a file that appears under its name only when it is complete.
+
+    Args:
+      path: the file to make. Its directory is made where it is missing.
+      mode: "wb" for bytes, or "w" for UTF-8 text.
+
+    Yields:
+      The open temporary file. When the block raises, nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encoding = None if "b" in mode else "utf-8"
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, mode, encoding=encoding) as file:
+            yield file
+        # mkstemp makes private files; an output has the modes of any new file.
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def run(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], int]) -> None:
+    """Parses the command line, runs `main`, and exits with its status.
+
+    Args:
+      parser: from `new_parser`.
+      main: returns the exit status: 0, or EXIT_GATE_FAILED.
+    """
+    arguments = parser.parse_args()
+    try:
+        status = main(arguments)
+    except InputError as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        status = EXIT_BAD_INPUT
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{parser.prog}: error: {where}{error.strerror or error}", file=sys.stderr)
+        status = EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        status = EXIT_INTERRUPTED
+    sys.exit(status)

@@ -1,0 +1,10 @@
+"""The one exception type that a command shows to its user as a single line."""
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used.
+
+    The message is one line that names what was wrong, where (target, file or
+    tensor), and what to do about it. `tools.command_line.run` prints it and
+    exits with status 2, without a traceback.
+    """
