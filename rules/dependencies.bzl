@@ -1,0 +1,60 @@
+"""The repositories that the rules use. Each is fetched when something first needs it."""
+
+load(":python_env.bzl", "python_env")
+load(":wheel_files.bzl", "wheel_files")
+
+_MEDIAPIPE_MODELS = [
+    "face_detection/face_detection_full_range_sparse",
+    "face_detection/face_detection_short_range",
+    "face_landmark/face_landmark",
+    "hand_landmark/hand_landmark_full",
+    "hand_landmark/hand_landmark_lite",
+    "iris_landmark/iris_landmark",
+    "palm_detection/palm_detection_full",
+    "palm_detection/palm_detection_lite",
+    "pose_detection/pose_detection",
+    "pose_landmark/pose_landmark_full",
+    "selfie_segmentation/selfie_segmentation",
+]
+
+# Photographs that scikit-image carries, all free to use (docs/data.md).
+_PHOTOGRAPHS = [
+    "astronaut.png",
+    "brick.png",
+    "chelsea.png",
+    "coffee.png",
+    "grass.png",
+    "gravel.png",
+    "rocket.jpg",
+]
+
+def rules_quantize_dependencies():
+    """Declares the Python environments that the tools run in."""
+    for name in ["litert", "tensorflow", "registry", "testing"]:
+        python_env(
+            name = "rules_quantize_" + name,
+            lock = Label("//rules/locks:{}.lock".format(name)),
+        )
+
+def rules_quantize_example_data():
+    """Declares MediaPipe's models, and the photographs that `//models` tests them with."""
+    wheel_files(
+        name = "mediapipe_models",
+        requirement = "mediapipe==0.10.21",
+        sha256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
+        platform = "manylinux_2_28_x86_64",
+        files = dict({
+            path.split("/")[-1] + ".tflite": "mediapipe/modules/" + path + ".tflite"
+            for path in _MEDIAPIPE_MODELS
+        }, LICENSE = "mediapipe-0.10.21.dist-info/LICENSE"),
+    )
+    wheel_files(
+        name = "scikit_image_photographs",
+        requirement = "scikit-image==0.26.0",
+        sha256 = "74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af",
+        platform = "manylinux_2_28_x86_64",
+        files = dict({
+            name: "skimage/data/" + name
+            for name in _PHOTOGRAPHS
+        }, LICENSE = "scikit_image-0.26.0.dist-info/LICENSE.txt"),
+    )

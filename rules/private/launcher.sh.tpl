@@ -1,0 +1,21 @@
+#!/bin/sh
+# Starts %{label}.
+set -eu
+if [ -d "$0.runfiles" ]; then
+    runfiles="$0.runfiles"
+elif [ -n "${RUNFILES_DIR:-}" ]; then
+    runfiles="$RUNFILES_DIR"
+elif [ -n "${TEST_SRCDIR:-}" ]; then
+    runfiles="$TEST_SRCDIR"
+else
+    echo "$0: its runfiles are missing; start it with bazel run" >&2
+    exit 2
+fi
+case "$runfiles" in /*) ;; *) runfiles="$PWD/$runfiles" ;; esac
+export RUNFILES_DIR="$runfiles"
+# Nothing of the user's own Python may enter: same inputs, same bytes.
+unset PYTHONHOME PYTHONSTARTUP
+export PYTHONPATH="%{python_path}"
+export PYTHONNOUSERSITE=1 PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
+python="$runfiles/%{venv}/bin/python"
+%{command}

@@ -1,0 +1,152 @@
+"""Python programs that run in a `python_env`, without a toolchain.
+
+`py_binary` would load rules_python (and with it a C++ toolchain) from another
+module; a launcher of twenty lines needs neither, on any Bazel from 4.2 on.
+"""
+
+def runfiles_path(ctx, file):
+    """Says where a file lies below the runfiles directory.
+
+    Args:
+      ctx: the rule context.
+      file: a File.
+
+    Returns:
+      A string such as "rules_quantize/tools/quantize_model.py".
+    """
+    path = file.short_path
+    return path[3:] if path.startswith("../") else ctx.workspace_name + "/" + path
+
+def _directory(files):
+    for file in files:
+        if file.basename == "venv":
+            return file
+    fail("an environment is the target `env` of a python_env repository; it holds `venv`")
+
+def _program(ctx, sources, command):
+    """Makes the launcher and gathers what it needs.
+
+    Args:
+      ctx: the rule context.
+      sources: Files, the program's own first.
+      command: shell text; it finds $runfiles and $python.
+
+    Returns:
+      The providers.
+    """
+    environments = [_directory(target.files.to_list()) for target in ctx.attr.envs]
+
+    # Sources first: an environment never hides a module of the project.
+    repository = runfiles_path(ctx, sources[0]).split("/")[0]
+    python_path = ["$runfiles/" + repository]
+    for environment in environments[1:]:
+        python_path.append("$runfiles/{}/lib/python{}/site-packages".format(
+            runfiles_path(ctx, environment),
+            ctx.attr.python_version,
+        ))
+    launcher = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.expand_template(
+        template = ctx.file._launcher,
+        output = launcher,
+        substitutions = {
+            "%{command}": command,
+            "%{label}": str(ctx.label),
+            "%{python_path}": ":".join(python_path),
+            "%{venv}": runfiles_path(ctx, environments[0]),
+        },
+        is_executable = True,
+    )
+    runfiles = ctx.runfiles(files = sources + ctx.files.data + ctx.files.envs)
+    for target in ctx.attr.srcs + ctx.attr.deps + ctx.attr.data:
+        runfiles = runfiles.merge(target[DefaultInfo].default_runfiles)
+    return [DefaultInfo(
+        executable = launcher,
+        files = depset([launcher]),
+        runfiles = runfiles,
+    )]
+
+_ATTRS = {
+    "data": attr.label_list(
+        allow_files = True,
+        doc = "Files that the program finds in its runfiles.",
+    ),
+    "deps": attr.label_list(
+        allow_files = [".py"],
+        doc = "Source files that the program imports, most often filegroups.",
+    ),
+    "envs": attr.label_list(
+        allow_files = True,
+        mandatory = True,
+        doc = "Environments, as `@NAME//:env`. The first one's interpreter runs the program; " +
+              "packages of the others come before its own.",
+    ),
+    "python_version": attr.string(
+        default = "3.11",
+        doc = "MAJOR.MINOR of the environments.",
+    ),
+    "_launcher": attr.label(
+        default = "//rules/private:launcher.sh.tpl",
+        allow_single_file = True,
+    ),
+}
+
+def _shell_word(ctx, argument):
+    """Quotes an argument; a location in it becomes an absolute runfiles path."""
+    word = "'" + ctx.expand_location(argument, ctx.attr.data).replace("'", "'\\''") + "'"
+    return word.replace("RUNFILES/", "'\"$runfiles\"'/")
+
+def _python_tool_impl(ctx):
+    if len(ctx.files.srcs) != 1:
+        fail("{}: srcs is the one file that is started; what it imports goes into deps".format(
+            ctx.label,
+        ))
+    main = ctx.files.srcs[0]
+    words = [_shell_word(ctx, argument) for argument in ctx.attr.arguments]
+    command = "exec \"$python\" \"$runfiles/{}\" {}".format(
+        runfiles_path(ctx, main),
+        " ".join(words + ["\"$@\""]),
+    )
+    return _program(ctx, [main] + ctx.files.deps, command)
+
+python_tool = rule(
+    implementation = _python_tool_impl,
+    doc = "A Python program for `bazel run` and for actions.",
+    executable = True,
+    attrs = dict(
+        _ATTRS,
+        arguments = attr.string_list(
+            doc = "Flags given before the user's own. `RUNFILES/` at the start of a path stands " +
+                  "for the runfiles directory.",
+        ),
+        srcs = attr.label_list(
+            allow_files = [".py"],
+            mandatory = True,
+            doc = "The one file that is started.",
+        ),
+    ),
+)
+
+_PYTEST = """\
+export HYPOTHESIS_STORAGE_DIRECTORY="${TEST_TMPDIR:-/tmp}/hypothesis"
+exec "$python" -m pytest -p no:cacheprovider --rootdir="$runfiles" \\
+    ${XML_OUTPUT_FILE:+--junitxml="$XML_OUTPUT_FILE"} \\
+    %s "$@"\
+"""
+
+def _python_test_impl(ctx):
+    tests = " ".join(["\"$runfiles/{}\"".format(runfiles_path(ctx, file)) for file in ctx.files.srcs])
+    return _program(ctx, ctx.files.srcs + ctx.files.deps, _PYTEST % tests)
+
+python_test = rule(
+    implementation = _python_test_impl,
+    doc = "Test files that pytest runs.",
+    test = True,
+    attrs = dict(
+        _ATTRS,
+        srcs = attr.label_list(
+            allow_files = [".py"],
+            mandatory = True,
+            doc = "Test files.",
+        ),
+    ),
+)

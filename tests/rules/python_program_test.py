@@ -1,0 +1,22 @@
+"""What a program of the rules finds when it starts."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy
+
+
+def test_runs_in_the_locked_environment():
+    assert Path(sys.prefix, "pyvenv.cfg").exists()
+    assert str(Path(numpy.__file__)).startswith(sys.prefix)
+
+
+def test_nothing_of_the_users_python_enters():
+    assert os.environ["PYTHONNOUSERSITE"] == "1"
+    outside = [
+        path
+        for path in sys.path
+        if not path.startswith((os.environ["RUNFILES_DIR"], sys.base_prefix, sys.prefix))
+    ]
+    assert outside == []
