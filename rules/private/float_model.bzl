@@ -1,0 +1,75 @@
+"""float_model: the fp32 model that everything else is measured against."""
+
+load("//rules:providers.bzl", "FloatModelInfo")
+
+def _float_model_impl(ctx):
+    master = ctx.actions.declare_file(ctx.label.name + ".tflite")
+    summary = ctx.actions.declare_file(ctx.label.name + ".master.json")
+    arguments = ctx.actions.args()
+    arguments.add(ctx.file.src, format = "--input_model=%s")
+    arguments.add(master, format = "--output_model=%s")
+    arguments.add(summary, format = "--summary=%s")
+    ctx.actions.run(
+        executable = ctx.executable._make_float_master,
+        arguments = [arguments],
+        inputs = [ctx.file.src],
+        outputs = [master, summary],
+        mnemonic = "FloatMaster",
+        progress_message = "Making the float master of {}".format(ctx.label),
+    )
+    task = None
+    if ctx.attr.task:
+        task = ctx.actions.declare_file(ctx.label.name + ".task.json")
+        ctx.actions.write(task, ctx.attr.task + "\n")
+    return [
+        DefaultInfo(
+            files = depset([master]),
+            runfiles = ctx.runfiles(files = [master]),
+        ),
+        FloatModelInfo(
+            model = master,
+            original = ctx.file.src,
+            preprocessing = struct(
+                mean = ctx.attr.input_mean,
+                resize = ctx.attr.input_resize,
+                std = ctx.attr.input_std,
+            ),
+            summary = summary,
+            task = task,
+        ),
+        OutputGroupInfo(summary = depset([summary])),
+    ]
+
+float_model = rule(
+    implementation = _float_model_impl,
+    doc = "Makes the float master of a .tflite file.",
+    attrs = {
+        "input_mean": attr.string(
+            default = "127.5",
+            doc = "Subtracted from each pixel (0 to 255).",
+        ),
+        "input_resize": attr.string(
+            default = "letterbox",
+            values = ["center_crop", "letterbox", "stretch"],
+            doc = "How an image of another shape becomes the model's input.",
+        ),
+        "input_std": attr.string(
+            default = "127.5",
+            doc = "What the difference is divided by.",
+        ),
+        "src": attr.label(
+            allow_single_file = [".tflite"],
+            mandatory = True,
+            doc = "The float model as it is distributed; fp16 and sparse weights are expanded.",
+        ),
+        "task": attr.string(
+            doc = "JSON that says how the outputs are decoded; see `detection`.",
+        ),
+        "_make_float_master": attr.label(
+            default = "//tools:make_float_master",
+            cfg = "exec",
+            executable = True,
+        ),
+    },
+    provides = [FloatModelInfo],
+)

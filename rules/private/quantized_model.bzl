@@ -1,0 +1,163 @@
+"""quantized_model: the artifact, its report, and the gate that a build must pass."""
+
+load("//rules:providers.bzl", "FloatModelInfo", "QuantizedModelInfo")
+
+def _preprocessing(arguments, preprocessing):
+    arguments.add(preprocessing.mean, format = "--input_mean=%s")
+    arguments.add(preprocessing.std, format = "--input_std=%s")
+    arguments.add(preprocessing.resize, format = "--input_resize=%s")
+
+def _arguments(ctx):
+    arguments = ctx.actions.args()
+
+    # A flag a line in a file: a representative dataset may be thousands of
+    # files, more than a command line holds.
+    arguments.use_param_file("@%s", use_always = True)
+    arguments.set_param_file_format("multiline")
+    return arguments
+
+def _data(arguments, flag, files):
+    # A directory is handed over as such: its tool reads it in sorted order.
+    arguments.add_all(files, format_each = flag + "=%s", expand_directories = False)
+
+def _quantized_model_impl(ctx):
+    float_model = ctx.attr.model[FloatModelInfo]
+    name = ctx.label.name
+    artifact = ctx.actions.declare_file(name + ".tflite")
+    recipe = ctx.actions.declare_file(name + ".recipe.json")
+    summary = ctx.actions.declare_file(name + ".summary.json")
+    report = ctx.actions.declare_file(name + ".report.json")
+    gates = ctx.actions.declare_file(name + ".gates.json")
+    verdict = ctx.actions.declare_file(name + ".verdict.json")
+
+    quantize = _arguments(ctx)
+    quantize.add(float_model.model, format = "--input_model=%s")
+    quantize.add(artifact, format = "--output_model=%s")
+    quantize.add(ctx.attr.scheme.upper(), format = "--quantization_type=%s")
+    _data(quantize, "--calibration_data", ctx.files.calibration_data)
+    _preprocessing(quantize, float_model.preprocessing)
+    quantize.add(recipe, format = "--recipe_output=%s")
+    quantize.add(summary, format = "--summary_output=%s")
+    ctx.actions.run(
+        executable = ctx.executable._quantize_model,
+        arguments = [quantize],
+        inputs = [float_model.model] + ctx.files.calibration_data,
+        outputs = [artifact, recipe, summary],
+        mnemonic = "QuantizeModel",
+        progress_message = "Quantizing {} ({})".format(ctx.label, ctx.attr.scheme),
+    )
+
+    # The report is an action of its own that never fails for a low value: what
+    # a gate refuses is still there to read.
+    compare = _arguments(ctx)
+    compare.add(float_model.model, format = "--float_model=%s")
+    compare.add(artifact, format = "--quantized_model=%s")
+    compare.add(float_model.original, format = "--source_model=%s")
+    compare.add(summary, format = "--summary=%s")
+    compare.add(name, format = "--name=%s")
+    compare.add(ctx.attr.version, format = "--version=%s")
+    _data(compare, "--test_data", ctx.files.test_data)
+    _data(compare, "--calibration_data", ctx.files.calibration_data)
+    _preprocessing(compare, float_model.preprocessing)
+    inputs = [float_model.model, float_model.original, artifact, summary]
+    inputs += ctx.files.test_data + ctx.files.calibration_data
+    if float_model.task:
+        compare.add(float_model.task, format = "--task=%s")
+        inputs.append(float_model.task)
+    compare.add(report, format = "--report=%s")
+    compare.add("--report_only")
+    ctx.actions.run(
+        executable = ctx.executable._validate_quantized_model,
+        arguments = [compare],
+        inputs = inputs,
+        outputs = [report],
+        mnemonic = "CompareModels",
+        progress_message = "Comparing {} with its float model".format(ctx.label),
+    )
+
+    ctx.actions.write(gates, ctx.attr.gates + "\n")
+    check = ctx.actions.args()
+    check.add(report, format = "--report=%s")
+    check.add(gates, format = "--gates=%s")
+    check.add(verdict, format = "--verdict=%s")
+    ctx.actions.run(
+        executable = ctx.executable._check_gates,
+        arguments = [check],
+        inputs = [report, gates],
+        outputs = [verdict],
+        mnemonic = "CheckGates",
+        progress_message = "Checking the gates of {}".format(ctx.label),
+    )
+
+    return [
+        DefaultInfo(
+            files = depset([artifact, report, recipe]),
+            runfiles = ctx.runfiles(files = [artifact, report, recipe]),
+        ),
+        QuantizedModelInfo(
+            float_model = float_model,
+            gates = gates,
+            model = artifact,
+            recipe = recipe,
+            report = report,
+            scheme = ctx.attr.scheme,
+            verdict = verdict,
+            version = ctx.attr.version,
+        ),
+        OutputGroupInfo(
+            _validation = depset([verdict]),
+            recipe = depset([recipe]),
+            report = depset([report]),
+            verdict = depset([verdict]),
+        ),
+    ]
+
+quantized_model_rule = rule(
+    implementation = _quantized_model_impl,
+    doc = "Quantizes a float model, compares the two, and refuses an artifact beyond its gates.",
+    attrs = {
+        "calibration_data": attr.label(
+            allow_files = True,
+            doc = "Representative dataset: images, .npy or .npz files, or a directory of them.",
+        ),
+        "gates": attr.string(
+            mandatory = True,
+            doc = "JSON: the thresholds (docs/gates.md).",
+        ),
+        "model": attr.label(
+            mandatory = True,
+            providers = [FloatModelInfo],
+            doc = "A float_model.",
+        ),
+        "scheme": attr.string(
+            mandatory = True,
+            values = ["dynamic", "float16", "int8", "weight_only_int8"],
+            doc = "How weights and activations are stored.",
+        ),
+        "test_data": attr.label(
+            allow_files = True,
+            mandatory = True,
+            doc = "Held-out samples, in the same forms; none of them may be in calibration_data.",
+        ),
+        "version": attr.string(
+            mandatory = True,
+            doc = "Version of the artifact, as the team counts them.",
+        ),
+        "_check_gates": attr.label(
+            default = "//tools:check_gates",
+            cfg = "exec",
+            executable = True,
+        ),
+        "_quantize_model": attr.label(
+            default = "//tools:quantize_model",
+            cfg = "exec",
+            executable = True,
+        ),
+        "_validate_quantized_model": attr.label(
+            default = "//tools:validate_quantized_model",
+            cfg = "exec",
+            executable = True,
+        ),
+    },
+    provides = [QuantizedModelInfo],
+)

@@ -1,0 +1,197 @@
+"""What is run, not built: the tests of a quantized_model, and its registration."""
+
+load("//rules:providers.bzl", "QuantizedModelInfo")
+load(":python_program.bzl", "runfiles_path")
+
+_SCRIPT = """\
+#!/bin/sh
+# {what} {label}.
+set -eu
+if [ -d "$0.runfiles" ]; then
+    runfiles="$0.runfiles"
+else
+    runfiles="${{RUNFILES_DIR:-${{TEST_SRCDIR:-}}}}"
+fi
+case "$runfiles" in /*) ;; *) runfiles="$PWD/$runfiles" ;; esac
+export RUNFILES_DIR="$runfiles"
+{commands}
+"""
+
+def _script(ctx, what, commands, files, tools):
+    script = ctx.actions.declare_file(ctx.label.name)
+    ctx.actions.write(
+        script,
+        _SCRIPT.format(what = what, label = ctx.attr.model.label, commands = commands),
+        is_executable = True,
+    )
+    runfiles = ctx.runfiles(files = files)
+    for tool in tools:
+        runfiles = runfiles.merge(tool[DefaultInfo].default_runfiles)
+    return [DefaultInfo(executable = script, files = depset([script]), runfiles = runfiles)]
+
+def _in_runfiles(ctx, file):
+    return "\"$runfiles/{}\"".format(runfiles_path(ctx, file))
+
+def _flag(ctx, flag, file):
+    return "{}={}".format(flag, _in_runfiles(ctx, file))
+
+def _similarity_test_impl(ctx):
+    info = ctx.attr.model[QuantizedModelInfo]
+    commands = " \\\n    ".join([
+        "exec " + _in_runfiles(ctx, ctx.executable._check_gates),
+        _flag(ctx, "--report", info.report),
+        _flag(ctx, "--gates", info.gates),
+        "--verdict=\"${TEST_UNDECLARED_OUTPUTS_DIR:-$TEST_TMPDIR}/verdict.json\"",
+        "\"$@\"",
+    ])
+    return _script(
+        ctx,
+        "Checks the similarity and size of",
+        commands,
+        [info.report, info.gates, ctx.executable._check_gates],
+        [ctx.attr._check_gates],
+    )
+
+_MODEL = attr.label(
+    mandatory = True,
+    providers = [QuantizedModelInfo],
+    doc = "A quantized_model.",
+)
+
+similarity_test = rule(
+    implementation = _similarity_test_impl,
+    doc = "Holds a quantized model's report to its gates.",
+    test = True,
+    attrs = {
+        "model": _MODEL,
+        "_check_gates": attr.label(
+            default = "//tools:check_gates",
+            cfg = "exec",
+            executable = True,
+        ),
+    },
+)
+
+def _measure(ctx, info):
+    return [
+        _in_runfiles(ctx, ctx.executable._measure_latency),
+        _flag(ctx, "--float_model", info.float_model.model),
+        _flag(ctx, "--quantized_model", info.model),
+        "--device=" + ctx.attr.device,
+        "--threads={}".format(ctx.attr.threads),
+        "--rounds={}".format(ctx.attr.rounds),
+    ]
+
+_MEASURE_ATTRS = {
+    "device": attr.string(
+        default = "host",
+        doc = "Where to measure.",
+    ),
+    "rounds": attr.int(
+        default = 11,
+        doc = "Rounds, each of float master and artifact in turn; at least 9.",
+    ),
+    "threads": attr.int(
+        default = 1,
+        doc = "Threads of the interpreter.",
+    ),
+    "_measure_latency": attr.label(
+        default = "//tools:measure_latency",
+        cfg = "exec",
+        executable = True,
+    ),
+}
+
+def _fps_test_impl(ctx):
+    info = ctx.attr.model[QuantizedModelInfo]
+    words = _measure(ctx, info)
+    words[0] = "exec " + words[0]
+    if ctx.attr.min_fps:
+        words.append("--min_fps=" + ctx.attr.min_fps)
+    if ctx.attr.min_speedup:
+        words.append("--min_speedup=" + ctx.attr.min_speedup)
+    return _script(
+        ctx,
+        "Measures the speed of",
+        " \\\n    ".join(words + ["\"$@\""]),
+        [info.model, info.float_model.model, ctx.executable._measure_latency],
+        [ctx.attr._measure_latency],
+    )
+
+fps_test = rule(
+    implementation = _fps_test_impl,
+    doc = "Measures float master and artifact, interleaved, and holds the artifact to its targets.",
+    test = True,
+    attrs = dict(
+        _MEASURE_ATTRS,
+        min_fps = attr.string(
+            doc = "Inferences a second that the artifact must reach.",
+        ),
+        min_speedup = attr.string(
+            doc = "How many times as fast as the float master it must be.",
+        ),
+        model = _MODEL,
+    ),
+)
+
+def _register_impl(ctx):
+    info = ctx.attr.model[QuantizedModelInfo]
+    measured = "\"$folder/latency.json\""
+    measure = " \\\n    ".join(_measure(ctx, info) + ["--output=" + measured])
+    record = " \\\n    ".join([
+        _in_runfiles(ctx, ctx.executable._register),
+        _flag(ctx, "--report", info.report),
+        _flag(ctx, "--model", info.model),
+        _flag(ctx, "--recipe", info.recipe),
+        _flag(ctx, "--float_model", info.float_model.model),
+        _flag(ctx, "--source_model", info.float_model.original),
+        _flag(ctx, "--verdict", info.verdict),
+        "--latency=" + measured,
+        "--registered_model=" + ctx.attr.registered_model,
+        "--target=\"{}\"".format(ctx.attr.model.label),
+        "--bazel_version=" + (ctx.attr.bazel_version or "unknown"),
+        "\"$@\"",
+    ])
+    commands = "folder=$(mktemp -d)\ntrap 'rm -rf \"$folder\"' EXIT\n{}\n{}".format(
+        measure,
+        record,
+    )
+    files = [
+        info.report,
+        info.model,
+        info.recipe,
+        info.float_model.model,
+        info.float_model.original,
+        info.verdict,
+        ctx.executable._measure_latency,
+        ctx.executable._register,
+    ]
+    return _script(
+        ctx,
+        "Measures and records",
+        commands,
+        files,
+        [ctx.attr._measure_latency, ctx.attr._register],
+    )
+
+register_model = rule(
+    implementation = _register_impl,
+    doc = "Measures a quantized model on this host and records it in the model registry.",
+    executable = True,
+    attrs = dict(
+        _MEASURE_ATTRS,
+        bazel_version = attr.string(
+            doc = "Recorded with the run.",
+        ),
+        model = _MODEL,
+        registered_model = attr.string(
+            mandatory = True,
+            doc = "Name in the registry: one for each thing that is deployed.",
+        ),
+        _register = attr.label(
+            default = "//registry:register",
+            cfg = "exec",
+            executable = True,
+        ),
+    ),
+)

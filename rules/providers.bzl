@@ -1,0 +1,26 @@
+"""What the rules hand to each other, and to rules of your own."""
+
+FloatModelInfo = provider(
+    doc = "A float model, ready to be quantized.",
+    fields = {
+        "model": "File: the float master, an fp32 .tflite with one signature.",
+        "original": "File: the .tflite that the master was made from.",
+        "preprocessing": "struct(mean, std, resize), all strings: how an image becomes an input.",
+        "summary": "File: JSON, what was changed to make the master.",
+        "task": "File or None: JSON, how the outputs are decoded.",
+    },
+)
+
+QuantizedModelInfo = provider(
+    doc = "A quantized artifact, with what is known about it.",
+    fields = {
+        "float_model": "FloatModelInfo of the model that it was made from.",
+        "gates": "File: JSON, the thresholds that it is held to.",
+        "model": "File: the quantized .tflite.",
+        "recipe": "File: the recipe that was applied, in ai-edge-quantizer's JSON form.",
+        "report": "File: JSON, size, similarity, operators and lineage.",
+        "scheme": "string: the quantization scheme, such as int8.",
+        "verdict": "File: JSON, the gates and their values. It exists only when all passed.",
+        "version": "string: the version that the BUILD file gives to the artifact.",
+    },
+)
