@@ -1,0 +1,330 @@
+"""TFLite flatbuffers in and out, with nothing lost on the way.
+
+The schema's object API loses two things: the zip of associated files that TFLite
+metadata appends to the flatbuffer, and the alignment of 16 bytes that the schema
+demands of a buffer's data. Both are kept here.
+"""
+
+import dataclasses
+import io
+import struct
+import zipfile
+from pathlib import Path
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tools.errors import InputError
+
+_IDENTIFIER = b"TFL3"
+_ZIP_END = b"PK\x05\x06"
+
+# The flatbuffer's offsets are 32 bits wide, and signed in places.
+MAXIMUM_BYTES = 2**31 - 1
+
+_BUFFER_ALIGNMENT = 16
+
+OPERATOR_NAMES = {
+    value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")
+}
+TYPE_NAMES = {
+    value: name for name, value in vars(schema.TensorType).items() if not name.startswith("_")
+}
+
+_DTYPES = {
+    schema.TensorType.FLOAT32: np.float32,
+    schema.TensorType.FLOAT16: np.float16,
+    schema.TensorType.FLOAT64: np.float64,
+    schema.TensorType.INT8: np.int8,
+    schema.TensorType.UINT8: np.uint8,
+    schema.TensorType.INT16: np.int16,
+    schema.TensorType.INT32: np.int32,
+    schema.TensorType.INT64: np.int64,
+    schema.TensorType.BOOL: np.bool_,
+}
+
+
+@dataclasses.dataclass
+class TfliteModel:
+    """A model in the schema's object form, and the files appended to it.
+
+    Attributes:
+      schema: the schema's ModelT.
+      associated_files: (name, content) in the order of the appended zip.
+      where: how messages name the model, most often its path.
+    """
+
+    schema: schema.ModelT
+    associated_files: list[tuple[str, bytes]]
+    where: str
+
+    def tensor_data(self, tensor: schema.TensorT) -> np.ndarray | None:
+        """Reads a constant.
+
+        Args:
+          tensor: one of the model's.
+
+        Returns:
+          Its values in its shape, read-only; None for a tensor that is computed.
+
+        Raises:
+          InputError: when the data does not fill the shape.
+        """
+        data = self.schema.buffers[tensor.buffer].data
+        if data is None or not len(data):
+            return None
+        dtype = _DTYPES.get(tensor.type)
+        if dtype is None:
+            raise InputError(
+                f"{self.where}: tensor {tensor_name(tensor)} has the type "
+                f"{TYPE_NAMES.get(tensor.type, tensor.type)}, which cannot be read"
+            )
+        shape = shape_of(tensor)
+        content = np.asarray(data, dtype=np.uint8)
+        if content.size != np.prod(shape, dtype=np.int64) * np.dtype(dtype).itemsize:
+            raise InputError(
+                f"{self.where}: tensor {tensor_name(tensor)} has {content.size} bytes for the "
+                f"shape {list(shape)}; the file is damaged, fetch it again"
+            )
+        return content.view(dtype).reshape(shape)
+
+    def add_constant(self, values: np.ndarray) -> int:
+        """Adds a buffer.
+
+        Args:
+          values: what it holds.
+
+        Returns:
+          The buffer's index.
+        """
+        buffer = schema.BufferT()
+        buffer.data = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+        self.schema.buffers.append(buffer)
+        return len(self.schema.buffers) - 1
+
+    def operator_name(self, operator: schema.OperatorT) -> str:
+        """Names an operator: CONV_2D, or the custom operator's own name."""
+        code = self.schema.operatorCodes[operator.opcodeIndex]
+        if builtin_code(code) == schema.BuiltinOperator.CUSTOM:
+            return text(code.customCode)
+        return OPERATOR_NAMES.get(builtin_code(code), f"BUILTIN_{builtin_code(code)}")
+
+
+def text(value: bytes | str | None) -> str:
+    """Reads a string field, which the schema gives as bytes."""
+    if value is None:
+        return ""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def tensor_name(tensor: schema.TensorT) -> str:
+    """Reads a tensor's name."""
+    return text(tensor.name)
+
+
+def shape_of(tensor: schema.TensorT) -> tuple[int, ...]:
+    """Reads a tensor's shape; a scalar's is empty."""
+    return () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
+
+
+def builtin_code(code: schema.OperatorCodeT) -> int:
+    """Reads an operator code from whichever of its two fields holds it.
+
+    Files from before schema version 3a use the first only, and readers are told to
+    take the larger (schema.fbs, OperatorCode).
+    """
+    return max(code.builtinCode, code.deprecatedBuiltinCode)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Reads a file that should be a .tflite file, without looking into it.
+
+    Args:
+      path: the file.
+
+    Returns:
+      Its bytes.
+
+    Raises:
+      InputError: when it is larger than a flatbuffer can be.
+      OSError: when it cannot be read.
+    """
+    size = path.stat().st_size
+    if size > MAXIMUM_BYTES:
+        raise InputError(
+            f"{path}: {size} bytes; a TFLite flatbuffer holds at most {MAXIMUM_BYTES}, "
+            "split the model"
+        )
+    return path.read_bytes()
+
+
+def read_model(path: Path) -> TfliteModel:
+    """Reads a .tflite file.
+
+    Args:
+      path: the file.
+
+    Returns:
+      The model.
+
+    Raises:
+      InputError: when it is no TFLite file, or a damaged one.
+      OSError: when it cannot be read.
+    """
+    return parse_model(read_bytes(path), str(path))
+
+
+def parse_model(content: bytes, where: str = "model") -> TfliteModel:
+    """Reads a model from bytes.
+
+    Args:
+      content: a whole .tflite file.
+      where: how messages name it.
+
+    Returns:
+      The model.
+
+    Raises:
+      InputError: when it is no TFLite file, or a damaged one.
+    """
+    if len(content) < 8 or content[4:8] != _IDENTIFIER:
+        raise InputError(f"{where}: not a TFLite file (it does not carry the identifier TFL3)")
+    damaged = InputError(f"{where}: the file is truncated or damaged; fetch it again")
+    # The generated reader follows offsets wherever they point.
+    try:
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    except (
+        struct.error,
+        IndexError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        MemoryError,
+        UnicodeDecodeError,
+        RecursionError,
+    ):
+        raise damaged from None
+    result = TfliteModel(model, _associated_files(content), where)
+    if not _is_sound(model):
+        raise damaged
+    return result
+
+
+def _indices(values) -> list[int]:
+    return [] if values is None else [int(value) for value in values]
+
+
+def _is_sound(model: schema.ModelT) -> bool:
+    """Checks every index of the model, so that no later code runs off a list."""
+    if not model.subgraphs or not model.buffers or model.operatorCodes is None:
+        return False
+    for subgraph in model.subgraphs:
+        count = len(subgraph.tensors or [])
+        for tensor in subgraph.tensors or []:
+            if tensor is None or not 0 <= tensor.buffer < len(model.buffers):
+                return False
+            if any(size < 0 for size in shape_of(tensor)):
+                return False
+        lists = [_indices(subgraph.inputs), _indices(subgraph.outputs)]
+        for operator in subgraph.operators or []:
+            if operator is None or not 0 <= operator.opcodeIndex < len(model.operatorCodes):
+                return False
+            lists += [
+                [index for index in _indices(operator.inputs) if index != -1],
+                _indices(operator.outputs),
+            ]
+        if any(not 0 <= index < count for indices in lists for index in indices):
+            return False
+    for entry in model.metadata or []:
+        if not 0 <= entry.buffer < len(model.buffers):
+            return False
+    return True
+
+
+def _associated_files(content: bytes) -> list[tuple[str, bytes]]:
+    """Reads the zip that TFLite metadata appends to a flatbuffer."""
+    # The end record is the last 22 bytes, more with a comment.
+    if _ZIP_END not in content[-(22 + 65535) :]:
+        return []
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return [(entry.filename, archive.read(entry)) for entry in archive.infolist()]
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError, OSError, EOFError):
+        return []
+
+
+class _AlignedSharingBuilder(flatbuffers.Builder):
+    """Aligns buffers as the schema demands, and writes equal vectors once.
+
+    A flatbuffer's vectors are reached through offsets, so two tables may share one.
+    Zero points are where it tells: 64 bits for each channel, nearly always the same
+    zeros, twice for each convolution.
+    """
+
+    def __init__(self, size: int):
+        super().__init__(size)
+        self._written: dict[tuple, int] = {}
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:
+        little_endian = np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("<"))
+        payload = little_endian.tobytes()
+        # Only a Buffer's data is a vector of bytes that anything maps.
+        alignment = _BUFFER_ALIGNMENT if x.dtype == np.uint8 else x.itemsize
+        key = (x.dtype.str, alignment, payload)
+        if key not in self._written:
+            self.StartVector(x.itemsize, x.size, alignment)
+            self.head = self.head - len(payload)
+            self.Bytes[self.head : self.head + len(payload)] = payload
+            self.vectorNumElems = x.size
+            self._written[key] = self.EndVector()
+        return self._written[key]
+
+    def CreateString(self, s, encoding="utf-8", errors="strict") -> int:
+        key = ("string", s)
+        if key not in self._written:
+            self._written[key] = super().CreateString(s, encoding, errors)
+        return self._written[key]
+
+
+def _pack(model: schema.ModelT, data: int) -> bytes:
+    builder = _AlignedSharingBuilder(data + 65536)
+    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def model_bytes(model: TfliteModel) -> bytes:
+    """Writes a model.
+
+    Equal vectors are written once, buffers are aligned to 16 bytes, and the
+    associated files follow as an uncompressed zip, whose entries carry no time.
+
+    Args:
+      model: the model; it is not changed.
+
+    Returns:
+      A whole .tflite file. The same model gives the same bytes.
+
+    Raises:
+      InputError: when the model is too large for a flatbuffer.
+    """
+    data = sum(0 if buffer.data is None else len(buffer.data) for buffer in model.schema.buffers)
+    if data > MAXIMUM_BYTES:
+        raise InputError(
+            f"{model.where}: {data} bytes of constants; a TFLite flatbuffer holds at most "
+            f"{MAXIMUM_BYTES}, split the model"
+        )
+    # Read again and written again, lists and arrays are alike: what the bytes are
+    # does not depend on which code made the model.
+    canonical = schema.ModelT.InitFromObj(schema.Model.GetRootAs(_pack(model.schema, data), 0))
+    content = _pack(canonical, data)
+    if not model.associated_files:
+        return content
+    stream = io.BytesIO(content)
+    # Appending makes the zip's offsets count from the start of the file, which is
+    # what readers without Python's leniency expect.
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
+        for name, file in model.associated_files:
+            archive.writestr(zipfile.ZipInfo(name), file)
+    return stream.getvalue()

@@ -1,0 +1,80 @@
+"""Expands a sparse constant from its sparsity metadata.
+
+The format is schema.fbs's SparsityParameters, after "The Sparse Polyhedral/TACO"
+storage: the tensor's dimensions, then the dimensions inside a block, are stored in
+`traversalOrder`, each either dense or compressed by rows (segments and indices).
+"""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+
+def _integers(vector) -> np.ndarray:
+    """Reads one of the index vectors, which the schema stores in three widths."""
+    return np.asarray(vector.values, dtype=np.int64)
+
+
+def densify(
+    values: np.ndarray, shape: tuple[int, ...], sparsity: schema.SparsityParametersT
+) -> np.ndarray:
+    """Expands the stored values into the whole tensor.
+
+    Args:
+      values: the stored values, one dimension, in storage order.
+      shape: the dense tensor's.
+      sparsity: how they are stored.
+
+    Returns:
+      An array of `shape` and the values' dtype; zero where nothing is stored.
+
+    Raises:
+      ValueError: when metadata and values do not fit each other.
+    """
+    order = [int(index) for index in sparsity.traversalOrder]
+    blocks = [] if sparsity.blockMap is None else [int(index) for index in sparsity.blockMap]
+    levels = len(shape) + len(blocks)
+    if sorted(order) != list(range(levels)) or len(sparsity.dimMetadata) != levels:
+        raise ValueError("its traversal order does not fit its shape")
+
+    # One row for each stored position, one column for each level walked so far.
+    position = np.zeros(1, dtype=np.int64)
+    coordinates: dict[int, np.ndarray] = {}
+    for dimension, metadata in zip(order, sparsity.dimMetadata, strict=True):
+        if metadata.format == schema.DimensionType.DENSE:
+            size = int(metadata.denseSize)
+            counts = np.full(position.size, size)
+            along = np.tile(np.arange(size), position.size)
+            next_position = np.repeat(position * size, size) + along
+        else:
+            segments = _integers(metadata.arraySegments)
+            indices = _integers(metadata.arrayIndices)
+            if position.size and position.max() + 1 >= segments.size:
+                raise ValueError("its segments end before its rows do")
+            starts = segments[position]
+            counts = segments[position + 1] - starts
+            if counts.size and (counts.min() < 0 or segments.max() > indices.size):
+                raise ValueError("its segments run backwards or past its indices")
+            offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            next_position = np.repeat(starts, counts) + offsets
+            along = indices[next_position]
+        coordinates = {key: np.repeat(old, counts) for key, old in coordinates.items()}
+        coordinates[dimension] = along
+        position = next_position
+    if position.size and position.max() >= values.size:
+        raise ValueError("it holds fewer values than its metadata names")
+
+    index = []
+    for dimension, _ in enumerate(shape):
+        along = coordinates[dimension]
+        for block, blocked in enumerate(blocks):
+            if blocked == dimension:
+                level = len(shape) + block
+                size = int(sparsity.dimMetadata[order.index(level)].denseSize)
+                along = along * size + coordinates[level]
+        index.append(along)
+    dense = np.zeros(shape, dtype=values.dtype)
+    try:
+        dense[tuple(index)] = values[position]
+    except IndexError:
+        raise ValueError("its indices lie outside its shape") from None
+    return dense
