@@ -1,0 +1,202 @@
+"""Pass: scales channels so that one step size serves them all.
+
+A tensor has one int8 step for all its channels. Where channels differ 20 to 50 times in
+magnitude, the small ones keep two or three bits. For f positively homogeneous
+(f(s x) = s f(x) for s > 0: identity, RELU, PRELU, pooling, padding with zeros),
+
+    W2 f(W1 x + b1)  =  (W2 S) f(S^-1 W1 x + S^-1 b1)
+
+with S a positive diagonal matrix (Nagel et al. 2019, "Data-Free Quantization Through
+Weight Equalization and Bias Correction", eq. 5-7). There, each pair of layers is scaled
+for itself; a residual stream ties all its readers and writers together, so here every
+tensor of a stream shares one S.
+
+With r_c the largest mean magnitude that the calibration saw in channel c on any tensor
+of the stream, S_c = (r_c / max r)^p, p = 1/2: activations become more alike without
+making the rows of W2, which share a step across input channels, as unlike. S_c is
+rounded to a power of two, so that every product is exact and the float outputs stay
+the same to the bit (but for the order of sums, which does not change either).
+"""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tools.graph.flatbuffer import TfliteModel, shape_of
+from tools.graph.pruning import prune
+from tools.graph.topology import PER_CHANNEL, Topology
+from tools.quantization.calibration import TensorStatistics
+
+_HOMOGENEOUS = frozenset(
+    {schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU}
+)
+_POWER = 0.5
+# Beyond 2^-6 a channel is as good as dead, and its scale would only blow up noise.
+_LEAST_EXPONENT = -6
+
+
+class _Channels:
+    """A union-find over (tensor, channel)."""
+
+    def __init__(self):
+        self.parent = np.empty(0, np.int64)
+        self.first: dict[int, int] = {}
+        self.size: dict[int, int] = {}
+        self.fixed: set[int] = set()
+
+    def add(self, tensor: int, channels: int) -> None:
+        self.first[tensor] = self.parent.size
+        self.size[tensor] = channels
+        extra = np.arange(self.parent.size, self.parent.size + channels)
+        self.parent = np.concatenate([self.parent, extra])
+
+    def find(self, element: int) -> int:
+        while self.parent[element] != element:
+            self.parent[element] = self.parent[self.parent[element]]
+            element = int(self.parent[element])
+        return element
+
+    def join(self, one: int, other: int, count: int, one_start: int = 0, other_start: int = 0):
+        for channel in range(count):
+            root_one = self.find(self.first[one] + one_start + channel)
+            root_other = self.find(self.first[other] + other_start + channel)
+            if root_one != root_other:
+                self.parent[root_one] = root_other
+
+    def fix(self, tensor: int) -> None:
+        self.fixed.add(tensor)
+
+    def roots(self, tensor: int) -> np.ndarray:
+        start = self.first[tensor]
+        return np.array([self.find(e) for e in range(start, start + self.size[tensor])])
+
+
+def _fused(operator: schema.OperatorT) -> int:
+    options = operator.builtinOptions
+    return getattr(options, "fusedActivationFunction", schema.ActivationFunctionType.NONE)
+
+
+def _padding(graph: Topology, operator: schema.OperatorT) -> np.ndarray | None:
+    return graph.model.tensor_data(graph.tensor(operator.inputs[1]))
+
+
+def _weights_are_its_own(graph: Topology, operator: schema.OperatorT) -> bool:
+    buffers = [tensor.buffer for tensor in graph.subgraph.tensors]
+    for index in operator.inputs[1:]:
+        if index == -1:
+            continue
+        if not graph.is_constant(index) or len(graph.consumers[int(index)]) != 1:
+            return False
+        if buffers.count(graph.tensor(index).buffer) != 1:
+            return False
+    return True
+
+
+def _streams(graph: Topology) -> _Channels:
+    """Ties together the channels that must share a scale, and fixes those that must not have one."""
+    channels = _Channels()
+    computed = graph.inputs | set(graph.producer)
+    for index in sorted(computed):
+        shape = shape_of(graph.tensor(index))
+        channels.add(index, shape[-1] if shape else 1)
+    for index in graph.inputs | graph.outputs:
+        channels.fix(index)
+    for operator in graph.subgraph.operators:
+        name = graph.name(operator)
+        sources = [int(i) for i in operator.inputs if int(i) in computed]
+        results = [int(i) for i in operator.outputs]
+        homogeneous = _fused(operator) in _HOMOGENEOUS
+        if name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            free = _weights_are_its_own(graph, operator)
+            if name == "DEPTHWISE_CONV_2D":
+                free &= operator.builtinOptions.depthMultiplier == 1
+            else:
+                # A grouped convolution's weights see only their group's channels.
+                free &= shape_of(graph.tensor(operator.inputs[1]))[-1] == channels.size[sources[0]]
+            if not free:
+                channels.fix(sources[0])
+            if not free or not homogeneous:
+                channels.fix(results[0])
+        elif name in PER_CHANNEL and len(sources) == 1 and homogeneous:
+            channels.join(sources[0], results[0], channels.size[results[0]])
+        elif (
+            name == "ADD"
+            and homogeneous
+            and len(sources) == 2
+            and len({shape_of(graph.tensor(i)) for i in sources}) == 1
+        ):
+            for source in sources:
+                channels.join(source, results[0], channels.size[results[0]])
+        elif name == "PAD" and len(sources) == 1 and _padding(graph, operator) is not None:
+            before = int(_padding(graph, operator)[-1][0])
+            count = channels.size[sources[0]]
+            channels.join(sources[0], results[0], count, other_start=before)
+        else:
+            for index in sources + results:
+                channels.fix(index)
+    return channels
+
+
+def _scale_weights(
+    graph: Topology, operator: schema.OperatorT, into: np.ndarray, out: np.ndarray
+) -> None:
+    """Multiplies weights by the input channels' scales and divides by the outputs'."""
+    weights = graph.tensor(operator.inputs[1])
+    values = graph.model.tensor_data(weights)
+    if graph.name(operator) == "DEPTHWISE_CONV_2D":
+        scaled = values * (into / out)
+    else:
+        scaled = values * into / out.reshape(-1, 1, 1, 1)
+    weights.buffer = graph.model.add_constant(scaled.astype(np.float32))
+    if len(operator.inputs) > 2 and operator.inputs[2] != -1:
+        bias = graph.tensor(operator.inputs[2])
+        scaled = graph.model.tensor_data(bias) / out
+        bias.buffer = graph.model.add_constant(scaled.astype(np.float32))
+
+
+def equalize(model: TfliteModel, statistics: dict[int, TensorStatistics]) -> dict:
+    """Scales the channels of every stream that allows it.
+
+    Args:
+      model: a float master; changed in place. Its float outputs stay the same.
+      statistics: by tensor index, of this model. They are scaled along.
+
+    Returns:
+      The report's entry: {"name", "changed", "detail"}.
+    """
+    graph = Topology(model)
+    channels = _streams(graph)
+    tensors = sorted(channels.first)
+    roots = {index: channels.roots(index) for index in tensors}
+    fixed = {root for index in channels.fixed for root in roots[index]}
+    magnitude = np.zeros(channels.parent.size)
+    for index in tensors:
+        if index in statistics:
+            np.maximum.at(magnitude, roots[index], statistics[index].channel_magnitude)
+
+    exponents = np.zeros(channels.parent.size)
+    for index in tensors:
+        # The loudest channel of any tensor of the stream sets its step.
+        loudest = magnitude[roots[index]].max(initial=0)
+        for root in roots[index]:
+            if root in fixed or magnitude[root] <= 0 or loudest <= 0:
+                continue
+            wanted = _POWER * np.log2(magnitude[root] / loudest)
+            # A stream's tensors agree on the strongest scaling that any of them wants.
+            exponents[root] = max(_LEAST_EXPONENT, min(exponents[root], np.round(wanted)))
+
+    scale = {index: np.exp2(exponents[roots[index]]) for index in tensors}
+    changed = 0
+    for operator in graph.subgraph.operators:
+        if graph.name(operator) not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            continue
+        into, out = scale[int(operator.inputs[0])], scale[int(operator.outputs[0])]
+        if (into != 1).any() or (out != 1).any():
+            _scale_weights(graph, operator, into, out)
+            changed += 1
+    prune(model)
+    scaled = sum(int((values != 1).sum()) for values in scale.values())
+    return {
+        "changed": changed,
+        "detail": f"{scaled} channels scaled by powers of two, in {changed} operators",
+        "name": "equalization",
+    }

@@ -1,0 +1,173 @@
+"""Quantizes a float master: prepares the graph, finds ranges, applies a recipe, compacts."""
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tools.errors import InputError
+from tools.graph.float_master import refuse_quantized
+from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, tensor_name
+from tools.graph.topology import Topology
+from tools.quantization.calibration import gather_statistics
+from tools.quantization.compaction import compact
+from tools.quantization.equalization import equalize
+from tools.quantization.ranges import estimate_ranges
+from tools.quantization.relu_fusion import fuse_relus
+from tools.quantization.schemes import canonical_scheme, plan
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizationSettings:
+    """How to quantize.
+
+    Attributes:
+      scheme: "int8", "dynamic", "float16" or "weight_only_int8", in either case.
+      percentile: share (percent) of the samples' extremes that ranges may leave outside.
+      where: how messages name the model.
+    """
+
+    scheme: str
+    percentile: float = 0.5
+    where: str = "model"
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizationResult:
+    """A quantized model, and how it came to be.
+
+    Attributes:
+      model: a whole .tflite file.
+      recipe: what was applied, in ai-edge-quantizer's JSON form.
+      passes: [{"name", "changed", "detail"}] in the order in which they ran.
+      float_tensors: [{"name", "reason"}], activations that are computed in float.
+    """
+
+    model: bytes
+    recipe: list[dict]
+    passes: list[dict]
+    float_tensors: list[dict]
+
+
+@contextlib.contextmanager
+def _quiet_library():
+    """Silences the library's log, which tells of its own insides."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(previous)
+
+
+def _apply(model: TfliteModel, recipe: list[dict], ranges: dict | None) -> bytes:
+    """Runs ai-edge-quantizer; what it raises becomes one line."""
+    from ai_edge_quantizer import quantizer
+
+    with _quiet_library():
+        try:
+            library = quantizer.Quantizer(model_bytes(model))
+            library.load_quantization_recipe(recipe)
+            result = library.quantize(
+                ranges, enable_progress_bar=False, enable_progress_report=False
+            )
+        except (ValueError, RuntimeError, KeyError, IndexError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(f"{model.where}: the recipe cannot be applied: {reason}") from error
+    return bytes(result.quantized_model)
+
+
+def _float_tensors(model: TfliteModel, reasons: dict[str, str], scheme: str) -> list[dict]:
+    """Lists the activations that the artifact computes in float, each with its reason."""
+    graph = Topology(model)
+    result = []
+    for operator in graph.subgraph.operators:
+        kind = graph.name(operator)
+        for index in operator.outputs:
+            tensor = graph.tensor(index)
+            if tensor.type != schema.TensorType.FLOAT32:
+                continue
+            if kind == "DEQUANTIZE" and int(index) not in graph.outputs:
+                continue
+            name = tensor_name(tensor)
+            if int(index) in graph.outputs and kind == "DEQUANTIZE":
+                reason = "output of the model, which stays float"
+            elif scheme == "int8":
+                reason = reasons.get(name, f"{kind} is not quantized by this scheme")
+            else:
+                reason = reasons.get(name, f"{scheme} keeps activations in float")
+            result.append({"name": name, "reason": reason})
+    return result
+
+
+def quantize(
+    master: bytes,
+    settings: QuantizationSettings,
+    calibration: Sequence[Mapping[str, np.ndarray]] | None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> QuantizationResult:
+    """Quantizes a float master.
+
+    Args:
+      master: a whole .tflite file, from `make_float_master`.
+      settings: how.
+      calibration: representative dataset; each sample maps signature input names to
+        float32 arrays of the input's shape. Needed by int8 only.
+      progress: called with (what is done, samples done, samples in all).
+
+    Returns:
+      The result; the same arguments give the same bytes.
+
+    Raises:
+      InputError: when the model is quantized already or cannot be run, when a scheme
+        that needs calibration data has none, when activations become NaN or infinite,
+        or when the result would be larger than the master.
+    """
+    scheme = canonical_scheme(settings.scheme)
+    model = parse_model(master, settings.where)
+    refuse_quantized(model)
+    passes = []
+    # A float16 file computes what the master computes: nothing to prepare.
+    if scheme != "float16":
+        passes.append(fuse_relus(model))
+    ranges = None
+    if scheme == "int8":
+        if calibration is None:
+            raise InputError(
+                f"{settings.where}: int8 needs a representative dataset; give --calibration_data"
+            )
+
+        def told(what: str) -> Callable[[int], None] | None:
+            return (lambda done: progress(what, done, len(calibration))) if progress else None
+
+        first = gather_statistics(model, calibration, told("calibrating channels"))
+        passes.append(equalize(model, first))
+        statistics = gather_statistics(model, calibration, told("calibrating ranges"))
+        ranges = estimate_ranges(Topology(model), statistics, settings.percentile)
+        passes.append(
+            {
+                "changed": len(ranges),
+                "detail": f"{len(ranges)} ranges from {len(calibration)} samples, percentile "
+                f"{settings.percentile:g} of their extremes left outside",
+                "name": "range_estimation",
+            }
+        )
+    planned = plan(Topology(model), scheme)
+    quantized = _apply(model, planned.recipe, ranges)
+    artifact = parse_model(quantized, settings.where)
+    passes.append(compact(artifact, len(quantized), model.associated_files))
+    content = model_bytes(artifact)
+    if len(content) >= len(master):
+        raise InputError(
+            f"{settings.where}: {scheme} makes it larger ({len(master)} to {len(content)} bytes); "
+            "it has too few weights to be worth quantizing"
+        )
+    return QuantizationResult(
+        model=content,
+        recipe=planned.recipe,
+        passes=passes,
+        float_tensors=_float_tensors(artifact, planned.kept_float, scheme),
+    )
