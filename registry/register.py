@@ -1,0 +1,147 @@
+"""Records a quantized model, its figures and its origin in the model registry."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path, whole_file
+
+_EXAMPLES = """\
+  bazel run //models:face_int8.register
+  bazel run //registry:register -- --report=report.json --model=face_int8.tflite \\
+      --recipe=recipe.json --float_model=face.tflite --registered_model=face \\
+      --target=//models:face_int8
+  MLFLOW_TRACKING_URI=https://mlflow.example.com bazel run //models:face_int8.register"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Makes the command line's parser."""
+    result = new_parser(
+        "register",
+        "Records a quantized model in MLflow: a run with its figures, and a version of a "
+        "registered model. The same artifact is one version, however often it is registered. "
+        "Without MLFLOW_TRACKING_URI the records go to .mlflow/ in the workspace.",
+        _EXAMPLES,
+    )
+    result.add_argument("--report", required=True, type=user_path, help="report.json")
+    result.add_argument("--model", required=True, type=user_path, help="the quantized .tflite")
+    result.add_argument("--recipe", required=True, type=user_path, help="recipe.json")
+    result.add_argument("--registered_model", required=True, help="its name in the registry")
+    result.add_argument("--target", required=True, help="Bazel label that it was built from")
+    result.add_argument("--float_model", type=user_path, help="its float master, recorded too")
+    result.add_argument("--source_model", type=user_path, help="what the master was made from")
+    result.add_argument("--latency", type=user_path, help="latency.json")
+    result.add_argument(
+        "--verdict", type=user_path, help="verdict.json; failed gates never make a version"
+    )
+    result.add_argument("--bazel_version", help="recorded with the run")
+    result.add_argument("--output", type=user_path, help="write what was recorded as JSON")
+    return result
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Registers one artifact.
+
+    Args:
+      arguments: from `parser`.
+
+    Returns:
+      0, or EXIT_GATE_FAILED when a gate failed and no version was made.
+    """
+    from registry.record import GATES_FAILED, SourceFiles, read_record
+    from registry.store import connect, find_store, locked, say_progress
+
+    record = read_record(
+        SourceFiles(
+            report=arguments.report,
+            model=arguments.model,
+            recipe=arguments.recipe,
+            float_model=arguments.float_model,
+            source_model=arguments.source_model,
+            latency=arguments.latency,
+            verdict=arguments.verdict,
+        ),
+        arguments.registered_model,
+        arguments.target,
+        _known(arguments.bazel_version),
+    )
+    store = find_store(os.environ)
+    say_progress(f"register: recording {record.name} in {store.display_uri}")
+
+    from registry.git_lineage import read_git_lineage
+    from registry.recording import Recorder
+
+    workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd())
+    lineage = read_git_lineage(workspace)
+    with locked(store):
+        recorder = Recorder(store, connect(store), lineage.tags())
+        recorded = recorder.record(record)
+
+    print(_summary(record, recorded, store))
+    if arguments.output:
+        with whole_file(arguments.output, "w") as file:
+            json.dump(_as_json(record, recorded, store), file, indent=2, sort_keys=True)
+            file.write("\n")
+    return EXIT_GATE_FAILED if record.gates == GATES_FAILED else 0
+
+
+def _known(text: str | None) -> str | None:
+    return None if text in (None, "", "unknown") else text
+
+
+def _summary(record, recorded, store) -> str:
+    what = f"{record.registered_model} version {recorded.version}"
+    run_note = ""
+    if recorded.version is None:
+        repeated = "" if recorded.run_created else "already "
+        first = f"refused: {record.failures[0]}; {repeated}recorded as a failed run, not a version"
+    elif recorded.created:
+        first = f"registered {what} ({record.name} {record.version}, {record.scheme})"
+    else:
+        first = f"already registered as {what}"
+        run_note = " (new measurement)" if recorded.run_created else ""
+    lines = [first, f"  run      {_run_link(recorded, store)}{run_note}"]
+    if recorded.parent:
+        lines.append("  made of  " + recorded.parent.replace("/", " version "))
+    lines.append(f"  store    {store.display_uri}")
+    if store.is_server:
+        page = f"{_base(store)}/#/models/{recorded.registered_model}"
+        if recorded.version:
+            page += f"/versions/{recorded.version}"
+        lines.append(f"  open     {page}")
+    else:
+        lines.append("  open     bazel run //registry:ui")
+    return "\n".join(lines)
+
+
+def _base(store) -> str:
+    return store.display_uri.rstrip("/")
+
+
+def _run_link(recorded, store) -> str:
+    if not store.is_server:
+        return recorded.run_id
+    return f"{_base(store)}/#/experiments/{recorded.experiment_id}/runs/{recorded.run_id}"
+
+
+def _as_json(record, recorded, store) -> dict:
+    return {
+        "artifact_sha256": record.artifact.sha256,
+        "created": recorded.created,
+        "experiment_id": recorded.experiment_id,
+        "failures": list(record.failures),
+        "gates": record.gates,
+        "kind": "rules_quantize.registration",
+        "parent": recorded.parent,
+        "registered_model": recorded.registered_model,
+        "run_created": recorded.run_created,
+        "run_id": recorded.run_id,
+        "schema_version": 1,
+        "tracking_uri": store.display_uri,
+        "version": recorded.version,
+    }
+
+
+if __name__ == "__main__":
+    run(parser(), main)

@@ -1,0 +1,327 @@
+"""Where the registry's records are kept, and how a process gets hold of them.
+
+With nothing configured that is an SQLite database with a folder of artifacts,
+`.mlflow/` in the workspace. MLFLOW_TRACKING_URI names another store, and its
+credentials come from where MLflow itself takes them (MLFLOW_TRACKING_USERNAME,
+MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN, `~/.mlflow/credentials`).
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import stat
+import sys
+import tempfile
+import time
+import urllib.parse
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.errors import InputError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_LOCK_SECONDS = 600.0
+_LOCK_POLL_SECONDS = 0.05
+
+# What MLflow does unless it is told otherwise, and what the registry wants
+# instead. A variable that the user has set stays as it is.
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    # MLflow's own 7 retries take minutes to say that a server is not there.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    # GitPython must not raise on import where there is no git.
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+@dataclass(frozen=True)
+class Store:
+    """One place that holds runs, models and their artifacts.
+
+    Attributes:
+      tracking_uri: as MLflow takes it; it may hold a password, so show
+        `display_uri` instead.
+      database: the SQLite file, or None for any other kind of store.
+      artifacts: the folder for artifacts, or None where the store has a place
+        of its own for them (a tracking server does).
+      lock_file: what processes on this machine lock while they write.
+    """
+
+    tracking_uri: str
+    database: Path | None
+    artifacts: Path | None
+    lock_file: Path
+
+    @property
+    def display_uri(self) -> str:
+        """The tracking URI without a password, to be shown to people."""
+        return without_credentials(self.tracking_uri)
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the store is a tracking server, which has a UI of its own."""
+        return urllib.parse.urlsplit(self.tracking_uri).scheme in ("http", "https")
+
+
+def without_credentials(uri: str) -> str:
+    """Takes user, password and query out of a URI.
+
+    Args:
+      uri: any URI. One without an authority (`git@host:path`, a file path) is
+        returned as it is.
+
+    Returns:
+      The URI as it may be shown, logged and recorded.
+    """
+    try:
+        parts = urllib.parse.urlsplit(uri)
+    except ValueError:
+        return "(a URI that cannot be read)"
+    if not parts.scheme or not parts.netloc:
+        return uri
+    host = parts.netloc.rpartition("@")[2]
+    if parts.scheme in ("ssh", "git+ssh", "ssh+git"):
+        # There the user is part of the address, git@ most often.
+        user = parts.netloc.rpartition("@")[0].partition(":")[0]
+        host = f"{user}@{host}" if user else host
+    # A query carries tokens as often as a user does.
+    return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def find_store(environment: Mapping[str, str]) -> Store:
+    """Says which store is configured. Touches nothing.
+
+    Args:
+      environment: the process's environment variables.
+
+    Returns:
+      The store.
+
+    Raises:
+      InputError: MLFLOW_TRACKING_URI names a kind of store that MLflow has given up.
+    """
+    workspace = Path(environment.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd()).resolve()
+    folder = workspace / ".mlflow"
+    uri = environment.get("MLFLOW_TRACKING_URI", "").strip()
+    if not uri:
+        database = folder / "mlflow.db"
+        return Store(
+            tracking_uri=_sqlite_uri(database),
+            database=database,
+            artifacts=folder / "artifacts",
+            lock_file=folder / "lock",
+        )
+    scheme = urllib.parse.urlsplit(uri).scheme.partition("+")[0]
+    if scheme == "sqlite":
+        path = urllib.parse.unquote(uri.partition(":///")[2].partition("?")[0])
+        if not path or path == ":memory:":
+            raise InputError(
+                f"MLFLOW_TRACKING_URI={uri}: a database in memory keeps nothing; "
+                "name a file, as in sqlite:////var/mlflow/mlflow.db"
+            )
+        # MLflow would take a relative path from the current directory, which
+        # for `bazel run` lies deep in the output base.
+        base = environment.get("BUILD_WORKING_DIRECTORY") or str(Path.cwd())
+        database = Path(base, path).resolve()
+        return Store(
+            tracking_uri=_sqlite_uri(database),
+            database=database,
+            artifacts=database.parent / "artifacts",
+            lock_file=database.with_name(database.name + ".lock"),
+        )
+    if scheme in ("", "file"):
+        raise InputError(
+            f"MLFLOW_TRACKING_URI={uri}: MLflow no longer keeps runs in plain folders; "
+            "name an SQLite file (sqlite:////path/mlflow.db), a database or a server"
+        )
+    local_database = scheme in ("postgresql", "mysql", "mssql")
+    return Store(
+        tracking_uri=uri,
+        database=None,
+        artifacts=folder / "artifacts" if local_database else None,
+        lock_file=_lock_folder() / hashlib.sha256(uri.encode()).hexdigest()[:32],
+    )
+
+
+def _sqlite_uri(database: Path) -> str:
+    return "sqlite:///" + urllib.parse.quote(str(database))
+
+
+def _lock_folder() -> Path:
+    return Path(tempfile.gettempdir(), f"rules_quantize_{os.getuid()}")
+
+
+def quiet_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Gives the variables that keep MLflow quiet and send nothing home.
+
+    Args:
+      environment: the process's environment variables.
+
+    Returns:
+      Those that must be added.
+    """
+    return {name: value for name, value in _QUIET.items() if not environment.get(name)}
+
+
+@contextlib.contextmanager
+def locked(store: Store, timeout_seconds: float = _LOCK_SECONDS) -> Iterator[None]:
+    """Keeps other processes of this machine and user from writing to the store.
+
+    The kernel lets go of the lock when the process ends, however it ends.
+
+    Args:
+      store: from `find_store`.
+      timeout_seconds: how long to wait for another process.
+
+    Yields:
+      Nothing; the lock is held inside the block.
+
+    Raises:
+      InputError: another process has held the lock for the whole time.
+    """
+    folder = store.lock_file.parent
+    if store.database is None:
+        # A folder in a place that everybody can write to: it has to be ours.
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+            raise InputError(f"{folder}: belongs to somebody else; remove it or set TMPDIR")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(store.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise InputError(
+                        f"{store.lock_file}: another process has been writing for "
+                        f"{timeout_seconds:.0f} s; try again when it has ended"
+                    ) from None
+                time.sleep(_LOCK_POLL_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def connect(store: Store) -> "MlflowClient":
+    """Opens the store, and makes it where it is an SQLite file that is missing.
+
+    Call it with the lock held: several processes that open a new SQLite file at
+    once run MLflow's migrations over each other.
+
+    Args:
+      store: from `find_store`.
+
+    Returns:
+      A client of the store, which is also MLflow's default from here on.
+
+    Raises:
+      InputError: the store cannot be opened.
+    """
+    os.environ.update(quiet_environment(os.environ))
+    os.environ["MLFLOW_TRACKING_URI"] = store.tracking_uri
+    warnings.filterwarnings("ignore", module=r"(mlflow|alembic|sqlalchemy|pydantic)(\..*)?")
+    with explained(store):
+        import mlflow
+
+        for name in ("mlflow", "alembic", "sqlalchemy"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        if store.database is not None:
+            _make_database(store)
+        mlflow.set_tracking_uri(store.tracking_uri)
+        return mlflow.MlflowClient(store.tracking_uri)
+
+
+def _make_database(store: Store) -> None:
+    folder = store.database.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if folder.name == ".mlflow" and not ignore.exists():
+        # Otherwise the first registration makes every later one "dirty".
+        ignore.write_text("*\n", encoding="utf-8")
+    if store.database.exists() and store.database.stat().st_size:
+        return
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    # MLflowClient would make the same tables, with artifacts in ./mlruns of
+    # whatever directory the process happens to stand in.
+    SqlAlchemyStore(store.tracking_uri, store.artifacts.as_uri()).engine.dispose()
+
+
+@contextlib.contextmanager
+def explained(store: Store) -> Iterator[None]:
+    """Turns what MLflow raises into one line that names the store.
+
+    Args:
+      store: the store that the block works on.
+
+    Yields:
+      Nothing.
+
+    Raises:
+      InputError: instead of MLflow's own exceptions.
+    """
+    try:
+        yield
+    except (InputError, OSError) as error:
+        # requests' exceptions are OSErrors as well, and carry no errno.
+        if isinstance(error, InputError) or error.errno is not None:
+            raise
+        raise InputError(_one_line(store, error)) from error
+    except Exception as error:
+        # A program's own mistakes keep their traceback.
+        origin = type(error).__module__.partition(".")[0]
+        if origin not in ("mlflow", "sqlalchemy", "alembic", "requests", "urllib3", "sqlite3"):
+            raise
+        raise InputError(_one_line(store, error)) from error
+
+
+def _one_line(store: Store, error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    secret = urllib.parse.urlsplit(store.tracking_uri).netloc.rpartition("@")[0]
+    if secret:
+        text = text.replace(secret + "@", "")
+        text = text.replace(urllib.parse.unquote(secret.partition(":")[2]) or secret, "***")
+    advice = ""
+    if "out-of-date database schema" in text:
+        text = "its database schema is of another MLflow"
+        advice = "back it up, then run `mlflow db upgrade` on it with this MLflow"
+    elif "Max retries exceeded" in text or "Connection" in type(error).__name__:
+        text = "the server does not answer"
+        advice = "start it, or check MLFLOW_TRACKING_URI; then run the same command again"
+    elif "401" in text or "UNAUTHENTICATED" in text or "Unauthorized" in text:
+        text = "the server refuses the credentials"
+        advice = "check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or the token"
+    elif "readonly database" in text:
+        text = "the database is read-only"
+    elif "database or disk is full" in text:
+        text = "the disk is full"
+    elif len(text) > 300:
+        text = text[:300] + " ..."
+    return f"{store.display_uri}: {text}" + (f"; {advice}" if advice else "")
+
+
+def say_progress(text: str) -> None:
+    """Tells a person who waits what goes on; says nothing into a file or a pipe.
+
+    Args:
+      text: one line.
+    """
+    if sys.stderr.isatty():
+        print(text, file=sys.stderr)
