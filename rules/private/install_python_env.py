@@ -96,9 +96,7 @@ def pip_module() -> list[str]:
       InstallError: when this interpreter has none.
     """
     command = [sys.executable, "-m", "pip"]
-    version = subprocess.run(
-        [*command, "--version"], capture_output=True, text=True, check=False
-    )
+    version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
     found = re.match(r"pip (\d+)\.(\d+)", version.stdout)
     if found and (int(found.group(1)), int(found.group(2))) >= (22, 3):
         return command

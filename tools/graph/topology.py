@@ -7,7 +7,14 @@ from tools.graph.flatbuffer import TfliteModel
 # Operators that hand each channel on as it is, so that a scale of the channel passes
 # through them.
 PER_CHANNEL = frozenset(
-    {"AVERAGE_POOL_2D", "MAX_POOL_2D", "RELU", "PRELU", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"}
+    {
+        "AVERAGE_POOL_2D",
+        "MAX_POOL_2D",
+        "RELU",
+        "PRELU",
+        "RESIZE_BILINEAR",
+        "RESIZE_NEAREST_NEIGHBOR",
+    }
 )
 WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})
 

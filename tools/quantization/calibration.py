@@ -5,7 +5,11 @@ extremes of each sample and the mean of each channel's largest magnitude: memory
 by 8 bytes a tensor and sample, whatever the tensors' sizes.
 """
 
+import contextlib
 import dataclasses
+import os
+import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -31,6 +35,25 @@ class TensorStatistics:
     channel_magnitude: np.ndarray
 
 
+@contextlib.contextmanager
+def _quiet_runtime():
+    """Keeps the runtime's own words from the terminal.
+
+    It writes that it made a delegate straight to file descriptor 2, past Python. What
+    goes wrong comes as an exception all the same.
+    """
+    sys.stderr.flush()
+    with warnings.catch_warnings(), open(os.devnull, "wb") as nowhere:
+        warnings.simplefilter("ignore")
+        saved = os.dup(2)
+        try:
+            os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
 def open_interpreter(content: bytes, where: str, keep_tensors: bool = False, threads: int = 1):
     """Opens a model for running.
 
@@ -53,13 +76,14 @@ def open_interpreter(content: bytes, where: str, keep_tensors: bool = False, thr
         OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if keep_tensors else OpResolverType.AUTO
     )
     try:
-        interpreter = Interpreter(
-            model_content=content,
-            num_threads=threads,
-            experimental_op_resolver_type=resolver,
-            experimental_preserve_all_tensors=keep_tensors,
-        )
-        interpreter.allocate_tensors()
+        with _quiet_runtime():
+            interpreter = Interpreter(
+                model_content=content,
+                num_threads=threads,
+                experimental_op_resolver_type=resolver,
+                experimental_preserve_all_tensors=keep_tensors,
+            )
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
         raise InputError(f"{where}: the runtime cannot run this model: {reason}") from None
@@ -163,3 +187,23 @@ def gather_statistics(
 
     run_samples(model, tensors, samples, visit)
     return result
+
+
+def input_specifications(content: bytes, where: str) -> list[tuple[str, tuple[int, ...], np.dtype]]:
+    """Lists a model's inputs.
+
+    Args:
+      content: a whole .tflite file with a signature.
+      where: how messages name it.
+
+    Returns:
+      (signature input name, shape with the batch, dtype) for each.
+
+    Raises:
+      InputError: when the runtime cannot run the model.
+    """
+    runner = open_interpreter(content, where).get_signature_runner()
+    return [
+        (name, tuple(int(size) for size in details["shape"]), np.dtype(details["dtype"]))
+        for name, details in runner.get_input_details().items()
+    ]

@@ -26,9 +26,7 @@ from tools.graph.pruning import prune
 from tools.graph.topology import PER_CHANNEL, Topology
 from tools.quantization.calibration import TensorStatistics
 
-_HOMOGENEOUS = frozenset(
-    {schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU}
-)
+_HOMOGENEOUS = frozenset({schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU})
 _POWER = 0.5
 # Beyond 2^-6 a channel is as good as dead, and its scale would only blow up noise.
 _LEAST_EXPONENT = -6

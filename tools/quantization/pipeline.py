@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import io
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
@@ -54,11 +55,12 @@ class QuantizationResult:
 
 @contextlib.contextmanager
 def _quiet_library():
-    """Silences the library's log, which tells of its own insides."""
+    """Silences the library's log and bars, which tell of its own insides."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        yield
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
     finally:
         logging.disable(previous)
 

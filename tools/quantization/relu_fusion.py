@@ -48,8 +48,7 @@ def fuse_relus(model: TfliteModel) -> dict:
             or len(graph.consumers[source]) != 1
             or graph.name(producer) not in _CAN_FUSE
             or producer.builtinOptions is None
-            or producer.builtinOptions.fusedActivationFunction
-            != schema.ActivationFunctionType.NONE
+            or producer.builtinOptions.fusedActivationFunction != schema.ActivationFunctionType.NONE
         ):
             continue
         producer.builtinOptions.fusedActivationFunction = activation
