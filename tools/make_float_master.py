@@ -25,8 +25,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from tools.graph.float_master import make_float_master
     from tools.graph.flatbuffer import read_bytes
+    from tools.graph.float_master import make_float_master
 
     master, summary = make_float_master(
         read_bytes(arguments.input_model), str(arguments.input_model)

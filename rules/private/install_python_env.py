@@ -82,7 +82,8 @@ def check_python(wanted: str) -> None:
     if have != wanted:
         raise InstallError(
             f"the lock is for Python {wanted}, but {sys.executable} is Python {have}; install "
-            f"python{wanted}, or name one with --repo_env=RULES_QUANTIZE_PYTHON=/path/to/python{wanted}"
+            f"python{wanted}, or name one with "
+            f"--repo_env=RULES_QUANTIZE_PYTHON=/path/to/python{wanted}"
         )
 
 

@@ -237,10 +237,7 @@ def _is_sound(model: schema.ModelT) -> bool:
             ]
         if any(not 0 <= index < count for indices in lists for index in indices):
             return False
-    for entry in model.metadata or []:
-        if not 0 <= entry.buffer < len(model.buffers):
-            return False
-    return True
+    return all(0 <= entry.buffer < len(model.buffers) for entry in model.metadata or [])
 
 
 def _associated_files(content: bytes) -> list[tuple[str, bytes]]:

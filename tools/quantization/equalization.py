@@ -90,7 +90,7 @@ def _weights_are_its_own(graph: Topology, operator: schema.OperatorT) -> bool:
 
 
 def _streams(graph: Topology) -> _Channels:
-    """Ties together the channels that must share a scale, and fixes those that must not have one."""
+    """Ties together channels that must share a scale; fixes those that must not have one."""
     channels = _Channels()
     computed = graph.inputs | set(graph.producer)
     for index in sorted(computed):

@@ -10,8 +10,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
-from tools.graph.float_master import refuse_quantized
 from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, tensor_name
+from tools.graph.float_master import refuse_quantized
 from tools.graph.topology import Topology
 from tools.quantization.calibration import gather_statistics
 from tools.quantization.compaction import compact

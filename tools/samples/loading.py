@@ -298,7 +298,7 @@ def overlapping(first: SampleSet, second: SampleSet) -> list[tuple[str, str]]:
     Returns:
       (name in first, name in second) for each, in the order of second.
     """
-    known = {digest: name for digest, name in zip(first.sample_digests, first.names, strict=True)}
+    known = dict(zip(first.sample_digests, first.names, strict=True))
     shared = []
     for number, digest in enumerate(second.sample_digests):
         name = known.get(digest) or known.get(_digest(second[number], mirrored=True))
