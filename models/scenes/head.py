@@ -1,0 +1,528 @@
+"""Renders a person's head and shoulders: an implicit surface, ray-marched and shaded.
+
+Everything is in units of half the head's height. The face plane has x to the viewer's
+right and y down; z points at the viewer. The head is centred at the origin, with the
+eyes at y = 0, the tip of the nose at y = 0.36 and the mouth at y = 0.58. Colours are
+linear light, 0 to 1, float32 [..., 3].
+"""
+
+import dataclasses
+
+import numpy as np
+
+# sRGB 0 to 255, from light to dark; what lies between two of them is mixed.
+_SKIN = (
+    (247, 219, 200),
+    (234, 192, 165),
+    (212, 160, 125),
+    (172, 118, 82),
+    (120, 78, 54),
+    (70, 45, 34),
+)
+_HAIR = ((22, 18, 17), (52, 36, 28), (94, 62, 40), (150, 104, 60), (205, 170, 115), (150, 150, 150))
+_IRIS = ((60, 38, 22), (92, 66, 36), (80, 110, 80), (78, 112, 148), (120, 130, 135))
+_MARCH_STEPS = 14
+_MARCH_DAMPING = 0.62
+
+
+def to_linear(srgb) -> np.ndarray:
+    """Turns sRGB 0 to 255 into linear light 0 to 1, by the usual exponent of 2.2."""
+    return (np.asarray(srgb, np.float32) / np.float32(255)) ** np.float32(2.2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """What stays the same when a person moves.
+
+    Attributes:
+      width: half the head's width.
+      jaw: how much wider the lower face is than an ellipsoid's, as a fraction.
+      nose_length, nose_width, brow, cheeks, chin: factors about 1 on what stands out.
+      eye_distance: of an eye from the middle.
+      eye_size: factor about 1.
+      skin, hair_color, lips, iris, clothes: colours.
+      hair: "bald", "short", "full", "long" or "curly".
+      hairline: y of the hair's edge above the forehead.
+      brow_weight: how dark the eyebrows are, 0 to 1.
+      beard, moustache: how dense, 0 to 1.
+      glasses: "none", "clear" or "dark".
+      frame_color: of the glasses.
+      texture_seed: of freckles and strands.
+    """
+
+    width: float
+    jaw: float
+    nose_length: float
+    nose_width: float
+    brow: float
+    cheeks: float
+    chin: float
+    eye_distance: float
+    eye_size: float
+    skin: np.ndarray
+    hair_color: np.ndarray
+    lips: np.ndarray
+    iris: np.ndarray
+    clothes: np.ndarray
+    hair: str
+    hairline: float
+    brow_weight: float
+    beard: float
+    moustache: float
+    glasses: str
+    frame_color: np.ndarray
+    texture_seed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Expression:
+    """What a face does.
+
+    Attributes:
+      smile: height of the corners of the mouth, -1 to 1.
+      mouth_open: 0 to 1.
+      eyes_open: 0 (closed) to 1.
+      brows_raised: -1 to 1.
+      gaze: horizontal, -1 to 1.
+    """
+
+    smile: float
+    mouth_open: float
+    eyes_open: float
+    brows_raised: float
+    gaze: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Lighting:
+    """One lamp and the light from all around.
+
+    Attributes:
+      direction: float32 [3], unit vector to the lamp.
+      lamp, above, below: colours.
+      gloss: of the skin, 0 to 1.
+    """
+
+    direction: np.ndarray
+    lamp: np.ndarray
+    above: np.ndarray
+    below: np.ndarray
+    gloss: float
+
+
+def _mixed(colors, position: float) -> np.ndarray:
+    """Reads a ramp of sRGB colours at 0 to 1, as linear light."""
+    place = position * (len(colors) - 1)
+    lower = min(int(place), len(colors) - 2)
+    ramp = to_linear(colors)
+    return ramp[lower] + (ramp[lower + 1] - ramp[lower]) * np.float32(place - lower)
+
+
+def draw_person(rng: np.random.Generator) -> Person:
+    """Draws a person at random."""
+    tone = rng.uniform()
+    skin = _mixed(_SKIN, tone) * rng.uniform(0.92, 1.08, 3).astype(np.float32)
+    grey = rng.uniform() < 0.15
+    shade = rng.uniform(0, 1 if tone < 0.5 else 0.35)
+    bearded = rng.uniform() < 0.3
+    return Person(
+        width=rng.uniform(0.68, 0.8),
+        jaw=rng.uniform(-0.06, 0.16),
+        nose_length=rng.uniform(0.8, 1.25),
+        nose_width=rng.uniform(0.8, 1.35),
+        brow=rng.uniform(0.5, 1.5),
+        cheeks=rng.uniform(0.6, 1.4),
+        chin=rng.uniform(0.5, 1.4),
+        eye_distance=rng.uniform(0.28, 0.33),
+        eye_size=rng.uniform(0.85, 1.2),
+        skin=skin,
+        hair_color=to_linear(_HAIR[-1]) * rng.uniform(0.7, 1.6)
+        if grey
+        else _mixed(_HAIR[:-1], shade),
+        lips=skin * np.float32([0.82, 0.45, 0.45]) * np.float32(rng.uniform(0.75, 1.1)),
+        iris=_mixed(_IRIS, rng.uniform(0, 1 if tone < 0.4 else 0.25)),
+        clothes=to_linear(rng.uniform(15, 240, 3)),
+        hair=str(
+            rng.choice(["bald", "short", "full", "long", "curly"], p=[0.1, 0.3, 0.2, 0.25, 0.15])
+        ),
+        hairline=rng.uniform(-0.68, -0.42),
+        brow_weight=rng.uniform(0.35, 0.95),
+        beard=rng.uniform(0.35, 1) if bearded else 0.0,
+        moustache=rng.uniform(0.4, 1) if bearded or rng.uniform() < 0.08 else 0.0,
+        glasses=str(rng.choice(["none", "clear", "dark"], p=[0.73, 0.22, 0.05])),
+        frame_color=to_linear(rng.uniform(10, 110, 3)),
+        texture_seed=int(rng.integers(2**31)),
+    )
+
+
+def draw_expression(rng: np.random.Generator) -> Expression:
+    """Draws an expression at random; most people look at the camera with open eyes."""
+    return Expression(
+        smile=rng.uniform(-0.4, 1),
+        mouth_open=rng.uniform(0.15, 1) if rng.uniform() < 0.35 else 0.0,
+        eyes_open=rng.uniform(0, 0.3) if rng.uniform() < 0.08 else rng.uniform(0.65, 1),
+        brows_raised=rng.uniform(-0.7, 1),
+        gaze=rng.uniform(-0.6, 0.6),
+    )
+
+
+def draw_lighting(rng: np.random.Generator) -> Lighting:
+    """Draws lighting at random, from a flat sky to a hard lamp at the side."""
+    direction = np.float32([rng.uniform(-0.9, 0.9), rng.uniform(-0.9, 0.25), rng.uniform(0.35, 1)])
+    hardness = rng.uniform(0.35, 0.9)
+    warmth = rng.uniform(-0.15, 0.2)
+    tint = np.float32([1 + warmth, 1, 1 - warmth])
+    sky = np.float32([1 - warmth / 2, 1, 1 + warmth / 2])
+    return Lighting(
+        direction=direction / np.linalg.norm(direction),
+        lamp=tint * np.float32(1.25 * hardness),
+        above=sky * np.float32(1.05 * (1 - hardness) + 0.12),
+        below=sky * np.float32(0.75 * (1 - hardness) + 0.05) * np.float32([1.1, 1, 0.9]),
+        gloss=rng.uniform(0.0, 0.5),
+    )
+
+
+def rotation(yaw: float, pitch: float) -> np.ndarray:
+    """Makes the matrix that turns head coordinates into the viewer's.
+
+    Args:
+      yaw: radians; positive turns the face to the viewer's right.
+      pitch: radians; positive turns it down.
+
+    Returns:
+      float32 [3, 3].
+    """
+    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
+    return (about_x @ about_y).astype(np.float32)
+
+
+def _bump(x, y, width: float, height: float) -> np.ndarray:
+    return np.exp(-np.square(x / np.float32(width)) - np.square(y / np.float32(height)))
+
+
+def _step(low: float, high: float, value) -> np.ndarray:
+    """Rises smoothly from 0 at `low` to 1 at `high`; falls when `high` is the smaller."""
+    t = np.clip((value - np.float32(low)) / np.float32(high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def _relief(person: Person, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """How far the face stands out of the head's ellipsoid at (x, y)."""
+    side = np.abs(x)
+    ramp = np.clip((y + 0.14) / 0.46, 0, 1)
+    tip = 1 / (1 + np.exp(np.clip((y - 0.405) / 0.022, -30, 30)))
+    nose = 0.25 * person.nose_length * ramp * tip
+    nose = nose * np.exp(-np.square(x / (person.nose_width * (0.07 + 0.05 * ramp))))
+    wings = 0.075 * _bump(side - 0.115 * person.nose_width, y - 0.345, 0.055, 0.055)
+    eyes = person.eye_distance
+    sockets = -0.085 * _bump(side - eyes + 0.03, y + 0.01, 0.15, 0.10)
+    balls = 0.035 * _bump(side - eyes, y - 0.02, 0.10, 0.065)
+    brows = 0.045 * person.brow * _bump(side - 0.2, y + 0.17, 0.24, 0.07)
+    cheeks = 0.05 * person.cheeks * _bump(side - 0.37, y - 0.28, 0.16, 0.15)
+    mouth = 0.05 * _bump(x, y - 0.53, 0.19, 0.05) + 0.06 * _bump(x, y - 0.64, 0.16, 0.05)
+    chin = 0.07 * person.chin * _bump(x, y - 0.88, 0.2, 0.1) - 0.04 * _bump(x, y - 0.745, 0.2, 0.05)
+    return nose + wings + sockets + balls + brows + cheeks + mouth + chin
+
+
+def _field(person: Person, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """The head's implicit function: about the distance to its surface, negative inside."""
+    width = person.width * (1 + person.jaw * _step(0.05, 0.7, y))
+    depth = 0.92 - 0.1 * _step(0.2, 1.0, y)
+    radius = np.sqrt(np.square(x / width) + np.square(y) + np.square(z / depth))
+    return radius - 1 - _step(0.05, 0.4, z) * _relief(person, x, y)
+
+
+def _skin_color(person: Person, mood: Expression, x, y, z, grain) -> tuple[np.ndarray, np.ndarray]:
+    """Paints the face.
+
+    Returns:
+      (colour, gloss factor) at each point.
+    """
+    front = _step(0.1, 0.35, z)
+    side = np.abs(x)
+
+    def over(color, paint, mask):
+        mask = np.clip(mask * front, 0, 1)[:, None]
+        return color + (paint - color) * mask
+
+    skin = person.skin
+    color = np.broadcast_to(skin, (*x.shape, 3)) * (1 + 0.10 * grain[:, None])
+    red = skin * np.float32([1.0, 0.72, 0.70])
+    color = over(color, red, 0.5 * _bump(side - 0.36, y - 0.30, 0.17, 0.14))
+    color = over(color, red, 0.45 * _bump(x, y - 0.36, 0.11, 0.08))
+    # Folds from the nose to the mouth, deeper in a smile.
+    fold = 0.16 + 0.42 * (y - 0.36)
+    depth = (0.18 + 0.3 * max(mood.smile, 0)) * _step(0.34, 0.42, y) * _step(0.66, 0.54, y)
+    color = over(color, skin * 0.45, depth * np.exp(-np.square((side - fold - 0.04) / 0.028)))
+    color = over(
+        color, skin * 0.12, 0.9 * _bump(side - 0.062 * person.nose_width, y - 0.405, 0.035, 0.02)
+    )
+    color = over(color, skin * 0.4, 0.55 * _bump(x, y - 0.425, 0.15, 0.022))
+    # Eye sockets lie in shade.
+    color = over(
+        color, skin * 0.5, 0.5 * _bump(side - person.eye_distance + 0.05, y + 0.03, 0.15, 0.075)
+    )
+    # Beard and moustache, before the lips.
+    stubble = np.clip(1 + 1.2 * grain, 0.2, 1.8)
+    jawline = 0.30 + 0.42 * np.square(np.clip(1 - side / 0.62, 0, 1))
+    growth = _step(0.0, 0.14, y - jawline) * _step(0.05, 0.3, z + 0.3)
+    if person.beard:
+        color = over(color, person.hair_color, 0.95 * person.beard * growth * stubble)
+    if person.moustache:
+        lip = _bump(x, y - 0.475 - 0.25 * np.square(x), 0.21, 0.042)
+        color = over(color, person.hair_color, 1.1 * person.moustache * lip * stubble)
+    # Mouth: the corners follow the smile.
+    half = 0.24 + 0.05 * max(mood.smile, 0)
+    curve = 0.58 - 0.9 * mood.smile * np.square(x) + 0.02 * mood.smile
+    gap = 0.10 * mood.mouth_open * np.sqrt(np.clip(1 - np.square(x / (half * 0.85)), 0, 1))
+    inside = np.sqrt(np.clip(1 - np.square(x / half), 0, 1))
+    upper, lower = curve - gap * 0.3, curve + gap
+    upper_lip = _step(-0.012, 0.012, y - (upper - 0.055 * inside)) * _step(0.01, -0.01, y - upper)
+    lower_lip = _step(-0.01, 0.01, y - lower) * _step(0.012, -0.012, y - (lower + 0.075 * inside))
+    within = _step(half, half * 0.92, side)
+    color = over(color, person.lips * 0.8, upper_lip * within)
+    color = over(color, person.lips, lower_lip * within)
+    opening = _step(-0.008, 0.008, y - upper) * _step(0.008, -0.008, y - lower) * within
+    if mood.mouth_open:
+        color = over(color, np.float32([0.05, 0.012, 0.012]), opening)
+        teeth = (
+            opening * _step(0.01, -0.01, y - (upper + 0.065)) * _step(half * 0.85, half * 0.7, side)
+        )
+        color = over(color, np.float32([0.72, 0.68, 0.60]), 0.9 * teeth)
+    line = np.exp(-np.square((y - upper) / 0.013)) * within
+    color = over(color, person.lips * 0.18, 0.85 * line)
+    # Eyes: an almond, in it the iris; then the lids' edges.
+    across = (side - person.eye_distance) / (0.125 * person.eye_size)
+    almond = np.clip(1 - np.square(across), 0, 1)
+    upper_lid = 0.02 - 0.062 * person.eye_size * mood.eyes_open * almond**0.8
+    lower_lid = 0.02 + 0.036 * person.eye_size * max(mood.eyes_open, 0.1) * almond
+    socket = _step(1.04, 0.96, np.abs(across))
+    eye = _step(-0.008, 0.008, y - upper_lid) * _step(0.008, -0.008, y - lower_lid) * socket
+    centre = person.eye_distance + np.sign(x) * 0.035 * mood.gaze
+    distance = np.hypot(side - centre, y - 0.012) / (0.056 * person.eye_size)
+    color = over(color, np.float32([0.62, 0.58, 0.55]), eye)
+    color = over(color, person.iris, eye * _step(1.12, 0.92, distance))
+    color = over(color, np.float32([0.006, 0.006, 0.006]), eye * _step(0.55, 0.4, distance))
+    color = over(color, np.float32([0.05, 0.03, 0.03]), 0.6 * eye * _step(0.0, -0.03, y + 0.028))
+    glint = _step(0.3, 0.12, np.hypot(x - np.sign(x) * centre - 0.018, y + 0.008) / 0.056)
+    color = over(color, np.float32([1.3, 1.3, 1.3]), eye * glint)
+    lashes = np.exp(-np.square((y - upper_lid) / 0.016)) * socket
+    color = over(color, np.float32([0.012, 0.008, 0.006]), 0.85 * lashes)
+    color = over(color, skin * 0.35, 0.45 * np.exp(-np.square((y - lower_lid) / 0.012)) * socket)
+    crease = np.exp(-np.square((y - upper_lid + 0.045) / 0.014)) * socket
+    color = over(color, skin * 0.35, 0.4 * crease)
+    # Eyebrows.
+    arch = -0.155 - 0.045 * mood.brows_raised - 0.05 * (1 - np.square((side - 0.34) / 0.22))
+    thickness = 0.034 * _step(0.58, 0.3, side) + 0.006
+    brow = np.exp(-np.square((y - arch) / thickness))
+    brow = brow * _step(0.09, 0.15, side) * _step(0.56, 0.46, side)
+    color = over(color, person.hair_color * 0.55, person.brow_weight * brow * (1 + 0.5 * grain))
+    gloss = (
+        np.clip(1 - 0.8 * growth * person.beard, 0, 1) + 1.5 * (lower_lip * within + eye) * front
+    )
+    # Glasses lie a little off the surface; painting them on is close enough at this size.
+    if person.glasses != "none":
+        lens = np.power(
+            np.power(np.abs((side - person.eye_distance - 0.01) / 0.215), 2.6)
+            + np.power(np.abs((y - 0.03) / 0.155), 2.6),
+            1 / 2.6,
+        )
+        if person.glasses == "dark":
+            color = over(color, np.float32([0.012, 0.012, 0.015]), 0.97 * _step(1.02, 0.96, lens))
+        frame = np.exp(-np.square((lens - 1) / 0.085))
+        bridge = np.exp(-np.square((y + 0.035) / 0.022)) * _step(0.12, 0.09, side)
+        temple = np.exp(-np.square((y + 0.03) / 0.022)) * _step(0.5, 0.53, side)
+        color = over(color, person.frame_color, np.maximum(np.maximum(frame, bridge), temple))
+    return color.astype(np.float32), gloss
+
+
+def _lit(lighting: Lighting, normal: np.ndarray, wrap: float = 0.15) -> np.ndarray:
+    """Light that falls on surfaces with these normals (the viewer's coordinates)."""
+    toward = np.clip((normal @ lighting.direction + wrap) / (1 + wrap), 0, 1)[..., None]
+    up = (0.5 - 0.5 * normal[..., 1])[..., None]
+    return lighting.lamp * toward + lighting.below + (lighting.above - lighting.below) * up
+
+
+def _noise(seed: int, x: np.ndarray, y: np.ndarray, frequency: float) -> np.ndarray:
+    """Smooth noise of about -1 to 1: bilinear in a table of random numbers."""
+    table = np.random.default_rng(seed).uniform(-1, 1, (64, 64)).astype(np.float32)
+    u, v = x * np.float32(frequency) + 32, y * np.float32(frequency) + 32
+    i, j = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
+    fu, fv = u - i, v - j
+    i0, i1, j0, j1 = i & 63, (i + 1) & 63, j & 63, (j + 1) & 63
+    top = table[j0, i0] * (1 - fu) + table[j0, i1] * fu
+    return top * (1 - fv) + (table[j1, i0] * (1 - fu) + table[j1, i1] * fu) * fv
+
+
+def _ellipsoid(turn: np.ndarray, x, y, centre, radii):
+    """Meets rays from the viewer with an ellipsoid of the head's frame.
+
+    Returns:
+      (hit mask, z of the viewer, point in the head's frame [n, 3], normal of the viewer).
+    """
+    origin = np.stack([x, y, np.zeros_like(x)], -1) @ turn - np.float32(centre)
+    ray = turn[2]
+    scaled_origin, scaled_ray = origin / np.float32(radii), ray / np.float32(radii)
+    a = scaled_ray @ scaled_ray
+    b = scaled_origin @ scaled_ray
+    c = np.square(scaled_origin).sum(-1) - 1
+    root = b * b - a * c
+    hit = root > 0
+    z = (-b + np.sqrt(np.maximum(root, 0))) / a
+    inside = origin + z[:, None] * ray
+    normal = (inside / np.square(np.float32(radii))) @ turn.T
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-6
+    return hit, z, inside + np.float32(centre), normal
+
+
+def _body(person: Person, lighting: Lighting, x, y) -> tuple[np.ndarray, np.ndarray]:
+    """Neck, shoulders and, behind them, long hair: layers in the face plane."""
+    color = np.zeros((*x.shape, 3), np.float32)
+    alpha = np.zeros(x.shape, np.float32)
+
+    def lay(paint, mask):
+        nonlocal color, alpha
+        color = color + (paint - color) * mask[..., None]
+        alpha = alpha + (1 - alpha) * mask
+
+    strands = _noise(person.texture_seed + 1, x, y * 0.15, 9)
+    if person.hair in ("long", "curly"):
+        length = 1.35 if person.hair == "long" else 0.85
+        wide = person.width * (1.22 if person.hair == "long" else 1.55)
+        edge = np.hypot(x / wide, (y + 0.1) / length) + 0.03 * strands
+        paint = person.hair_color * (0.35 + 0.25 * strands[..., None]) * lighting.above * 1.4
+        lay(paint, _step(1.04, 0.97, edge))
+    neck = 0.58 * person.width
+    bend = np.clip(x / neck, -1, 1)
+    normal = np.stack([bend, np.zeros_like(x), np.sqrt(1 - bend * bend)], -1)
+    shade = (0.45 + 0.55 * _step(0.85, 1.45, y))[..., None]
+    flare = 0.25 * np.square(np.clip(y - 1.05, 0, 1))
+    lay(
+        person.skin * _lit(lighting, normal) * shade,
+        _step(0.03, -0.03, np.abs(x) - neck - flare) * _step(0.3, 0.4, y),
+    )
+    top = 1.32 + 0.30 * np.square(x / 1.3) + 0.9 * np.clip(np.abs(x) - 1.45, 0, None) ** 1.5
+    collar = np.where(
+        np.abs(x) < neck * 1.35, 0.45 * np.clip(1 - np.abs(x) / (neck * 1.35), 0, 1), 0
+    )
+    bend = np.clip(x / 1.9, -1, 1)
+    fall = np.clip(1 - (y - top) / 0.5, 0, 1) * 0.75
+    normal = np.stack([bend * 0.8, -fall, np.sqrt(np.clip(1 - 0.64 * bend * bend, 0.1, 1))], -1)
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+    weave = 1 + 0.12 * _noise(person.texture_seed + 2, x, y, 5)[..., None]
+    lay(person.clothes * _lit(lighting, normal) * weave, _step(-0.02, 0.03, y - top - collar))
+    return color, alpha
+
+
+def render(
+    person: Person,
+    mood: Expression,
+    lighting: Lighting,
+    yaw: float,
+    pitch: float,
+    x: np.ndarray,
+    y: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Renders a person at points of the face plane.
+
+    Args:
+      person: who.
+      mood: the expression.
+      lighting: in the face plane's coordinates.
+      yaw: radians; positive turns the face to the viewer's right.
+      pitch: radians; positive turns it down.
+      x: float32 [height, width], the points' coordinates.
+      y: the same shape.
+
+    Returns:
+      (colour float32 [height, width, 3] in linear light, coverage float32
+      [height, width]).
+    """
+    color, alpha = _body(person, lighting, x, y)
+    near = np.square(x / 1.35) + np.square((y + 0.05) / 1.45) < 1
+    px, py = x[near], y[near]
+    turn = rotation(yaw, pitch)
+    rgb, cover = color[near], alpha[near]
+
+    def lay(paint, mask):
+        nonlocal rgb, cover
+        rgb = rgb + (paint - rgb) * mask[:, None]
+        cover = cover + (1 - cover) * mask
+
+    for ear in (-1, 1):
+        hit, _, _, normal = _ellipsoid(
+            turn, px, py, (ear * person.width * 0.99, 0.1, -0.08), (0.085, 0.21, 0.13)
+        )
+        light = _lit(lighting, normal) * np.float32([0.95, 0.75, 0.72])
+        lay(person.skin * light, hit.astype(np.float32))
+
+    # March from in front towards the surface; the field is about the distance to it.
+    ray = turn[2]
+    flat = np.stack([px, py, np.zeros_like(px)], -1) @ turn
+    depth = np.full(px.shape, 1.35, np.float32)
+    for _ in range(_MARCH_STEPS):
+        point = flat + depth[:, None] * ray
+        depth = np.maximum(depth - _MARCH_DAMPING * _field(person, *point.T), -0.4)
+    point = flat + depth[:, None] * ray
+    here = _field(person, *point.T)
+    # A hit's edge is soft over about a pixel, in the field's own units.
+    pixel = np.float32(abs(float(y[1, 0] - y[0, 0])) + abs(float(x[1, 0] - x[0, 0])))
+    solid = _step(0.03 + pixel, 0.01, here)
+    nudge = np.float32(0.01)
+    slope = np.stack(
+        [_field(person, *(point + nudge * axis).T) - here for axis in np.eye(3, dtype=np.float32)],
+        -1,
+    )
+    normal = slope @ turn.T
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9
+    hx, hy, hz = point.T
+    grain = 0.6 * _noise(person.texture_seed, hx, hy, 23) + 0.4 * _noise(
+        person.texture_seed + 3, hx, hy, 7
+    )
+    paint, gloss = _skin_color(person, mood, hx, hy, hz, grain)
+    # The nose's shadow, on the side away from the lamp.
+    away = -np.sign(lighting.direction[0]) * (0.10 + 0.08 * abs(lighting.direction[0]))
+    shadow = abs(lighting.direction[0]) * _bump(hx - away, hy - 0.30, 0.08, 0.14)
+    light = _lit(lighting, normal) * (1 - 0.45 * shadow * _step(0.2, 0.5, hz))[:, None]
+    half = lighting.direction + np.float32([0, 0, 1])
+    half /= np.linalg.norm(half)
+    shine = np.clip(normal @ half, 0, 1) ** 18 * gloss * np.float32(0.22 * lighting.gloss)
+    lay(paint * light + shine[:, None] * lighting.lamp, solid)
+
+    if person.hair != "bald":
+        size = {"short": 1.05, "full": 1.13, "long": 1.10, "curly": 1.26}[person.hair]
+        radii = (person.width * size * 1.02, 1.0 * size, 0.95 * size)
+        hit, z, spot, bent = _ellipsoid(turn, px, py, (0, -0.05, -0.05), radii)
+        sx, sy, sz = spot.T
+        strand = _noise(person.texture_seed + 4, np.arctan2(sx, -sy - 0.4) * 2, sy * 0.2, 9)
+        curl = _noise(person.texture_seed + 5, sx + 0.3 * sz, sy, 8)
+        texture = curl if person.hair == "curly" else strand
+        edge = person.hairline + 0.55 * np.power(np.abs(sx) / person.width, 3) + 0.05 * texture
+        length = {"short": -0.05, "full": 0.25, "long": 1.1, "curly": 0.3}[person.hair]
+        back = _step(0.32, 0.05, sz)
+        edge = edge + (length - edge) * back
+        mask = (
+            _step(0.05, -0.05, sy - edge)
+            * hit
+            * _step(-0.05, 0.0, z - depth + 0.12 * (here > 0.03))
+        )
+        light = _lit(lighting, bent, 0.3) * (0.75 + 0.45 * texture)[:, None]
+        sheen = np.exp(-np.square((bent @ half - 0.93) / 0.05)) * (0.5 + 0.5 * texture)
+        lay(
+            person.hair_color * light + (0.08 * sheen)[:, None] * lighting.lamp,
+            np.clip(mask, 0, 1),
+        )
+        if person.hair in ("long", "full"):
+            # What hangs at the sides of the face, in front of the ears.
+            fall = 0.2 if person.hair == "full" else 1.15
+            rim = person.width * size
+            lock = _step(
+                -0.16, -0.08, np.abs(px) - rim * np.sqrt(np.clip(1 - py * py / 1.9, 0.25, 1))
+            )
+            lock = lock * _step(0.06, 0.0, np.abs(px) - rim * 1.02) * _step(-0.5, -0.3, py)
+            lock = lock * _step(fall, fall - 0.15, py)
+            lay(person.hair_color * (0.45 + 0.3 * texture)[:, None] * lighting.above * 1.5, lock)
+    color[near], alpha[near] = rgb, cover
+    return np.clip(color, 0, 4), np.clip(alpha, 0, 1)
