@@ -32,8 +32,11 @@ KIND_MEASUREMENT = "measurement"
 KIND_FLOAT_MASTER = "float master"
 KIND_REFUSED = "refused"
 
+_NOTE_TAG = "mlflow.note.content"
 _PARENT_RUN_TAG = "mlflow.parentRunId"
 _FLAVOR = "tflite"
+# Otherwise MLflow's UI shows the pages that it has for chat applications.
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 @dataclass(frozen=True)
@@ -123,15 +126,16 @@ class Recorder:
         tags = {KIND_TAG: KIND_REGISTRATION}
         if parent:
             tags[PARENT_TAG] = f"{parent.name}/{parent.version}"
-        with self._run(record, experiment_id, f"{record.name} {record.version}", tags) as run_id:
+        description = _describe(record, parent)
+        own = {**tags, _NOTE_TAG: description}
+        with self._run(record, experiment_id, f"{record.name} {record.version}", own) as run_id:
             self._log_files(run_id, {**record.files, **_in_model_folder(record.artifact.path)})
-            self._log(run_id, record.params, record.metrics)
             if parent:
-                self._log_parent(run_id, parent)
+                self._log_input(run_id, parent)
             model_id = self._log_model(
                 record, record.artifact, record.name, experiment_id, run_id, record.scheme
             )
-            self._log_model_metrics(run_id, model_id, record.metrics)
+            self._log(run_id, record.params, record.metrics, model_id)
         version = self._create_version(
             record.registered_model,
             "Quantized models of one deployable. Each version is one artifact; its float master is "
@@ -140,7 +144,7 @@ class Recorder:
             model_id,
             run_id,
             _identity_tags(record.tags) | tags,
-            _describe(record, parent, experiment_id, run_id),
+            f"{description} Recorded by [this run](#/experiments/{experiment_id}/runs/{run_id}).",
         )
         created = self._keep_first(version, run_id, model_id)
         return Recorded(
@@ -167,16 +171,20 @@ class Recorder:
         if record.source_sha256:
             tags["source_sha256"] = record.source_sha256
         label = f"{name} {record.float_master.sha256[:8]}"
+        source = record.source_sha256 or "not recorded"
+        description = (
+            f"Float master, {record.float_master.bytes:,} bytes, made from the file with sha256 "
+            f"`{source}`."
+        )
         # Its own tags only: the device, gates and data are the artifact's.
         run_tags = {**self._lineage_tags, **tags, "target": record.tags["target"]}
+        run_tags[_NOTE_TAG] = description
         with self._new_run(experiment_id, label, run_tags) as run_id:
             self._log_files(run_id, _in_model_folder(record.float_master.path))
-            self._log(run_id, {"scheme": "float"}, record.float_metrics)
             model_id = self._log_model(
                 record, record.float_master, label, experiment_id, run_id, "float"
             )
-            self._log_model_metrics(run_id, model_id, record.float_metrics)
-        source = record.source_sha256 or "not recorded"
+            self._log(run_id, {"scheme": "float"}, record.float_metrics, model_id)
         version = self._create_version(
             name,
             f"Float masters of [{record.registered_model}](#/models/{record.registered_model}): "
@@ -184,8 +192,7 @@ class Recorder:
             model_id,
             run_id,
             tags,
-            f"Float master, {record.float_master.bytes:,} bytes. Source file: sha256 `{source}`. "
-            f"Recorded by [this run](#/experiments/{experiment_id}/runs/{run_id}).",
+            f"{description} Recorded by [this run](#/experiments/{experiment_id}/runs/{run_id}).",
         )
         return self._keep_first(version, run_id, model_id) or version
 
@@ -199,13 +206,8 @@ class Recorder:
             tags[_PARENT_RUN_TAG] = version.run_id
         with self._run(record, experiment_id, label, tags) as run_id:
             self._log_files(run_id, record.files)
-            self._log(run_id, record.params, record.metrics)
-            model_id = _model_id(version)
-            if model_id:
-                from mlflow.entities import LoggedModelInput
-
-                self._client.log_inputs(run_id, models=[LoggedModelInput(model_id)])
-                self._log_model_metrics(run_id, model_id, record.metrics)
+            self._log_input(run_id, version)
+            self._log(run_id, record.params, record.metrics, _model_id(version))
         return Recorded(
             registered_model=record.registered_model,
             version=str(version.version),
@@ -220,7 +222,7 @@ class Recorder:
         self, record: Record, experiment_id: str, version: "ModelVersion | None"
     ) -> Recorded:
         tags = {KIND_TAG: KIND_REFUSED, "failure": "; ".join(record.failures)[:4000]}
-        tags["mlflow.note.content"] = "Refused: " + "; ".join(record.failures)
+        tags[_NOTE_TAG] = "Refused: " + "; ".join(record.failures)
         if version is not None and version.run_id:
             tags[_PARENT_RUN_TAG] = version.run_id
         label = f"{record.name} {record.version}, refused"
@@ -249,7 +251,9 @@ class Recorder:
             if self._store.artifacts is not None:
                 location = (self._store.artifacts / name).as_uri()
             try:
-                return self._client.create_experiment(name, artifact_location=location)
+                return self._client.create_experiment(
+                    name, artifact_location=location, tags=_EXPERIMENT_TAGS
+                )
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
@@ -297,7 +301,7 @@ class Recorder:
     ) -> Iterator[str]:
         own = {
             "mlflow.source.name": tags["target"],
-            "mlflow.source.type": "PROJECT",
+            "mlflow.source.type": "LOCAL",
             "mlflow.user": _user(),
         }
         run = self._client.create_run(experiment_id, run_name=label, tags={**own, **tags})
@@ -312,27 +316,23 @@ class Recorder:
             raise
         self._client.set_terminated(run_id, status)
 
-    def _log(self, run_id: str, params: Mapping[str, str], metrics: Mapping[str, float]) -> None:
+    def _log(
+        self,
+        run_id: str,
+        params: Mapping[str, str],
+        metrics: Mapping[str, float],
+        model_id: str | None = None,
+    ) -> None:
+        """Logs params, and metrics to the run and its model: only there numbers are searched."""
         from mlflow.entities import Metric, Param
 
         now = _now_ms()
+        # A run's metric without a model comes without these two fields.
+        link = {"model_id": model_id, "run_id": run_id} if model_id else {}
         self._client.log_batch(
             run_id,
-            metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
+            metrics=[Metric(key, value, now, 0, **link) for key, value in metrics.items()],
             params=[Param(key, value) for key, value in params.items()],
-        )
-
-    def _log_model_metrics(self, run_id: str, model_id: str, metrics: Mapping[str, float]) -> None:
-        """Repeats a run's metrics on its model: only there they are searched by number."""
-        from mlflow.entities import Metric
-
-        now = _now_ms()
-        self._client.log_batch(
-            run_id,
-            metrics=[
-                Metric(key, value, now, 0, model_id=model_id, run_id=run_id)
-                for key, value in metrics.items()
-            ],
         )
 
     def _log_files(self, run_id: str, files: Mapping[str, Path]) -> None:
@@ -344,8 +344,8 @@ class Recorder:
                 shutil.copyfile(path, copy)
             self._client.log_artifacts(run_id, folder)
 
-    def _log_parent(self, run_id: str, parent: "ModelVersion") -> None:
-        model_id = _model_id(parent)
+    def _log_input(self, run_id: str, version: "ModelVersion") -> None:
+        model_id = _model_id(version)
         if model_id:
             from mlflow.entities import LoggedModelInput
 
@@ -455,10 +455,8 @@ class Recorder:
         return first
 
 
-def _describe(
-    record: Record, parent: "ModelVersion | None", experiment_id: str, run_id: str
-) -> str:
-    """Writes a version's description, in the Markdown that MLflow's UI shows."""
+def _describe(record: Record, parent: "ModelVersion | None") -> str:
+    """Writes a description, in the Markdown that MLflow's UI shows."""
     if parent:
         link = f"#/models/{parent.name}/versions/{parent.version}"
         origin = f"[{parent.name} version {parent.version}]({link})"
@@ -479,8 +477,7 @@ def _describe(
         )
     return (
         f"**{record.name} {record.version}** ({record.scheme}), made from {origin}: "
-        f"{'; '.join(facts)}. Gates: {record.gates}. "
-        f"Recorded by [this run](#/experiments/{experiment_id}/runs/{run_id})."
+        f"{'; '.join(facts)}. Gates: {record.gates}."
     )
 
 
