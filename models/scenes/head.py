@@ -350,7 +350,7 @@ def _noise(seed: int, x: np.ndarray, y: np.ndarray, frequency: float) -> np.ndar
     table = np.random.default_rng(seed).uniform(-1, 1, (64, 64)).astype(np.float32)
     u, v = x * np.float32(frequency) + 32, y * np.float32(frequency) + 32
     i, j = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
-    fu, fv = u - i, v - j
+    fu, fv = (u - i).astype(np.float32), (v - j).astype(np.float32)
     i0, i1, j0, j1 = i & 63, (i + 1) & 63, j & 63, (j + 1) & 63
     top = table[j0, i0] * (1 - fu) + table[j0, i1] * fu
     return top * (1 - fv) + (table[j1, i0] * (1 - fu) + table[j1, i1] * fu) * fv
@@ -387,8 +387,8 @@ def _body(person: Person, lighting: Lighting, x, y) -> tuple[np.ndarray, np.ndar
         color = color + (paint - color) * mask[..., None]
         alpha = alpha + (1 - alpha) * mask
 
-    strands = _noise(person.texture_seed + 1, x, y * 0.15, 9)
     if person.hair in ("long", "curly"):
+        strands = _noise(person.texture_seed + 1, x, y * 0.15, 9)
         length = 1.35 if person.hair == "long" else 0.85
         wide = person.width * (1.22 if person.hair == "long" else 1.55)
         edge = np.hypot(x / wide, (y + 0.1) / length) + 0.03 * strands
