@@ -117,7 +117,7 @@ class Recorder:
             run_id=run.info.run_id,
             run_created=False,
             experiment_id=run.info.experiment_id,
-            parent=version.tags.get(PARENT_TAG) if version else None,
+            parent=None if refused else version.tags.get(PARENT_TAG),
         )
 
     def _register(

@@ -1,0 +1,139 @@
+import dataclasses
+import json
+
+import pytest
+
+from registry.record import GATES_FAILED, GATES_NOT_CHECKED, GATES_PASSED, read_record
+from tests.registry.registration_files import write_files
+from tools.errors import InputError
+
+_TARGET = "//models:face_int8"
+
+
+def _read(files, **changes):
+    return read_record(dataclasses.replace(files, **changes), "face", _TARGET, "7.7.1")
+
+
+def test_numbers_become_metrics(tmp_path):
+    record = _read(write_files(tmp_path))
+
+    metrics = record.metrics
+    assert metrics["size_bytes"] == len(b"an int8 model")
+    assert metrics["size_reduction"] == 0.75
+    assert metrics["cosine_mean/regressors"] == 0.99
+    assert metrics["cosine_mean/classificators"] == 0.98
+    assert metrics["cosine_min/classificators"] == 0.95
+    assert metrics["latency_p50_ms"] == 2.0
+    assert metrics["latency_p90_ms"] == 2.5
+    assert metrics["fps"] == 500
+    assert metrics["speedup"] == 1.5
+    assert metrics["task/score_error_max"] == 0.02
+    assert metrics["task/box_error_px_max"] == 0.75
+    assert record.float_metrics["latency_p50_ms"] == 3.0
+    assert record.float_metrics["size_bytes"] == 52
+
+
+def test_what_is_no_number_is_no_metric(tmp_path):
+    metrics = _read(write_files(tmp_path)).metrics
+
+    assert metrics["sqnr_db/regressors"] == 21.5
+    assert "sqnr_db/classificators" not in metrics
+    assert "task/type" not in metrics
+
+
+def test_identity_becomes_tags_and_settings_become_params(tmp_path):
+    record = _read(write_files(tmp_path))
+
+    assert record.tags["target"] == _TARGET
+    assert record.tags["artifact_sha256"] == record.artifact.sha256
+    assert record.tags["float_master_sha256"] == record.float_master.sha256
+    assert record.tags["source_sha256"] == record.source_sha256
+    assert record.tags["test_data_sha256"] == "d" * 64
+    assert record.tags["calibration_data_sha256"] == "c" * 64
+    assert record.tags["device"] == "host"
+    assert record.tags["device_cpu"] == "a processor"
+    assert record.tags["bazel_version"] == "7.7.1"
+    assert record.tags["tool.ai-edge-quantizer"] == "0.10.0"
+    assert record.params["scheme"] == "int8"
+    assert record.params["version"] == "1.0.0"
+    assert len(record.params["recipe_sha256"]) == 64
+
+
+def test_outputs_with_names_that_mlflow_refuses(tmp_path):
+    outputs = ("a/b;c:0", "a/b;c_0", "StatefulPartitionedCall:0")
+    metrics = _read(write_files(tmp_path, outputs=outputs)).metrics
+
+    named = sorted(key for key in metrics if key.startswith("cosine_mean/"))
+    assert named == [
+        "cosine_mean/StatefulPartitionedCall_0",
+        "cosine_mean/a_b_c_0",
+        "cosine_mean/a_b_c_0_2",
+    ]
+
+
+@pytest.mark.parametrize("name", ["model", "float_model", "source_model", "recipe"])
+def test_a_file_of_another_build_is_refused(tmp_path, name):
+    files = write_files(tmp_path)
+    path = getattr(files, name)
+    path.write_bytes(path.read_bytes() + b" ")
+
+    with pytest.raises(InputError, match=f"{path.name}: its sha256 is") as error:
+        _read(files)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["artifact", "float_master"])
+def test_a_measurement_of_another_model_is_refused(tmp_path, key):
+    files = write_files(tmp_path)
+    latency = json.loads(files.latency.read_text())
+    latency[key]["sha256"] = "0" * 64
+    files.latency.write_text(json.dumps(latency))
+
+    with pytest.raises(InputError, match="measured another"):
+        _read(files)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("latency", "{", "not JSON"),
+        ("latency", "{}", "not a latency measurement"),
+        ("latency", '{"kind": "rules_quantize.latency", "schema_version": 9}', "schema_version 9"),
+        ("latency", '{"kind": "rules_quantize.latency", "schema_version": 1}', "is missing"),
+        ("verdict", "[]", "not a verdict"),
+    ],
+)
+def test_a_file_that_is_something_else(tmp_path, name, text, message):
+    files = write_files(tmp_path)
+    getattr(files, name).write_text(text)
+
+    with pytest.raises(InputError, match=message):
+        _read(files)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", "face.float"])
+def test_a_name_that_cannot_be_registered(tmp_path, name):
+    with pytest.raises(InputError, match="--registered_model"):
+        read_record(write_files(tmp_path), name, _TARGET)
+
+
+def test_gates(tmp_path):
+    assert _read(write_files(tmp_path)).gates == GATES_PASSED
+    assert _read(write_files(tmp_path), verdict=None).gates == GATES_NOT_CHECKED
+
+    refused = _read(write_files(tmp_path, passed=False))
+    assert refused.gates == GATES_FAILED
+    assert refused.failures == ("max_score_error: 0.02 against a threshold of 0.03",)
+
+    slow = _read(write_files(tmp_path, latency_passed=False))
+    assert slow.gates == GATES_FAILED
+    assert slow.failures == ("min_fps: 500 against a threshold of 200",)
+
+
+def test_equal_content_is_equal_wherever_it_lies(tmp_path):
+    first = _read(write_files(tmp_path / "a"))
+    again = _read(write_files(tmp_path / "b"))
+    slower = _read(write_files(tmp_path / "c", p50_ms=4.0))
+
+    assert first.digest == again.digest
+    assert first.digest != slower.digest

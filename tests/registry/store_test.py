@@ -1,0 +1,116 @@
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from registry.store import connect, find_store, locked, without_credentials
+from tools.errors import InputError
+
+
+def test_default_is_a_database_in_the_workspace(tmp_path):
+    store = find_store({"BUILD_WORKSPACE_DIRECTORY": str(tmp_path)})
+
+    assert store.tracking_uri == f"sqlite:///{tmp_path}/.mlflow/mlflow.db"
+    assert store.artifacts == tmp_path / ".mlflow" / "artifacts"
+    assert not (tmp_path / ".mlflow").exists()
+
+
+def test_relative_database_lies_where_the_user_stands(tmp_path):
+    store = find_store(
+        {
+            "BUILD_WORKING_DIRECTORY": str(tmp_path),
+            "MLFLOW_TRACKING_URI": "sqlite:///runs/a%20b.db",
+        }
+    )
+
+    assert store.database == tmp_path / "runs" / "a b.db"
+    assert store.tracking_uri == f"sqlite:///{tmp_path}/runs/a%20b.db"
+
+
+def test_a_server_keeps_its_own_artifacts_and_no_password_is_shown():
+    store = find_store({"MLFLOW_TRACKING_URI": "https://me:secret@mlflow.example.com/base"})
+
+    assert store.is_server
+    assert store.artifacts is None
+    assert store.tracking_uri == "https://me:secret@mlflow.example.com/base"
+    assert store.display_uri == "https://mlflow.example.com/base"
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "file:///var/mlruns", "sqlite://"])
+def test_stores_that_keep_nothing(uri):
+    with pytest.raises(InputError, match="MLFLOW_TRACKING_URI"):
+        find_store({"MLFLOW_TRACKING_URI": uri})
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://token@example.com/a.git", "https://example.com/a.git"),
+        ("https://me:secret@example.com:8443/a", "https://example.com:8443/a"),
+        ("https://example.com/a?private_token=secret#secret", "https://example.com/a"),
+        ("ssh://git:secret@example.com/a.git", "ssh://git@example.com/a.git"),
+        ("git@example.com:team/a.git", "git@example.com:team/a.git"),
+        ("/srv/git/a.git", "/srv/git/a.git"),
+        ("postgresql://me:secret@localhost/mlflow", "postgresql://localhost/mlflow"),
+        ("https://me:secret@[broken/a", "(a URI that cannot be read)"),
+    ],
+)
+def test_without_credentials(uri, shown):
+    assert without_credentials(uri) == shown
+
+
+def _hold(environment, held, release):
+    with locked(find_store(environment)):
+        held.set()
+        release.wait(60)
+
+
+@pytest.mark.parametrize("uri", ["", "http://127.0.0.1:9"])
+def test_one_process_writes_at_a_time(tmp_path, monkeypatch, uri):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    environment = {"BUILD_WORKSPACE_DIRECTORY": str(tmp_path), "MLFLOW_TRACKING_URI": uri}
+    fork = multiprocessing.get_context("fork")
+    held, release = fork.Event(), fork.Event()
+    other = fork.Process(target=_hold, args=(environment, held, release))
+    other.start()
+    assert held.wait(30)
+    try:
+        with (
+            pytest.raises(InputError, match="another process"),
+            locked(find_store(environment), timeout_seconds=0.2),
+        ):
+            pass
+    finally:
+        # The lock goes with the process that held it, however it ends.
+        os.kill(other.pid, signal.SIGKILL)
+        other.join(30)
+    started = time.monotonic()
+    with locked(find_store(environment), timeout_seconds=5):
+        assert time.monotonic() - started < 5
+
+
+def test_lock_folder_of_somebody_else(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    Path(tmp_path, f"rules_quantize_{os.getuid()}").symlink_to(elsewhere)
+
+    with (
+        pytest.raises(InputError, match="belongs to somebody else"),
+        locked(find_store({"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})),
+    ):
+        pass
+
+
+def test_a_file_that_is_no_database(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    database = tmp_path / "mlflow.db"
+    database.write_bytes(b"not a database, but some text that is long enough" * 100)
+    store = find_store({"MLFLOW_TRACKING_URI": f"sqlite:///{database}"})
+
+    with pytest.raises(InputError, match=r"mlflow\.db: .*not a database") as error:
+        connect(store).search_registered_models()
+    assert "\n" not in str(error.value)
