@@ -432,6 +432,8 @@ class Recorder:
         return self._client.create_model_version(
             name,
             source=f"models:/{model_id}",
+            # A server takes no models:/ source without its ID beside it.
+            model_id=model_id,
             run_id=run_id,
             tags=dict(tags),
             description=description,
