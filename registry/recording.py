@@ -6,6 +6,7 @@ dies on the way leaves a run that never ended and no version.
 
 import contextlib
 import getpass
+import json
 import shutil
 import tempfile
 import time
@@ -32,6 +33,7 @@ KIND_MEASUREMENT = "measurement"
 KIND_FLOAT_MASTER = "float master"
 KIND_REFUSED = "refused"
 
+_VERSIONS_TAG = "mlflow.modelVersions"
 _NOTE_TAG = "mlflow.note.content"
 _PARENT_RUN_TAG = "mlflow.parentRunId"
 _FLAVOR = "tflite"
@@ -143,7 +145,7 @@ class Recorder:
             f"(#/models/{record.registered_model}{FLOAT_SUFFIX}).",
             model_id,
             run_id,
-            _identity_tags(record.tags) | tags,
+            _identity_tags({**record.tags, **tags}),
             f"{description} Recorded by [this run](#/experiments/{experiment_id}/runs/{run_id}).",
         )
         created = self._keep_first(version, run_id, model_id)
@@ -164,9 +166,8 @@ class Recorder:
         if version is not None or record.float_master.path is None:
             return version
         tags = {
-            KIND_TAG: KIND_FLOAT_MASTER,
-            SHA256_TAG: record.float_master.sha256,
             "scheme": "float",
+            SHA256_TAG: record.float_master.sha256,
         }
         if record.source_sha256:
             tags["source_sha256"] = record.source_sha256
@@ -177,8 +178,13 @@ class Recorder:
             f"`{source}`."
         )
         # Its own tags only: the device, gates and data are the artifact's.
-        run_tags = {**self._lineage_tags, **tags, "target": record.tags["target"]}
-        run_tags[_NOTE_TAG] = description
+        run_tags = {
+            **self._lineage_tags,
+            **tags,
+            KIND_TAG: KIND_FLOAT_MASTER,
+            _NOTE_TAG: description,
+            "target": record.tags["target"],
+        }
         with self._new_run(experiment_id, label, run_tags) as run_id:
             self._log_files(run_id, _in_model_folder(record.float_master.path))
             model_id = self._log_model(
@@ -429,7 +435,7 @@ class Recorder:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        return self._client.create_model_version(
+        version = self._client.create_model_version(
             name,
             source=f"models:/{model_id}",
             # A server takes no models:/ source without its ID beside it.
@@ -438,6 +444,11 @@ class Recorder:
             tags=dict(tags),
             description=description,
         )
+        if not self._store.is_server:
+            # A server does this by itself; it is what the page of a model links by.
+            link = [{"name": name, "version": str(version.version)}]
+            self._client.set_logged_model_tags(model_id, {_VERSIONS_TAG: json.dumps(link)})
+        return version
 
     def _keep_first(
         self, version: "ModelVersion", run_id: str, model_id: str
@@ -478,22 +489,24 @@ def _describe(record: Record, parent: "ModelVersion | None") -> str:
             f"({metrics.get('latency_p50_ms', float('nan')):.3g} ms)"
         )
     return (
-        f"**{record.name} {record.version}** ({record.scheme}), made from {origin}: "
+        f"{record.name} {record.version} ({record.scheme}), made from {origin}: "
         f"{'; '.join(facts)}. Gates: {record.gates}."
     )
 
 
 def _identity_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Picks what a version is known by; the rest is one click away, on its run."""
+    # In the order in which MLflow shows them: what people look for first.
     kept = (
+        "scheme",
+        "version",
+        "gates",
+        "target",
+        PARENT_TAG,
         SHA256_TAG,
         "float_master_sha256",
         "source_sha256",
         "recipe_sha256",
-        "scheme",
-        "version",
-        "target",
-        "gates",
     )
     return {key: tags[key] for key in kept if key in tags}
 

@@ -18,6 +18,9 @@ _START_SECONDS = 120.0
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.2
 
+# Without it MLflow's navigation is the one for chat applications.
+_PAGE = "#/models?workflowType=machine_learning"
+
 _EXAMPLES = """\
   bazel run //registry:ui
   bazel run //registry:ui -- --port=8080
@@ -124,7 +127,7 @@ def _serve(host: str, port: int, shown_uri: str, environment: dict[str, str]) ->
                 raise InputError(f"MLflow's server did not start: {_reason(log)}")
             address = f"[{host}]" if ":" in host else host
             print(f"MLflow's UI on {shown_uri}", flush=True)
-            print(f"  http://{address}:{port}/#/models", flush=True)
+            print(f"  http://{address}:{port}/{_PAGE}", flush=True)
             print("Ctrl-C stops it.", flush=True)
             while not stop and server.poll() is None:
                 time.sleep(_POLL_SECONDS)

@@ -1,6 +1,8 @@
 """Recording into a real SQLite store."""
 
+import dataclasses
 import hashlib
+import json
 from pathlib import Path
 
 import mlflow
@@ -62,6 +64,8 @@ def test_version_run_and_files(recorder, client, tmp_path, name):
     assert version.status == "READY"
     assert version.tags["artifact_sha256"] == record.artifact.sha256
     assert version.tags["scheme"] == "int8"
+    model = client.get_logged_model(version.source.removeprefix("models:/"))
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": name, "version": "1"}]
     run = client.get_run(recorded.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics == pytest.approx(dict(record.metrics))
@@ -191,8 +195,6 @@ def test_passes_after_it_was_refused(recorder, tmp_path, name):
 
 
 def test_artifact_without_its_master_at_hand(recorder, client, tmp_path, name):
-    import dataclasses
-
     files = dataclasses.replace(write_files(tmp_path), float_model=None, source_model=None)
     recorded = recorder.record(read_record(files, name, "//models:face_int8"))
 

@@ -61,7 +61,7 @@ def test_serves_the_records_until_it_is_stopped(tmp_path, environment, port, sto
             shown = [ui.stdout.readline() for _ in range(3)]
             assert shown == [
                 f"MLflow's UI on sqlite:///{tmp_path}/.mlflow/mlflow.db\n",
-                f"  http://127.0.0.1:{port}/#/models\n",
+                f"  http://127.0.0.1:{port}/#/models?workflowType=machine_learning\n",
                 "Ctrl-C stops it.\n",
             ]
             base = f"http://127.0.0.1:{port}"
