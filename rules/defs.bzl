@@ -204,7 +204,6 @@ def quantized_model(
         )
     register_model(
         name = name + ".register",
-        bazel_version = native.bazel_version,
         model = ":" + name,
         registered_model = registered_model or model.split(":")[-1].split("/")[-1],
         tags = tags,

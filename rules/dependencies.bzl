@@ -1,5 +1,6 @@
 """The repositories that the rules use. Each is fetched when something first needs it."""
 
+load(":bazel_version.bzl", "bazel_version")
 load(":python_env.bzl", "python_env")
 load(":wheel_files.bzl", "wheel_files")
 
@@ -30,6 +31,7 @@ _PHOTOGRAPHS = [
 
 def rules_quantize_dependencies():
     """Declares the Python environments that the tools run in."""
+    bazel_version(name = "rules_quantize_bazel")
     for name in ["litert", "tensorflow", "registry", "testing"]:
         python_env(
             name = "rules_quantize_" + name,

@@ -149,7 +149,7 @@ def _register_impl(ctx):
         "--latency=" + measured,
         "--registered_model=" + ctx.attr.registered_model,
         "--target=\"{}\"".format(ctx.attr.model.label),
-        "--bazel_version=" + (ctx.attr.bazel_version or "unknown"),
+        "--bazel_version=\"$(cat {})\"".format(_in_runfiles(ctx, ctx.file._bazel_version)),
         "\"$@\"",
     ])
     commands = "folder=$(mktemp -d)\ntrap 'rm -rf \"$folder\"' EXIT\n{}\n{}".format(
@@ -163,6 +163,7 @@ def _register_impl(ctx):
         info.float_model.model,
         info.float_model.original,
         info.verdict,
+        ctx.file._bazel_version,
         ctx.executable._measure_latency,
         ctx.executable._register,
     ]
@@ -180,13 +181,14 @@ register_model = rule(
     executable = True,
     attrs = dict(
         _MEASURE_ATTRS,
-        bazel_version = attr.string(
-            doc = "Recorded with the run.",
-        ),
         model = _MODEL,
         registered_model = attr.string(
             mandatory = True,
             doc = "Name in the registry: one for each thing that is deployed.",
+        ),
+        _bazel_version = attr.label(
+            default = "@rules_quantize_bazel//:version.txt",
+            allow_single_file = True,
         ),
         _register = attr.label(
             default = "//registry:register",

@@ -1,0 +1,47 @@
+"""Command: holds a report to its gates."""
+
+import argparse
+import sys
+
+from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path
+from tools.errors import InputError
+
+_EXAMPLES = """\
+  check_gates --report=face_int8.report.json --gates=gates.json
+  check_gates --report=face_int8.report.json --gates=gates.json --verdict=verdict.json
+
+where gates.json is, for example, {"tolerance": 0.05, "max_size": 150000}.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    result = new_parser(
+        "check_gates", "Holds the report of a quantized model to its gates.", _EXAMPLES
+    )
+    result.add_argument(
+        "--report", required=True, type=user_path, help="from validate_quantized_model --report="
+    )
+    result.add_argument("--gates", required=True, type=user_path, help="JSON: thresholds by name")
+    result.add_argument("--verdict", type=user_path, help="JSON file: each gate and its value")
+    return result
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from tools.report import read_json, read_report, write_json
+    from tools.similarity.gates import check_gates, failure_lines
+
+    report = read_report(arguments.report)
+    settings = read_json(arguments.gates)
+    if not isinstance(settings, dict):
+        raise InputError(f"{arguments.gates}: not an object of thresholds by name")
+    verdict = check_gates(report, settings, str(arguments.gates))
+    if arguments.verdict:
+        write_json(arguments.verdict, verdict)
+    if not verdict["passed"]:
+        print("\n".join(failure_lines(verdict, str(arguments.report))), file=sys.stderr)
+        return EXIT_GATE_FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    run(parser(), main)

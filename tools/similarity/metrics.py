@@ -1,0 +1,128 @@
+"""How alike a quantized model's outputs are to the float model's.
+
+For a sample with float output f and artifact output q, both flattened:
+
+* cosine similarity: f.q / (|f| |q|);
+* signal-to-quantization-noise ratio over all samples: 10 log10(sum |f|^2 / sum |f - q|^2),
+  in decibels;
+* maximum and mean absolute error, in the output's own unit.
+
+Cosine similarity says nothing where f is nearly zero: a segmentation mask of a picture
+with nobody in it points anywhere. Two vectors of length n that lie a distance d apart
+have the cosine 1 - d^2 / (2 n^2); where |f| is below the floor, n is taken to be the
+floor, so that the error is weighed against what the output normally amounts to. The
+floor is 1% of the root mean square of |f| over the samples.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from tools.errors import InputError
+from tools.report import rounded
+
+NEAR_ZERO = 0.01
+
+
+@dataclasses.dataclass
+class _SampleErrors:
+    """Sums over one sample's output, in float64."""
+
+    name: str
+    signal: float
+    quantized: float
+    product: float
+    noise: float
+    absolute: float
+    largest: float
+
+
+class OutputSimilarity:
+    """Gathers one output's similarity, sample by sample."""
+
+    def __init__(self, name: str, shape: tuple[int, ...]):
+        """Starts with no samples.
+
+        Args:
+          name: of the output, in the signature.
+          shape: with the batch.
+        """
+        self.name, self.shape = name, shape
+        self._samples: list[_SampleErrors] = []
+
+    def add(self, sample: str, expected: np.ndarray, actual: np.ndarray) -> None:
+        """Compares one sample.
+
+        Args:
+          sample: its name.
+          expected: float32, the float model's output.
+          actual: float32 of the same shape, the artifact's.
+
+        Raises:
+          InputError: when either holds NaN or infinity.
+        """
+        f = expected.astype(np.float64).ravel()
+        q = actual.astype(np.float64).ravel()
+        for values, whose in ((f, "float model's"), (q, "quantized model's")):
+            if not np.isfinite(values).all():
+                kind = "NaN" if np.isnan(values).any() else "infinite"
+                raise InputError(
+                    f"the {whose} output {self.name} is {kind} on test sample {sample}; check "
+                    "the sample, and the input's mean and std"
+                )
+        difference = np.abs(f - q)
+        self._samples.append(
+            _SampleErrors(
+                name=sample,
+                signal=float(f @ f),
+                quantized=float(q @ q),
+                product=float(f @ q),
+                noise=float(difference @ difference),
+                absolute=float(difference.mean()) if difference.size else 0.0,
+                largest=float(difference.max(initial=0.0)),
+            )
+        )
+
+    def cosines(self) -> np.ndarray:
+        """Gives the cosine similarity of each sample, float64 [samples], in -1 to 1."""
+        signal = np.array([sample.signal for sample in self._samples])
+        floor = NEAR_ZERO**2 * signal.mean()
+        result = np.empty(len(self._samples))
+        for number, sample in enumerate(self._samples):
+            if sample.noise == 0:
+                result[number] = 1.0
+            elif floor == 0:
+                # The float model gives nothing but zeros, and the artifact does not.
+                result[number] = 0.0
+            elif sample.signal < floor:
+                result[number] = 1 - sample.noise / (2 * floor)
+            elif sample.quantized == 0:
+                result[number] = 0.0
+            else:
+                result[number] = sample.product / np.sqrt(sample.signal * sample.quantized)
+        return np.clip(result, -1.0, 1.0)
+
+    def summary(self) -> dict:
+        """Sums up for a report.
+
+        Returns:
+          {"name", "shape", "cosine_mean", "cosine_min", "worst_sample", "max_abs_error",
+          "mean_abs_error", "sqnr_db", "near_zero_samples"}. sqnr_db is None where there
+          is no error at all, or no signal.
+        """
+        cosines = self.cosines()
+        worst = int(cosines.argmin())
+        signal = np.array([sample.signal for sample in self._samples])
+        noise = sum(sample.noise for sample in self._samples)
+        sqnr = 10 * np.log10(signal.sum() / noise) if noise and signal.sum() else np.nan
+        return {
+            "cosine_mean": rounded(cosines.mean()),
+            "cosine_min": rounded(cosines[worst]),
+            "max_abs_error": rounded(max(sample.largest for sample in self._samples)),
+            "mean_abs_error": rounded(np.mean([sample.absolute for sample in self._samples])),
+            "name": self.name,
+            "near_zero_samples": int((signal < NEAR_ZERO**2 * signal.mean()).sum()),
+            "shape": list(self.shape),
+            "sqnr_db": rounded(float(sqnr), 5),
+            "worst_sample": self._samples[worst].name,
+        }

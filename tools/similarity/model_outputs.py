@@ -1,0 +1,140 @@
+"""Runs a model, float or quantized at its ends, on float samples."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tools.errors import InputError
+from tools.graph.description import describe
+from tools.quantization.calibration import open_interpreter
+
+
+def _parameters(details: dict) -> tuple[float, int]:
+    scale, zero_point = details["quantization"]
+    return scale, zero_point
+
+
+def quantize_values(values: np.ndarray, scale: float, zero_point: int, dtype) -> np.ndarray:
+    """Quantizes as TFLite does: q = round(v / scale) + zero_point, clipped to the type.
+
+    Args:
+      values: float32.
+      scale: of the tensor; 0 where it has none, and values are then converted as they are.
+      zero_point: of the tensor.
+      dtype: numpy's, of integers.
+
+    Returns:
+      The same shape in `dtype`.
+    """
+    limits = np.iinfo(dtype)
+    scaled = np.round(values / np.float32(scale)) + zero_point if scale else np.round(values)
+    return np.clip(scaled, limits.min, limits.max).astype(dtype)
+
+
+class ModelOutputs:
+    """A model that takes and gives float32, whatever its own ends are.
+
+    Attributes:
+      where: how messages name it.
+      inputs: signature names, in the model's order.
+      outputs: signature names, in the model's order.
+      shapes: of the outputs.
+    """
+
+    def __init__(self, content: bytes, where: str):
+        """Opens a model.
+
+        Args:
+          content: a whole .tflite file.
+          where: how messages name it.
+
+        Raises:
+          InputError: when it cannot be read or run.
+        """
+        described = describe(content, where)
+        self.where = where
+        self.inputs = [entry["name"] for entry in described["inputs"]]
+        self.outputs = [entry["name"] for entry in described["outputs"]]
+        self._interpreter = open_interpreter(content, where)
+        self._input_details = self._interpreter.get_input_details()
+        self._output_details = self._interpreter.get_output_details()
+        self.shapes = [tuple(int(n) for n in d["shape"]) for d in self._output_details]
+        self.input_shapes = [tuple(int(n) for n in d["shape"]) for d in self._input_details]
+
+    def __call__(self, sample: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Runs one sample.
+
+        Args:
+          sample: input name to float32 array of the input's shape.
+
+        Returns:
+          float32 arrays in the order of `outputs`.
+
+        Raises:
+          InputError: when the runtime fails.
+        """
+        for name, details in zip(self.inputs, self._input_details, strict=True):
+            values = sample[name]
+            dtype = np.dtype(details["dtype"])
+            if np.issubdtype(dtype, np.integer) and np.issubdtype(values.dtype, np.floating):
+                values = quantize_values(values, *_parameters(details), dtype)
+            self._interpreter.set_tensor(details["index"], values.astype(dtype, copy=False))
+        try:
+            self._interpreter.invoke()
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[:1]
+            raise InputError(f"{self.where}: the runtime failed: {''.join(reason)}") from None
+        results = []
+        for details in self._output_details:
+            values = self._interpreter.get_tensor(details["index"])
+            scale, zero_point = _parameters(details)
+            if np.issubdtype(values.dtype, np.integer) and scale:
+                values = (values.astype(np.float32) - zero_point) * np.float32(scale)
+            results.append(values.astype(np.float32))
+        return results
+
+
+def _matched(
+    names: list[str], shapes: list[tuple], other: list[str], other_shapes: list[tuple]
+) -> list[int] | None:
+    if sorted(names) == sorted(other):
+        order = [other.index(name) for name in names]
+    elif len(names) == len(other):
+        order = list(range(len(names)))
+    else:
+        return None
+    return order if [other_shapes[i] for i in order] == shapes else None
+
+
+def paired(reference: ModelOutputs, artifact: ModelOutputs) -> tuple[dict[str, str], list[int]]:
+    """Finds which ends of two models belong together: by name, else by position.
+
+    Args:
+      reference: the float model.
+      artifact: what was made from it.
+
+    Returns:
+      ({the artifact's input name: the reference's}, for each output of the reference the
+      position of the artifact's).
+
+    Raises:
+      InputError: when their ends do not correspond.
+    """
+    inputs = _matched(
+        reference.inputs, reference.input_shapes, artifact.inputs, artifact.input_shapes
+    )
+    outputs = _matched(reference.outputs, reference.shapes, artifact.outputs, artifact.shapes)
+    for what, found, ours, theirs in (
+        ("inputs", inputs, reference.input_shapes, artifact.input_shapes),
+        ("outputs", outputs, reference.shapes, artifact.shapes),
+    ):
+        if found is None:
+            raise InputError(
+                f"{artifact.where}: its {what} {[list(s) for s in theirs]} are not the float "
+                f"model's {[list(s) for s in ours]}; give the model that it was made from"
+            )
+    names = {
+        artifact.inputs[position]: name
+        for name, position in zip(reference.inputs, inputs, strict=True)
+    }
+    return names, outputs
