@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tools.graph.flatbuffer import TYPE_NAMES, parse_model, shape_of, tensor_name
+from tools.graph.flatbuffer import parse_model, shape_of, tensor_name, text, type_name
 
 
 def describe(content: bytes, where: str = "model") -> dict:
@@ -23,16 +23,16 @@ def describe(content: bytes, where: str = "model") -> dict:
     subgraph = model.schema.subgraphs[0]
     inputs = {int(i): tensor_name(subgraph.tensors[int(i)]) for i in subgraph.inputs}
     outputs = {int(i): tensor_name(subgraph.tensors[int(i)]) for i in subgraph.outputs}
-    for signature in (model.schema.signatureDefs or [])[:1]:
+    signatures = [s for s in model.schema.signatureDefs or [] if s.subgraphIndex == 0]
+    for signature in signatures[:1]:
         for names, entries in ((inputs, signature.inputs), (outputs, signature.outputs)):
             for entry in entries:
-                name = entry.name
-                names[entry.tensorIndex] = name.decode() if isinstance(name, bytes) else name
+                names[entry.tensorIndex] = text(entry.name)
 
     def tensors(names: dict[int, str]) -> list[dict]:
         return [
             {
-                "dtype": TYPE_NAMES[subgraph.tensors[index].type].lower(),
+                "dtype": type_name(subgraph.tensors[index]).lower(),
                 "name": name,
                 "shape": list(shape_of(subgraph.tensors[index])),
             }

@@ -9,6 +9,7 @@ import dataclasses
 import io
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import flatbuffers
@@ -78,7 +79,7 @@ class TfliteModel:
         if dtype is None:
             raise InputError(
                 f"{self.where}: tensor {tensor_name(tensor)} has the type "
-                f"{TYPE_NAMES.get(tensor.type, tensor.type)}, which cannot be read"
+                f"{type_name(tensor)}, which cannot be read"
             )
         shape = shape_of(tensor)
         content = np.asarray(data, dtype=np.uint8)
@@ -121,6 +122,11 @@ def text(value: bytes | str | None) -> str:
 def tensor_name(tensor: schema.TensorT) -> str:
     """Reads a tensor's name."""
     return text(tensor.name)
+
+
+def type_name(tensor: schema.TensorT) -> str:
+    """Names a tensor's type, such as FLOAT32."""
+    return TYPE_NAMES.get(tensor.type, f"TYPE_{tensor.type}")
 
 
 def shape_of(tensor: schema.TensorT) -> tuple[int, ...]:
@@ -206,50 +212,84 @@ def parse_model(content: bytes, where: str = "model") -> TfliteModel:
         RecursionError,
     ):
         raise damaged from None
-    result = TfliteModel(model, _associated_files(content), where)
     if not _is_sound(model):
         raise damaged
-    return result
+    try:
+        return TfliteModel(model, _associated_files(content), where)
+    except zipfile.BadZipFile:
+        raise damaged from None
 
 
 def _indices(values) -> list[int]:
     return [] if values is None else [int(value) for value in values]
 
 
+def _fill_empty_lists(model: schema.ModelT) -> None:
+    """Makes empty lists of those that a file may leave out and all code walks."""
+    for subgraph in model.subgraphs:
+        subgraph.tensors = subgraph.tensors or []
+        subgraph.operators = subgraph.operators or []
+    for part in [*model.subgraphs, *(model.signatureDefs or [])]:
+        part.inputs = [] if part.inputs is None else part.inputs
+        part.outputs = [] if part.outputs is None else part.outputs
+    for operator in (operator for subgraph in model.subgraphs for operator in subgraph.operators):
+        operator.inputs = [] if operator.inputs is None else operator.inputs
+        operator.outputs = [] if operator.outputs is None else operator.outputs
+
+
 def _is_sound(model: schema.ModelT) -> bool:
     """Checks every index of the model, so that no later code runs off a list."""
     if not model.subgraphs or not model.buffers or model.operatorCodes is None:
         return False
+    _fill_empty_lists(model)
     for subgraph in model.subgraphs:
-        count = len(subgraph.tensors or [])
-        for tensor in subgraph.tensors or []:
-            if tensor is None or not 0 <= tensor.buffer < len(model.buffers):
+        count = len(subgraph.tensors)
+        for tensor in subgraph.tensors:
+            if not 0 <= tensor.buffer < len(model.buffers):
                 return False
             if any(size < 0 for size in shape_of(tensor)):
                 return False
         lists = [_indices(subgraph.inputs), _indices(subgraph.outputs)]
-        for operator in subgraph.operators or []:
-            if operator is None or not 0 <= operator.opcodeIndex < len(model.operatorCodes):
+        for operator in subgraph.operators:
+            if not 0 <= operator.opcodeIndex < len(model.operatorCodes):
                 return False
+            # -1 stands for an optional tensor that is not there.
             lists += [
                 [index for index in _indices(operator.inputs) if index != -1],
                 _indices(operator.outputs),
+                [index for index in _indices(operator.intermediates) if index != -1],
             ]
         if any(not 0 <= index < count for indices in lists for index in indices):
             return False
-    return all(0 <= entry.buffer < len(model.buffers) for entry in model.metadata or [])
+    for signature in model.signatureDefs or []:
+        if not 0 <= signature.subgraphIndex < len(model.subgraphs):
+            return False
+        count = len(model.subgraphs[signature.subgraphIndex].tensors)
+        if any(not 0 <= e.tensorIndex < count for e in signature.inputs + signature.outputs):
+            return False
+    buffers = [entry.buffer for entry in model.metadata or []] + _indices(model.metadataBuffer)
+    return all(0 <= buffer < len(model.buffers) for buffer in buffers)
 
 
 def _associated_files(content: bytes) -> list[tuple[str, bytes]]:
-    """Reads the zip that TFLite metadata appends to a flatbuffer."""
+    """Reads the zip that TFLite metadata appends to a flatbuffer.
+
+    Raises:
+      zipfile.BadZipFile: when it names files that it does not hold whole.
+    """
     # The end record is the last 22 bytes, more with a comment.
     if _ZIP_END not in content[-(22 + 65535) :]:
         return []
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            return [(entry.filename, archive.read(entry)) for entry in archive.infolist()]
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, ValueError, OSError, EOFError):
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
+        # Four bytes of the flatbuffer may look like a zip's end.
         return []
+    with archive:
+        try:
+            return [(entry.filename, archive.read(entry)) for entry in archive.infolist()]
+        except (RuntimeError, ValueError, OSError, EOFError, struct.error, zlib.error) as error:
+            raise zipfile.BadZipFile(str(error)) from None
 
 
 class _AlignedSharingBuilder(flatbuffers.Builder):
@@ -319,9 +359,10 @@ def model_bytes(model: TfliteModel) -> bytes:
     if not model.associated_files:
         return content
     stream = io.BytesIO(content)
-    # Appending makes the zip's offsets count from the start of the file, which is
+    stream.seek(0, io.SEEK_END)
+    # Writing here makes the zip's offsets count from the start of the file, which is
     # what readers without Python's leniency expect.
-    with zipfile.ZipFile(stream, "a", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for name, file in model.associated_files:
             archive.writestr(zipfile.ZipInfo(name), file)
     return stream.getvalue()

@@ -11,6 +11,7 @@ these makes a quantizer fail, or worse, do nothing. The master has none of them:
 * no tensor, buffer or operator code is left that nothing uses.
 """
 
+import math
 import re
 
 import numpy as np
@@ -18,13 +19,14 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
 from tools.graph.flatbuffer import (
-    TYPE_NAMES,
+    MAXIMUM_BYTES,
     TfliteModel,
     builtin_code,
     model_bytes,
     parse_model,
     shape_of,
     tensor_name,
+    type_name,
 )
 from tools.graph.pruning import prune
 from tools.graph.sparsity import densify
@@ -59,7 +61,7 @@ def refuse_quantized(model: TfliteModel) -> None:
             ):
                 raise InputError(
                     f"{model.where}: already quantized (tensor {tensor_name(tensor)} is "
-                    f"{TYPE_NAMES[tensor.type].lower()}); give the float model that it was "
+                    f"{type_name(tensor).lower()}); give the float model that it was "
                     "made from"
                 )
 
@@ -75,7 +77,12 @@ def _constant(model: TfliteModel, tensor: schema.TensorT) -> np.ndarray | None:
     if dtype is None or data is None:
         raise InputError(
             f"{model.where}: sparse tensor {tensor_name(tensor)} has the type "
-            f"{TYPE_NAMES[tensor.type]}; only float16 and float32 can be expanded"
+            f"{type_name(tensor)}; only float16 and float32 can be expanded"
+        )
+    if math.prod(shape_of(tensor)) * np.dtype(dtype).itemsize > MAXIMUM_BYTES:
+        raise InputError(
+            f"{model.where}: sparse tensor {tensor_name(tensor)} would be larger than the "
+            f"{MAXIMUM_BYTES} bytes that a TFLite flatbuffer holds"
         )
     content = np.asarray(data, dtype=np.uint8)
     try:
@@ -93,11 +100,10 @@ def _fold_constants(model: TfliteModel) -> dict[str, int]:
         kept = []
         for operator in subgraph.operators or []:
             name = model.operator_name(operator)
-            if name not in folded:
-                kept.append(operator)
-                continue
-            source = subgraph.tensors[int(operator.inputs[0])]
-            values = _constant(model, source)
+            values = None
+            if name in folded and len(operator.inputs) and len(operator.outputs):
+                source = int(operator.inputs[0])
+                values = None if source == -1 else _constant(model, subgraph.tensors[source])
             if values is None:
                 kept.append(operator)
                 continue

@@ -5,13 +5,21 @@ storage: the tensor's dimensions, then the dimensions inside a block, are stored
 `traversalOrder`, each either dense or compressed by rows (segments and indices).
 """
 
+import math
+
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 
 def _integers(vector) -> np.ndarray:
     """Reads one of the index vectors, which the schema stores in three widths."""
+    if vector is None or vector.values is None:
+        raise ValueError("it has no indices for a compressed dimension")
     return np.asarray(vector.values, dtype=np.int64)
+
+
+def _list(values) -> list[int]:
+    return [] if values is None else [int(value) for value in values]
 
 
 def densify(
@@ -30,11 +38,24 @@ def densify(
     Raises:
       ValueError: when metadata and values do not fit each other.
     """
-    order = [int(index) for index in sparsity.traversalOrder]
-    blocks = [] if sparsity.blockMap is None else [int(index) for index in sparsity.blockMap]
+    order = _list(sparsity.traversalOrder)
+    blocks = _list(sparsity.blockMap)
     levels = len(shape) + len(blocks)
-    if sorted(order) != list(range(levels)) or len(sparsity.dimMetadata) != levels:
+    if sorted(order) != list(range(levels)) or len(sparsity.dimMetadata or []) != levels:
         raise ValueError("its traversal order does not fit its shape")
+    if not all(0 <= dimension < len(shape) for dimension in blocks):
+        raise ValueError("its blocks name dimensions that it does not have")
+    by_level = dict(zip(order, sparsity.dimMetadata or [], strict=True))
+    block_sizes = []
+    for level in range(len(shape), levels):
+        if by_level[level].format != schema.DimensionType.DENSE:
+            raise ValueError("its blocks are sparse themselves")
+        block_sizes.append(int(by_level[level].denseSize))
+    for dimension, length in enumerate(shape):
+        if by_level[dimension].format == schema.DimensionType.DENSE:
+            sizes = [s for s, of in zip(block_sizes, blocks, strict=True) if of == dimension]
+            if math.prod(sizes) * int(by_level[dimension].denseSize) != length:
+                raise ValueError("its dimensions do not fit its shape")
 
     # One row for each stored position, one column for each level walked so far.
     position = np.zeros(1, dtype=np.int64)
@@ -42,6 +63,9 @@ def densify(
     for dimension, metadata in zip(order, sparsity.dimMetadata, strict=True):
         if metadata.format == schema.DimensionType.DENSE:
             size = int(metadata.denseSize)
+            # Every position is an element of its own.
+            if size < 0 or position.size * size > math.prod(shape):
+                raise ValueError("its dimensions are larger than its shape")
             counts = np.full(position.size, size)
             along = np.tile(np.arange(size), position.size)
             next_position = np.repeat(position * size, size) + along
@@ -52,8 +76,14 @@ def densify(
                 raise ValueError("its segments end before its rows do")
             starts = segments[position]
             counts = segments[position + 1] - starts
-            if counts.size and (counts.min() < 0 or segments.max() > indices.size):
+            if counts.size and (
+                counts.min() < 0 or segments.min() < 0 or segments.max() > indices.size
+            ):
                 raise ValueError("its segments run backwards or past its indices")
+            if counts.sum() > math.prod(shape):
+                raise ValueError("it names more elements than its shape has")
+            if indices.min(initial=0) < 0:
+                raise ValueError("its indices lie outside its shape")
             offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
             next_position = np.repeat(starts, counts) + offsets
             along = indices[next_position]
@@ -68,9 +98,7 @@ def densify(
         along = coordinates[dimension]
         for block, blocked in enumerate(blocks):
             if blocked == dimension:
-                level = len(shape) + block
-                size = int(sparsity.dimMetadata[order.index(level)].denseSize)
-                along = along * size + coordinates[level]
+                along = along * block_sizes[block] + coordinates[len(shape) + block]
         index.append(along)
     dense = np.zeros(shape, dtype=values.dtype)
     try:
