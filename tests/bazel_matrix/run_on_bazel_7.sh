@@ -1,0 +1,124 @@
+#!/bin/bash
+# Builds and tests this checkout with Bazel 7, as Debian forky packages it, both
+# as a workspace and as a module, with no download of Bazel's own.
+set -euo pipefail
+
+usage() {
+    cat <<'TEXT'
+usage: run_on_bazel_7.sh [--root=DIR] [--mode=workspace|bzlmod|both] [-- BAZEL ARGUMENTS]
+
+  --root=DIR  keep the Debian in DIR, and use it again (default: made anew, removed)
+  --mode=...  read WORKSPACE, MODULE.bazel, or one after the other (default: both)
+
+Without arguments it runs `build //models:face_int8` and `test //...`. Needs root,
+debootstrap and a Debian mirror; ends with "skipped: ..." without the first two.
+TEXT
+}
+
+# shellcheck source=tests/bazel_matrix/debian_root.sh
+source "$(dirname "$0")/debian_root.sh"
+
+given_root=""
+mode=both
+arguments=("$@")
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --root=*) given_root="${1#*=}" ;;
+    --mode=workspace | --mode=bzlmod | --mode=both) mode="${1#*=}" ;;
+    --help)
+        usage
+        exit 0
+        ;;
+    --)
+        shift
+        break
+        ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+    esac
+    shift
+done
+
+need_root_and_debootstrap
+in_own_namespaces "$given_root" "${arguments[@]}"
+# Without zip, Bazel 7 fails a test that leaves files behind.
+make_root forky "bazel-bootstrap file zip"
+give_checkout
+give_python 3.11
+give_pip_settings
+
+# What Bazel would download: Debian's own rules stand in for repositories, and
+# empty modules for those that the rules here never use.
+mkdir -p "$ROOT/matrix/modules"
+# Debian's own rc turns sandbox_debug on, pages for every action.
+quiet="build --nosandbox_debug"
+{
+    echo "$quiet"
+    echo "common --noenable_bzlmod --enable_workspace"
+    for rules in cc java python; do
+        echo "common --override_repository=rules_$rules=/usr/share/bazel/rules/$rules"
+    done
+    echo "common --override_repository=bazel_skylib=/usr/share/bazel/tools/skylib"
+    echo "common --override_repository=platforms=/usr/share/bazel/tools/platforms"
+    echo "common --override_repository=bazel_features=/usr/share/bazel/tools/features"
+} >"$ROOT/matrix/workspace.bazelrc"
+{
+    echo "$quiet"
+    echo "common --enable_bzlmod --noenable_workspace"
+} >"$ROOT/matrix/bzlmod.bazelrc"
+for module in apple_support@1.23.1 buildozer@7.1.2 protobuf@3.19.6 zlib@1.3.1.bcr.3; do
+    name="${module%@*}"
+    mkdir -p "$ROOT/matrix/modules/$name"
+    echo "module(name = \"$name\", version = \"${module#*@}\")" \
+        >"$ROOT/matrix/modules/$name/MODULE.bazel"
+    touch "$ROOT/matrix/modules/$name/BUILD.bazel"
+    echo "common --override_module=$name=/matrix/modules/$name" >>"$ROOT/matrix/bzlmod.bazelrc"
+done
+cat >"$ROOT/matrix/modules/buildozer/buildozer_binary.bzl" <<'TEXT'
+def _repository_impl(rctx):
+    rctx.file("BUILD.bazel", "")
+
+_repository = repository_rule(implementation = _repository_impl)
+
+def _extension_impl(_ctx):
+    _repository(name = "buildozer_binary")
+
+buildozer_binary = module_extension(implementation = _extension_impl)
+TEXT
+
+cat >"$ROOT/matrix/run.sh" <<'TEXT'
+set -euo pipefail
+modes="$1"
+shift
+cd /work/rules_quantize
+bazel --version
+failed=""
+run() {
+    local mode="$1"
+    shift
+    echo "== $mode: bazel $*"
+    local start=$SECONDS
+    if bazel "--bazelrc=/matrix/$mode.bazelrc" "$@"; then
+        echo "== $mode: bazel $1: passed in $((SECONDS - start)) s"
+    else
+        echo "== $mode: bazel $1: failed with $? after $((SECONDS - start)) s"
+        failed=1
+    fi
+}
+for mode in $modes; do
+    if [ $# -gt 0 ]; then
+        run "$mode" "$@"
+    else
+        run "$mode" build //models:face_int8
+        run "$mode" test //...
+    fi
+done
+[ -z "$failed" ]
+TEXT
+
+[ "$mode" != both ] || mode="workspace bzlmod"
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+enter /usr/bin/env "PATH=$(dirname "$PYTHON"):/usr/sbin:/usr/bin:/sbin:/bin" \
+    "RULES_QUANTIZE_PYTHON=$PYTHON" /bin/bash /matrix/run.sh "$mode" "$@"
