@@ -70,8 +70,7 @@ host_mirror() {
 # Makes a Debian of one suite with some packages, as far as ROOT is not it yet.
 make_root() {
     local suite="$1" packages="$2"
-    local made="$ROOT/.bazel_matrix_$suite" log start
-    log="$(mktemp)"
+    local made="$ROOT/.bazel_matrix_$suite" log="$ROOT/.bazel_matrix.log" start
     if [ ! -e "$made" ]; then
         [ -z "$(ls -A "$ROOT")" ] || fail "$ROOT is neither empty nor a $suite of an earlier run"
         local script=""
