@@ -3,11 +3,6 @@
     load("@rules_quantize//rules:defs.bzl", "detection", "float_model", "quantized_model")
 """
 
-load(
-    ":providers.bzl",
-    _FloatModelInfo = "FloatModelInfo",
-    _QuantizedModelInfo = "QuantizedModelInfo",
-)
 load("//rules/private:float_model.bzl", _float_model = "float_model")
 load("//rules/private:quantized_model.bzl", "quantized_model_rule")
 load(
@@ -15,6 +10,11 @@ load(
     "fps_test",
     "register_model",
     "similarity_test",
+)
+load(
+    ":providers.bzl",
+    _FloatModelInfo = "FloatModelInfo",
+    _QuantizedModelInfo = "QuantizedModelInfo",
 )
 
 FloatModelInfo = _FloatModelInfo
