@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts beside it: a Debian of its own in a folder, entered so
 # that nothing is left of it in the host's mounts and processes.
 #
