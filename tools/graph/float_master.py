@@ -11,6 +11,7 @@ these makes a quantizer fail, or worse, do nothing. The master has none of them:
 * no tensor, buffer or operator code is left that nothing uses.
 """
 
+import itertools
 import math
 import re
 
@@ -149,10 +150,8 @@ def _signature_names(tensors: list[schema.TensorT]) -> list[str]:
     names: list[str] = []
     for tensor in tensors:
         base = re.sub(r"\W+", "_", tensor_name(tensor).split(":")[0]).strip("_") or "tensor"
-        name = base
-        while name in names:
-            name = f"{base}_{names.count(name) + sum(n.startswith(base + '_') for n in names)}"
-        names.append(name)
+        numbered = (f"{base}_{number}" for number in itertools.count(1))
+        names.append(next(name for name in itertools.chain([base], numbered) if name not in names))
     return names
 
 
