@@ -71,8 +71,8 @@ def normalization(content: bytes) -> tuple[float, float] | None:
                             continue
                         table = Table(buffer, unit.Indirect(options))
                         mean, std = _first_float(table, 0), _first_float(table, 1)
-                        if mean is not None and std:
+                        if mean is not None and std and np.isfinite((mean, std)).all():
                             return mean, std
-        except (struct.error, IndexError):
+        except (struct.error, IndexError, TypeError):  # The last is the library's range check.
             return None
     return None
