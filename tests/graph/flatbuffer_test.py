@@ -1,0 +1,218 @@
+import io
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from hypothesis import given, settings
+
+from tests.graph.real_models import MODELS
+from tests.model_files import model_path
+from tests.random_models import float_models, tiny_model
+from tools.errors import InputError
+from tools.graph.flatbuffer import (
+    MAXIMUM_BYTES,
+    TfliteModel,
+    builtin_code,
+    model_bytes,
+    parse_model,
+    read_model,
+    text,
+)
+
+
+def plain(value):
+    """Makes of the schema's objects what can be compared; no list is an empty list."""
+    if isinstance(value, np.ndarray):
+        return (value.dtype.kind, value.tolist()) if value.size else None
+    if isinstance(value, list):
+        return [plain(entry) for entry in value] or None
+    if isinstance(value, float) and value != value:
+        return "NaN"
+    if hasattr(value, "__dict__"):
+        return {name: plain(entry) for name, entry in vars(value).items()}
+    return value
+
+
+def data_offsets(content: bytes) -> list[int]:
+    """Finds where in the file each buffer's data begins."""
+    model = schema.Model.GetRootAs(content, 0)
+    offsets = []
+    for number in range(model.BuffersLength()):
+        table = model.Buffers(number)._tab
+        field = table.Offset(4)
+        if field and table.VectorLen(field):
+            offsets.append(table.Vector(field))
+    return offsets
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def real(request) -> bytes:
+    return model_path(request.param).read_bytes()
+
+
+def test_real_model_is_the_same_when_written_and_read(real):
+    model = parse_model(real)
+    before = plain(model.schema)
+    content = model_bytes(model)
+    assert plain(model.schema) == before
+    again = parse_model(content)
+    assert plain(again.schema) == before
+    assert again.associated_files == model.associated_files
+    assert model_bytes(again) == content
+
+
+def test_buffers_of_a_real_model_are_aligned(real):
+    offsets = data_offsets(model_bytes(parse_model(real)))
+    assert len(offsets) > 10
+    assert {offset % 16 for offset in offsets} == {0}
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(float_models())
+def test_random_model_is_the_same_when_written_and_read(content):
+    model = parse_model(content)
+    assert plain(parse_model(model_bytes(model)).schema) == plain(model.schema)
+    assert model_bytes(model) == content
+    assert {offset % 16 for offset in data_offsets(content)} == {0}
+
+
+def test_equal_constants_are_written_once():
+    model = parse_model(tiny_model())
+    without = len(model_bytes(model))
+    ones = np.ones(4096, np.float32)
+    model.add_constant(ones)
+    once = len(model_bytes(model))
+    model.add_constant(ones)
+    assert once > without + ones.nbytes
+    assert len(model_bytes(model)) < once + 64
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("hand_landmark_full", {"handedness.txt"}),
+        ("selfie_segmentation", {"labels.txt"}),
+        ("palm_detection_full", {"labels.txt"}),
+    ],
+)
+def test_associated_files_of_a_real_model_are_kept(name, files):
+    original = model_path(name).read_bytes()
+    content = model_bytes(parse_model(original))
+    with (
+        zipfile.ZipFile(io.BytesIO(original)) as before,
+        zipfile.ZipFile(io.BytesIO(content)) as after,
+    ):
+        assert set(before.namelist()) == set(after.namelist()) == files
+        assert after.testzip() is None
+        for file in files:
+            assert after.read(file) == before.read(file)
+
+
+def test_associated_files_in_order_and_found_by_strict_readers():
+    files = [("b.txt", b"second\n"), ("a/empty.txt", b""), ("a.bin", bytes(range(256)) * 9)]
+    model = parse_model(tiny_model())
+    bare = model_bytes(model)
+    model.associated_files = files
+    content = model_bytes(model)
+    assert content.startswith(bare)
+    assert parse_model(content).associated_files == files
+    # Offsets in the zip count from the start of the file.
+    (directory,) = struct.unpack("<I", content[-6:-2])
+    assert content[directory:].startswith(b"PK\x01\x02")
+    (header,) = struct.unpack_from("<I", content, directory + 42)
+    assert content[header:].startswith(b"PK\x03\x04")
+    assert header == len(bare)
+
+
+def test_metadata_is_kept():
+    model = parse_model(model_path("selfie_segmentation").read_bytes())
+    again = parse_model(model_bytes(model))
+    (entry,) = [e for e in again.schema.metadata if text(e.name) == "TFLITE_METADATA"]
+    data = bytes(again.schema.buffers[entry.buffer].data)
+    assert data[4:8] == b"M001"
+    assert data == bytes(model.schema.buffers[model.schema.metadata[0].buffer].data)
+
+
+def test_bytes_that_look_like_the_end_of_a_zip_are_no_zip():
+    model = parse_model(tiny_model())
+    model.add_constant(np.frombuffer(b"PK\x05\x06" * 8, np.uint8))
+    content = model_bytes(model)
+    assert b"PK\x05\x06" in content
+    assert parse_model(content).associated_files == []
+    model.associated_files = [("labels.txt", b"face")]
+    assert parse_model(model_bytes(model)).associated_files == [("labels.txt", b"face")]
+
+
+def test_damaged_associated_file_is_refused_not_lost():
+    stream = io.BytesIO(tiny_model())
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.txt", b"person\n" * 50)
+    content = bytearray(stream.getvalue())
+    assert parse_model(bytes(content)).associated_files == [("labels.txt", b"person\n" * 50)]
+    start = content.index(b"labels.txt")
+    content[start + 14] ^= 0xFF
+    with pytest.raises(InputError, match="truncated or damaged"):
+        parse_model(bytes(content))
+
+
+def test_constants_are_read_in_their_shape():
+    model = parse_model(tiny_model())
+    tensors = {text(tensor.name): tensor for tensor in model.schema.subgraphs[0].tensors}
+    weights = model.tensor_data(tensors["weights_0"])
+    assert weights.shape == (8, 3, 3, 3)
+    assert weights.dtype == np.float32
+    assert model.tensor_data(tensors["scores"]) is None
+    np.testing.assert_array_equal(model.tensor_data(tensors["head/bias"]), np.zeros(4))
+    tensors["weights_0"].shape = np.array([8, 3, 3, 4], np.int32)
+    with pytest.raises(InputError, match=r"weights_0 has 864 bytes for the shape \[8, 3, 3, 4\]"):
+        model.tensor_data(tensors["weights_0"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"), [(3, 0, 3), (3, 3, 3), (127, 150, 150), (0, 0, 0)]
+)
+def test_operator_code_is_in_either_field(old, new, expected):
+    code = schema.OperatorCodeT()
+    code.deprecatedBuiltinCode, code.builtinCode = old, new
+    assert builtin_code(code) == expected
+
+
+def test_custom_operator_has_its_own_name():
+    model = parse_model(model_path("selfie_segmentation").read_bytes())
+    names = {model.operator_name(operator) for operator in model.schema.subgraphs[0].operators}
+    assert "Convolution2DTransposeBias" in names
+    assert "CONV_2D" in names
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"TFL3", b"\x00" * 64, b"\x89PNG\r\n\x1a\n" + b"\x00" * 99, b"x" * 4 + b"TFL2"]
+)
+def test_what_is_no_tflite_file(content, tmp_path):
+    path = tmp_path / "net.tflite"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as raised:
+        read_model(path)
+    assert str(raised.value) == (
+        f"{path}: not a TFLite file (it does not carry the identifier TFL3)"
+    )
+
+
+def test_file_over_the_format_s_limit_is_not_read(tmp_path):
+    path = tmp_path / "net.tflite"
+    with open(path, "wb") as file:
+        file.truncate(MAXIMUM_BYTES + 1)
+    with pytest.raises(InputError, match=r"2147483648 bytes; .* at most 2147483647, split"):
+        read_model(path)
+
+
+def test_constants_over_the_format_s_limit_are_not_written():
+    model = parse_model(tiny_model())
+    # One page, seen as many: it takes no memory.
+    page = np.broadcast_to(np.uint8(0), (2**30,))
+    model.schema.buffers += [schema.BufferT() for _ in range(2)]
+    for buffer in model.schema.buffers[-2:]:
+        buffer.data = page
+    with pytest.raises(InputError, match=r"bytes of constants; .* split the model"):
+        model_bytes(TfliteModel(model.schema, [], "net"))
