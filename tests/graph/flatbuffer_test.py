@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from tests.graph.real_models import MODELS
 from tests.model_files import model_path
-from tests.random_models import float_models, tiny_model
+from tests.random_models import ModelBuilder, float_models, run_model, tiny_model
 from tools.errors import InputError
 from tools.graph.flatbuffer import (
     MAXIMUM_BYTES,
@@ -155,6 +155,59 @@ def test_damaged_associated_file_is_refused_not_lost():
     content[start + 14] ^= 0xFF
     with pytest.raises(InputError, match="truncated or damaged"):
         parse_model(bytes(content))
+
+
+def behind_the_flatbuffer(content: bytes) -> bytes:
+    """Moves constants and custom options to the end of the file, as writers of large files do."""
+    model = parse_model(content).schema
+    (subgraph,) = model.subgraphs
+    moved = [(b, "data", "offset", "size") for b in model.buffers if b.data is not None]
+    moved += [
+        (operator, "customOptions", "largeCustomOptionsOffset", "largeCustomOptionsSize")
+        for operator in subgraph.operators
+        if operator.customOptions is not None
+    ]
+    parts = [bytes(getattr(owner, field)) for owner, field, _, _ in moved]
+    # The offsets depend on the flatbuffer's length, which does not depend on them.
+    start = 2**20
+    for _ in range(2):
+        end = start
+        for (owner, field, offset, size), part in zip(moved, parts, strict=True):
+            setattr(owner, field, None)
+            setattr(owner, offset, end)
+            setattr(owner, size, len(part))
+            end += -(-len(part) // 16) * 16
+        flatbuffer = model_bytes(TfliteModel(model, [], "model"))
+        start = -(-len(flatbuffer) // 16) * 16
+    padded = [part.ljust(-(-len(part) // 16) * 16, b"\0") for part in parts]
+    return flatbuffer.ljust(start, b"\0") + b"".join(padded)
+
+
+def test_constants_behind_the_flatbuffer_are_read():
+    content = tiny_model()
+    outside = behind_the_flatbuffer(content)
+    assert schema.Model.GetRootAs(outside, 0).Buffers(1).DataIsNone()
+    # The runtime reads the same form.
+    np.testing.assert_array_equal(run_model(outside)[0], run_model(content)[0])
+    assert model_bytes(parse_model(outside)) == content
+
+
+def test_custom_options_behind_the_flatbuffer_are_read():
+    graph = ModelBuilder()
+    image = graph.input((1, 4, 4, 3))
+    result = graph.operator("MyTransform", [image], (1, 4, 4, 3), custom=True)
+    graph.subgraph.operators[0].customOptions = np.frombuffer(b"many options", np.uint8)
+    content = graph.finish(result)
+    outside = behind_the_flatbuffer(content)
+    assert outside.endswith(b"many options\0\0\0\0")
+    assert model_bytes(parse_model(outside)) == content
+
+
+def test_constant_behind_the_end_of_the_file_is_refused():
+    outside = behind_the_flatbuffer(tiny_model())
+    assert parse_model(outside)
+    with pytest.raises(InputError, match="truncated or damaged"):
+        parse_model(outside[:-32])
 
 
 def test_constants_are_read_in_their_shape():

@@ -1,8 +1,8 @@
 """TFLite flatbuffers in and out, with nothing lost on the way.
 
-The schema's object API loses two things: the zip of associated files that TFLite
-metadata appends to the flatbuffer, and the alignment of 16 bytes that the schema
-demands of a buffer's data. Both are kept here.
+The schema's object API loses three things: the zip of associated files that TFLite
+metadata appends to the flatbuffer, constants that stand behind the flatbuffer, and the
+alignment of 16 bytes that the schema demands of a buffer's data. All are kept here.
 """
 
 import dataclasses
@@ -212,7 +212,7 @@ def parse_model(content: bytes, where: str = "model") -> TfliteModel:
         RecursionError,
     ):
         raise damaged from None
-    if not _is_sound(model):
+    if not _is_sound(model) or not _fetch_outside_data(model, content):
         raise damaged
     try:
         return TfliteModel(model, _associated_files(content), where)
@@ -222,6 +222,34 @@ def parse_model(content: bytes, where: str = "model") -> TfliteModel:
 
 def _indices(values) -> list[int]:
     return [] if values is None else [int(value) for value in values]
+
+
+def _fetch_outside_data(model: schema.ModelT, content: bytes) -> bool:
+    """Brings into the model what stands behind the flatbuffer, at an offset of the file.
+
+    schema.fbs has this form for models of over 2 GB; ai-edge-quantizer writes it from
+    256 KB on.
+
+    Returns:
+      False when an offset leads out of the file.
+    """
+    operators = [operator for subgraph in model.subgraphs for operator in subgraph.operators]
+    for owner, field, offset, size in (
+        *((buffer, "data", "offset", "size") for buffer in model.buffers),
+        *(
+            (op, "customOptions", "largeCustomOptionsOffset", "largeCustomOptionsSize")
+            for op in operators
+        ),
+    ):
+        # 1 is what writers put there before they know the place; the runtime skips it.
+        start, length = getattr(owner, offset), getattr(owner, size)
+        if start > 1 and length > 1 and getattr(owner, field) is None:
+            if start + length > len(content):
+                return False
+            setattr(owner, field, np.frombuffer(content, np.uint8, length, start))
+        setattr(owner, offset, 0)
+        setattr(owner, size, 0)
+    return True
 
 
 def _fill_empty_lists(model: schema.ModelT) -> None:
