@@ -52,10 +52,7 @@ give_pip_settings
 # What Bazel would download: Debian's own rules stand in for repositories, and
 # empty modules for those that the rules here never use.
 mkdir -p "$ROOT/matrix/modules"
-# Debian's own rc turns sandbox_debug on, pages for every action.
-quiet="build --nosandbox_debug"
 {
-    echo "$quiet"
     echo "common --noenable_bzlmod --enable_workspace"
     for rules in cc java python; do
         echo "common --override_repository=rules_$rules=/usr/share/bazel/rules/$rules"
@@ -64,10 +61,7 @@ quiet="build --nosandbox_debug"
     echo "common --override_repository=platforms=/usr/share/bazel/tools/platforms"
     echo "common --override_repository=bazel_features=/usr/share/bazel/tools/features"
 } >"$ROOT/matrix/workspace.bazelrc"
-{
-    echo "$quiet"
-    echo "common --enable_bzlmod --noenable_workspace"
-} >"$ROOT/matrix/bzlmod.bazelrc"
+echo "common --enable_bzlmod --noenable_workspace" >"$ROOT/matrix/bzlmod.bazelrc"
 for module in apple_support@1.23.1 buildozer@7.1.2 protobuf@3.19.6 zlib@1.3.1.bcr.3; do
     name="${module%@*}"
     mkdir -p "$ROOT/matrix/modules/$name"

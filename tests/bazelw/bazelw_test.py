@@ -54,15 +54,6 @@ def test_bazel_from_the_environment_comes_first(machine):
     assert machine.calls("bazelisk") == machine.calls("bazel") == []
 
 
-def test_a_versioned_binary_gets_its_flags_all_the_same(machine):
-    machine.add("bazel-4")
-    result = machine.run(BAZELW, "build", "//a:b", BAZEL="bazel-4")
-    assert result.returncode == 0, result.stderr
-    assert machine.calls("bazel-4") == [
-        ["build", "--experimental_run_validations", "--nosandbox_debug", "//a:b"]
-    ]
-
-
 def test_a_name_that_is_no_program(machine):
     machine.add("bazel")
     result = machine.run(BAZELW, "info", BAZEL="/no/such/bazel")
