@@ -1,0 +1,254 @@
+"""validate_quantized_model and check_gates as commands, on the real face detector."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tools.check_gates
+import tools.validate_quantized_model
+from tests.model_files import model_path
+from tests.scenes.photo_files import photo_path
+from tests.similarity.report_documents import report
+from tools.graph.flatbuffer import model_bytes, parse_model
+from tools.graph.float_master import make_float_master
+from tools.quantization.pipeline import QuantizationSettings, quantize
+
+
+def _run(module, folder, *flags):
+    return subprocess.run(
+        [sys.executable, module.__file__, *flags],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "BUILD_WORKING_DIRECTORY": str(folder)},
+        check=False,
+    )
+
+
+def _validate(folder, *flags, quantized="quantized.tflite"):
+    return _run(
+        tools.validate_quantized_model,
+        folder,
+        "--float_model=original.tflite",
+        f"--quantized_model={quantized}",
+        *flags,
+    )
+
+
+@pytest.fixture(name="folder", scope="module")
+def _folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("user")
+    original = model_path("face_detection_short_range").read_bytes()
+    (folder / "original.tflite").write_bytes(original)
+    master, _ = make_float_master(original)
+    artifact = quantize(master, QuantizationSettings("weight_only_int8"), None).model
+    (folder / "quantized.tflite").write_bytes(artifact)
+    (folder / "test_images").mkdir()
+    for name in ("astronaut.png", "coffee.png"):
+        shutil.copy(photo_path(name), folder / "test_images" / name)
+    return folder
+
+
+def _one_line(result, program="validate_quantized_model"):
+    assert result.returncode == 2, result.stderr
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"{program}: error: ")
+    return line
+
+
+def test_prints_a_table_and_passes(folder):
+    result = _validate(folder, "--test_data=test_images/", "--tolerance=0.05")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert "2 samples" in result.stdout
+    rows = {line.split()[0]: line for line in result.stdout.splitlines()[2:]}
+    assert rows.keys() == {"regressors", "classificators"}
+    assert all(row.endswith("yes") for row in rows.values())
+
+
+def test_fails_beyond_the_tolerance_and_keeps_the_report(folder, tmp_path):
+    path = tmp_path / "report.json"
+    result = _validate(folder, "--test_data=test_images/", "--tolerance=1e-9", f"--report={path}")
+    assert result.returncode == 1
+    first, reason, where = result.stderr.splitlines()
+    assert first.startswith("quantized: refused, 2 of 2 gates failed; worst: tolerance of output")
+    assert "allowed 1e-09" in reason
+    assert where.endswith(str(path))
+    document = json.loads(path.read_text())
+    assert document["similarity"]["samples"] == 2
+    assert {output["name"] for output in document["similarity"]["outputs"]} == {
+        "regressors",
+        "classificators",
+    }
+
+
+def test_a_report_without_judgement(folder, tmp_path):
+    path = tmp_path / "report.json"
+    result = _validate(
+        folder, "--test_data=test_images/", "--tolerance=1e-9", f"--report={path}", "--report_only"
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    again = tmp_path / "again.json"
+    _validate(folder, "--test_data=test_images/", f"--report={again}", "--report_only")
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_task_adds_scores_and_boxes(folder, tmp_path):
+    task = {
+        "anchors": {
+            "anchor_offset": 0.5,
+            "aspect_ratios": [1.0],
+            "fixed_anchor_size": True,
+            "input_size": [128, 128],
+            "interpolated_scale_aspect_ratio": 1.0,
+            "max_scale": 0.75,
+            "min_scale": 0.15,
+            "strides": [8, 16, 16, 16],
+        },
+        "boxes": "regressors",
+        "min_score": 0.5,
+        "scores": "classificators",
+        "type": "detection",
+    }
+    (tmp_path / "task.json").write_text(json.dumps(task))
+    flags = ("--test_data=test_images/", f"--task={tmp_path / 'task.json'}")
+    result = _validate(folder, *flags)
+    assert result.returncode == 0, result.stderr
+    assert "1 of 2 samples detected by the float model" in result.stdout
+    task["scores"] = "logits"
+    (tmp_path / "task.json").write_text(json.dumps(task))
+    assert "no output logits" in _one_line(_validate(folder, *flags))
+
+
+def test_test_data_that_was_calibrated_with_is_refused(folder, tmp_path):
+    # Another name, the same picture in a mirror.
+    with Image.open(photo_path("coffee.png")) as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize(image.size).save(
+            tmp_path / "cup.png"
+        )
+    shutil.copy(photo_path("astronaut.png"), tmp_path / "same.png")
+    line = _one_line(
+        _validate(folder, "--test_data=test_images/", f"--calibration_data={tmp_path}")
+    )
+    assert "astronaut.png is calibration sample same.png" in line
+
+
+def _nan_model(folder):
+    """Makes a model whose last bias is NaN: it runs, and gives NaN."""
+    model = parse_model((folder / "quantized.tflite").read_bytes())
+    subgraph = model.schema.subgraphs[0]
+    for operator in reversed(subgraph.operators):
+        if model.operator_name(operator) == "CONV_2D":
+            bias = subgraph.tensors[int(operator.inputs[2])]
+            values = model.tensor_data(bias).copy()
+            values[:] = np.nan
+            bias.buffer = model.add_constant(values)
+            return model_bytes(model)
+    raise AssertionError("no convolution")
+
+
+def test_nan_is_named_by_output_and_sample(folder):
+    (folder / "nan.tflite").write_bytes(_nan_model(folder))
+    result = _validate(folder, "--test_data=test_images/", quantized="nan.tflite")
+    line = _one_line(result)
+    assert "quantized model's output" in line
+    assert "is NaN on test sample astronaut.png" in line
+
+
+def test_a_float_model_that_gives_nan_is_named(folder, tmp_path):
+    np.save(tmp_path / "huge.npy", np.full((1, 128, 128, 3), 3e38, np.float32))
+    line = _one_line(_validate(folder, f"--test_data={tmp_path / 'huge.npy'}"))
+    assert "float model's output" in line
+    assert "huge.npy" in line
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"no model", "not a TFLite file"), (b"\x00\x00\x00\x00TFL3" * 9, "truncated or damaged")],
+)
+def test_what_is_no_model_is_refused(folder, content, message):
+    (folder / "broken.tflite").write_bytes(content)
+    line = _one_line(_validate(folder, "--test_data=test_images/", quantized="broken.tflite"))
+    assert "broken.tflite" in line
+    assert message in line
+
+
+def test_another_models_artifact_is_refused(folder):
+    shutil.copy(model_path("palm_detection_lite"), folder / "palm.tflite")
+    line = _one_line(_validate(folder, "--test_data=test_images/", quantized="palm.tflite"))
+    assert "give the model that it was made from" in line
+
+
+def test_a_quantized_model_in_the_float_models_place_is_refused(folder, tmp_path):
+    result = _run(
+        tools.validate_quantized_model,
+        folder,
+        "--float_model=quantized.tflite",
+        "--quantized_model=quantized.tflite",
+        "--test_data=test_images/",
+    )
+    assert "already quantized" in _one_line(result)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "no images or arrays in this folder"),
+        (lambda folder: (folder / "a.png").write_bytes(b"no image"), "a.png: not a readable image"),
+        (
+            lambda folder: np.save(folder / "a.npy", np.zeros((1, 64, 64, 3), np.float32)),
+            r"a.npy: shape [1, 64, 64, 3] does not fit",
+        ),
+    ],
+    ids=["empty", "broken", "shape"],
+)
+def test_data_that_cannot_be_used(folder, tmp_path, make, message):
+    make(tmp_path)
+    assert message in _one_line(_validate(folder, f"--test_data={tmp_path}"))
+
+
+def _check(folder, gates, document=None):
+    (folder / "report.json").write_text(json.dumps(document or report()))
+    (folder / "gates.json").write_text(json.dumps(gates))
+    return _run(
+        tools.check_gates,
+        folder,
+        "--report=report.json",
+        "--gates=gates.json",
+        "--verdict=verdict.json",
+    )
+
+
+def test_check_gates_passes_in_silence(tmp_path):
+    result = _check(tmp_path, {"tolerance": 0.05})
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert json.loads((tmp_path / "verdict.json").read_text())["passed"] is True
+
+
+def test_check_gates_fails_in_three_lines_and_leaves_a_verdict(tmp_path):
+    result = _check(tmp_path, {"tolerance": 0.01})
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 3
+    verdict = json.loads((tmp_path / "verdict.json").read_text())
+    assert [gate["passed"] for gate in verdict["gates"]] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("gates", "document", "message"),
+    [
+        ([], None, "gates.json: not an object"),
+        ({"max_sise": 1}, None, "no gate max_sise"),
+        ({}, {"kind": "other"}, "report.json: not a report"),
+    ],
+)
+def test_check_gates_refuses(tmp_path, gates, document, message):
+    assert message in _one_line(_check(tmp_path, gates, document), "check_gates")
+    assert not Path(tmp_path, "verdict.json").exists()

@@ -1,0 +1,111 @@
+"""Similarity of outputs: formulas, outputs that are nearly zero, and NaN."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from tools.errors import InputError
+from tools.similarity.metrics import NEAR_ZERO, OutputSimilarity
+
+_VECTORS = arrays.arrays(np.float32, (3, 8), elements=st.floats(-1e3, 1e3, width=32))
+
+
+def _similarity(expected, actual):
+    result = OutputSimilarity("scores", expected.shape[1:])
+    for number, (f, q) in enumerate(zip(expected, actual, strict=True)):
+        result.add(f"sample_{number}", f, q)
+    return result
+
+
+def test_formulas():
+    generator = np.random.default_rng(1)
+    expected = generator.normal(size=(5, 2, 3)).astype(np.float32)
+    actual = expected + generator.normal(scale=0.1, size=expected.shape).astype(np.float32)
+    summary = _similarity(expected, actual).summary()
+    f, q = (values.reshape(5, -1).astype(np.float64) for values in (expected, actual))
+    cosines = (f * q).sum(1) / np.linalg.norm(f, axis=1) / np.linalg.norm(q, axis=1)
+    assert summary["cosine_mean"] == pytest.approx(cosines.mean(), abs=1e-6)
+    assert summary["cosine_min"] == pytest.approx(cosines.min(), abs=1e-6)
+    assert summary["worst_sample"] == f"sample_{cosines.argmin()}"
+    assert summary["sqnr_db"] == pytest.approx(
+        10 * np.log10((f**2).sum() / ((f - q) ** 2).sum()), rel=1e-4
+    )
+    assert summary["max_abs_error"] == pytest.approx(np.abs(f - q).max(), rel=1e-5)
+    assert summary["mean_abs_error"] == pytest.approx(np.abs(f - q).mean(), rel=1e-5)
+    assert summary["shape"] == [2, 3]
+    assert summary["near_zero_samples"] == 0
+
+
+def test_equal_outputs_have_no_ratio_to_noise():
+    values = np.ones((2, 4), np.float32)
+    summary = _similarity(values, values).summary()
+    assert summary["sqnr_db"] is None
+    assert summary["cosine_min"] == 1.0
+    assert summary["max_abs_error"] == 0
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(_VECTORS, _VECTORS)
+def test_cosines_stay_in_range_and_order_of_samples_does_not_matter(expected, actual):
+    forward = _similarity(expected, actual).cosines()
+    backward = _similarity(expected[::-1], actual[::-1]).cosines()[::-1]
+    assert (forward >= -1).all()
+    assert (forward <= 1).all()
+    np.testing.assert_allclose(forward, backward, atol=1e-12)
+
+
+def _with_an_empty_sample(noise: float):
+    """One sample with a signal of length 1, one with nothing but noise of a length."""
+    expected = np.zeros((2, 4), np.float32)
+    expected[0, 0] = 1
+    actual = expected.copy()
+    actual[1, 1] = noise
+    return _similarity(expected, actual)
+
+
+def test_noise_where_there_is_nothing_does_not_fail_a_model():
+    similarity = _with_an_empty_sample(noise=1e-4)
+    assert similarity.cosines()[1] > 0.999
+    assert similarity.summary()["near_zero_samples"] == 1
+
+
+def test_something_where_there_is_nothing_does_not_pass():
+    assert _with_an_empty_sample(noise=0.5).cosines()[1] == -1.0
+
+
+def test_the_two_formulas_meet_at_the_floor():
+    # One long sample sets the floor; the other lies just below or just above it.
+    generator = np.random.default_rng(4)
+    direction = generator.normal(size=64)
+    direction /= np.linalg.norm(direction)
+    across = generator.normal(size=64)
+    across -= (across @ direction) * direction
+    across /= np.linalg.norm(across)
+    angle = 0.2
+    turned = np.cos(angle) * direction + np.sin(angle) * across
+    # With two samples of lengths 1 and n the floor is NEAR_ZERO sqrt((1 + n^2) / 2).
+    length = NEAR_ZERO / np.sqrt(2 - NEAR_ZERO**2)
+    values = []
+    for factor in (0.999, 1.001):
+        expected = np.stack([direction, direction * length * factor])
+        actual = np.stack([direction, turned * length * factor])
+        values.append(_similarity(expected, actual).cosines()[1])
+    assert values[0] == pytest.approx(values[1], abs=1e-3)
+    assert values[1] == pytest.approx(np.cos(angle), abs=1e-9)
+
+
+def test_a_float_model_that_gives_only_zeros():
+    zeros, ones = np.zeros((2, 3), np.float32), np.ones((2, 3), np.float32)
+    assert (_similarity(zeros, zeros).cosines() == 1).all()
+    assert (_similarity(zeros, ones).cosines() == 0).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("whose", ["float", "quantized"])
+def test_what_is_no_number_is_named(value, whose):
+    good, bad = np.ones(3, np.float32), np.array([1, value, 1], np.float32)
+    pair = (bad, good) if whose == "float" else (good, bad)
+    with pytest.raises(InputError, match=rf"{whose} model's output scores is .* sample face\.png"):
+        OutputSimilarity("scores", (3,)).add("face.png", *pair)
