@@ -43,8 +43,8 @@ done
 
 need_root_and_debootstrap
 in_own_namespaces "$given_root" "${arguments[@]}"
-# Without zip, Bazel 7 fails a test that leaves files behind.
-make_root forky "bazel-bootstrap file zip"
+# Without zip, Bazel 7 fails a test that leaves files behind; some tests run git.
+make_root forky "bazel-bootstrap file git zip"
 give_checkout
 give_python 3.11
 give_pip_settings

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Clones this repository's last commit into a Debian 12 that has nothing but
+# Clones this repository's last commit into a Debian 12 that has nothing but git,
 # Python and its pip, and starts ./bazelw there: it must get a Bazel by itself,
 # then build and test.
 set -euo pipefail
@@ -43,7 +43,7 @@ done
 
 need_root_and_debootstrap
 in_own_namespaces "$given_root" "${arguments[@]}"
-make_root bookworm "python3 python3-pip"
+make_root bookworm "git python3 python3-pip"
 give_pip_settings
 rm -rf --one-file-system "$ROOT/work/rules_quantize"
 mkdir -p "$ROOT/work"
