@@ -23,6 +23,8 @@ def _data(arguments, flag, files):
 def _quantized_model_impl(ctx):
     float_model = ctx.attr.model[FloatModelInfo]
     name = ctx.label.name
+    if not ctx.files.test_data:
+        fail("{}: test_data holds no files".format(ctx.label))
     artifact = ctx.actions.declare_file(name + ".tflite")
     recipe = ctx.actions.declare_file(name + ".recipe.json")
     summary = ctx.actions.declare_file(name + ".summary.json")

@@ -1,0 +1,187 @@
+"""Bazel itself: what must build, what must not, and how it says so.
+
+Run by `bazel run //tests/e2e:end_to_end_test`: it starts Bazel in this workspace, and in
+a consumer's, which has an output base of its own.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+_HERE = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
+pytestmark = pytest.mark.skipif(not _HERE, reason="starts Bazel: use bazel run")
+_WORKSPACE = Path(_HERE or ".")
+
+
+def _bazel(*arguments, folder=_WORKSPACE):
+    # What `bazel run` set for this process is not meant for another Bazel.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("BUILD_", "RUNFILES", "PYTHON", "TEST_"))
+    }
+    return subprocess.run(
+        ["./bazelw", *arguments],
+        capture_output=True,
+        check=False,
+        cwd=folder,
+        env=environment,
+        text=True,
+    )
+
+
+def _bin(folder=_WORKSPACE):
+    result = _bazel("info", "bazel-bin", folder=folder)
+    assert result.returncode == 0, result.stderr
+    return Path(result.stdout.strip())
+
+
+def _refused(target):
+    result = _bazel("build", f"//tests/e2e:{target}", "--color=no", "--curses=no")
+    assert result.returncode == 1, result.stderr
+    return result.stderr.splitlines()
+
+
+def _said_by(lines, program):
+    """Finds the one line of a program's error."""
+    assert not any(line.startswith("Traceback") for line in lines), lines
+    (line,) = [line for line in lines if line.startswith(f"{program}: error: ")]
+    return line
+
+
+def test_an_artifact_beyond_its_gates_fails_the_build_and_its_report_is_there():
+    lines = _refused("beyond_tolerance")
+    (start,) = [n for n, line in enumerate(lines) if line.startswith("beyond_tolerance: refused")]
+    assert lines[start].endswith(
+        "3 of 4 gates failed; worst: tolerance of output classificators"
+    ), lines[start]
+    assert "1 - mean cosine similarity is" in lines[start + 1]
+    assert "allowed 0.0001 (worst sample " in lines[start + 1]
+    where = lines[start + 2].removeprefix("  all values: ")
+    report = json.loads((_bin().parent.parent.parent / where).read_text())
+    assert report["name"] == "beyond_tolerance"
+    assert report["artifact"]["bytes"] > 100000
+    value = 1 - min(output["cosine_mean"] for output in report["similarity"]["outputs"])
+    assert f"{value:.3g}" in lines[start + 1]
+
+
+def test_the_similarity_test_of_a_refused_artifact_does_not_pass():
+    result = _bazel("test", "//tests/e2e:beyond_tolerance_similarity_test", "--color=no")
+    assert result.returncode != 0
+    assert "PASSED" not in result.stdout + result.stderr
+
+
+def test_images_that_the_model_sees_nothing_in_prove_nothing():
+    lines = _refused("nothing_seen")
+    assert any(
+        "the float model sees nothing in these images, similarity is meaningless" in line
+        for line in lines
+    )
+
+
+def test_test_data_that_was_calibrated_with_is_refused():
+    line = _said_by(_refused("tested_with_calibration_data"), "validate_quantized_model")
+    assert "test sample face_0001.png is calibration sample face_0001.png and 79 more" in line
+
+
+def test_an_empty_data_set_is_refused_before_anything_runs():
+    assert any(
+        "//tests/e2e:without_test_data: test_data holds no files" in line
+        for line in _refused("without_test_data")
+    )
+
+
+def test_a_tolerance_for_an_output_that_is_not_there_is_refused():
+    line = _said_by(_refused("unknown_output"), "check_gates")
+    assert "names the output boxes; the model's are regressors, classificators" in line
+
+
+def test_a_source_that_is_no_model_is_refused():
+    line = _said_by(_refused("not_a_model"), "make_float_master")
+    assert "tests/e2e/not_a_model.tflite: not a TFLite file" in line
+
+
+def test_a_source_that_is_quantized_already_is_refused():
+    line = _said_by(_refused("quantized_already"), "make_float_master")
+    assert "artifact.tflite: already quantized" in line
+
+
+@pytest.fixture(name="consumer", scope="module")
+def _consumer(tmp_path_factory):
+    """An application beside these rules, with images of its own."""
+    result = _bazel("build", "//models:face_int8", "//models:face_calibration")
+    assert result.returncode == 0, result.stderr
+    folder = tmp_path_factory.mktemp("consumer")
+    (folder / "rules_quantize").symlink_to(_WORKSPACE)
+    app = folder / "app"
+    shutil.copytree(_WORKSPACE / "tests/e2e/consumer", app)
+    shutil.copy(_WORKSPACE / "bazelw", app)
+    (app / "tools").mkdir()
+    shutil.copy(_WORKSPACE / "tools/bazel", app / "tools")
+    images = _bin() / "models"
+    shutil.copytree(images / "face_calibration", app / "calibration_images")
+    shutil.copytree(images / "face_test", app / "test_images")
+    yield app
+    _bazel("clean", "--expunge", folder=app)
+
+
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_consumer_builds_the_same_bytes_in_another_output_base(consumer):
+    targets = ("//:detector_int8", "@rules_quantize//models:face_int8")
+    # Bazel holds only targets of the main repository to their validations unasked.
+    result = _bazel("build", "--output_groups=+_validation", *targets, folder=consumer)
+    assert result.returncode == 0, result.stderr
+    ours, theirs = _bin() / "models", _bin(consumer)
+    assert ours != theirs
+    for name in ("tflite", "recipe.json", "report.json", "summary.json", "verdict.json"):
+        expected = _digest(ours / f"face_int8.{name}")
+        assert _digest(theirs / f"external/rules_quantize/models/face_int8.{name}") == expected
+    # The application's own target, from loose files, is the same model.
+    artifact = theirs / "detector_int8.tflite"
+    assert _digest(artifact) == _digest(ours / "face_int8.tflite")
+    report = json.loads((theirs / "detector_int8.report.json").read_text())
+    assert (report["name"], report["version"]) == ("detector_int8", "2.1.0")
+
+
+def test_a_consumer_tests_and_registers(consumer):
+    result = _bazel("test", "//:all", folder=consumer)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "//:detector_int8_similarity_test" in result.stdout
+    result = _bazel("run", "//:detector_int8.register", folder=consumer)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "registered detector version 1 (detector_int8 2.1.0, int8)" in result.stdout
+    assert (consumer / ".mlflow/mlflow.db").exists()
+
+
+def test_int8_without_calibration_data_is_refused(consumer):
+    build = consumer / "BUILD.bazel"
+    kept = build.read_text()
+    build.write_text(kept.replace('    calibration_data = ":calibration_images",\n', ""))
+    try:
+        result = _bazel("build", "//:detector_int8", folder=consumer)
+    finally:
+        build.write_text(kept)
+    assert result.returncode == 1
+    assert "detector_int8: scheme int8 needs calibration_data" in result.stderr
+
+
+def test_one_more_image_makes_another_artifact(consumer):
+    before = _digest(_bin(consumer) / "detector_int8.tflite")
+    images = consumer / "calibration_images"
+    # A picture whose ends are more extreme than any other's.
+    shutil.copy(consumer / "test_images/none_0001.png", images / "more.png")
+    shutil.rmtree(consumer / "test_images")
+    (consumer / "test_images").mkdir()
+    shutil.copy(images / "more.png", consumer / "test_images/more.png")
+    result = _bazel("build", "//:detector_int8", folder=consumer)
+    assert result.returncode == 1
+    assert "test sample more.png is calibration sample more.png" in result.stderr
+    assert _digest(_bin(consumer) / "detector_int8.tflite") != before
