@@ -303,8 +303,8 @@ def float_models(draw) -> bytes:
     graph = ModelBuilder()
     start = graph.input((1, 6, 6, 3))
     growth = _Growth(graph, rng, [start], [])
-    # An output is never an input itself, so that there is always something to compute.
-    for step in ["conv", *steps]:
+    # Between two convolutions, so that channels there are free to be scaled.
+    for step in ["conv", *steps, "conv"]:
         growth.grow(step)
     outputs = [index for index in growth.outputs if index != start] + [growth.tensors[-1]]
     return graph.finish(*dict.fromkeys(outputs))

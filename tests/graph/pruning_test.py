@@ -70,6 +70,41 @@ def test_outputs_are_the_same(content, positions):
         np.testing.assert_array_equal(one, other)
 
 
+def test_operators_that_no_output_depends_on_are_removed():
+    graph = ModelBuilder()
+    image = graph.input((1, 4, 4, 3))
+    used = graph.operator("RELU", [image], (1, 4, 4, 3))
+    spare = graph.operator("RELU6", [used], (1, 4, 4, 3))
+    weights = graph.constant(np.ones((2, 1, 1, 3), np.float32))
+    graph.conv(spare, weights, graph.constant(np.ones(2, np.float32)))
+    content = graph.finish(used)
+    model = parse_model(content)
+    assert prune(model) == 4
+    assert [model.operator_name(op) for op in model.schema.subgraphs[0].operators] == ["RELU"]
+    assert len(model.schema.operatorCodes) == 1
+    np.testing.assert_array_equal(run_model(model_bytes(model))[0], run_model(content)[0])
+
+
+def test_operators_that_may_do_more_than_compute_stay():
+    graph = ModelBuilder()
+    image = graph.input((1, 4, 4, 3))
+    graph.operator("MyLogger", [image], (1,), custom=True)
+    model = parse_model(graph.finish(graph.operator("RELU", [image], (1, 4, 4, 3))))
+    assert prune(model) == 0
+    names = [model.operator_name(op) for op in model.schema.subgraphs[0].operators]
+    assert names == ["MyLogger", "RELU"]
+
+
+def test_result_that_only_a_signature_names_stays():
+    graph = ModelBuilder()
+    image = graph.input((1, 4, 4, 3))
+    result = graph.operator("RELU6", [image], (1, 4, 4, 3))
+    model = parse_model(make_float_master(graph.finish(result, image))[0])
+    model.schema.subgraphs[0].outputs = [image]
+    assert prune(model) == 0
+    assert len(model.schema.subgraphs[0].operators) == 1
+
+
 def test_metadata_and_the_empty_buffer_stay():
     model = parse_model(tiny_model())
     model.add_constant(np.ones(7, np.float32))

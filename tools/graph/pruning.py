@@ -2,7 +2,29 @@
 
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.graph.flatbuffer import TfliteModel
+from tools.graph.flatbuffer import OPERATOR_NAMES, TfliteModel, builtin_code
+
+# What these do is not all in their results: they run other subgraphs, or keep a state.
+_MAY_DO_MORE = frozenset({"ASSIGN_VARIABLE", "CALL", "CALL_ONCE", "CUSTOM", "IF", "WHILE"})
+
+
+def _drop_operators(model: TfliteModel) -> None:
+    """Removes operators whose results nothing reads."""
+    for index, subgraph in enumerate(model.schema.subgraphs):
+        used = {int(i) for i in subgraph.outputs}
+        for signature in model.schema.signatureDefs or []:
+            if signature.subgraphIndex == index:
+                used |= {entry.tensorIndex for entry in signature.outputs}
+        kept = []
+        # Readers stand behind writers.
+        for operator in reversed(subgraph.operators):
+            results = {int(i) for i in operator.outputs}
+            code = model.schema.operatorCodes[operator.opcodeIndex]
+            name = OPERATOR_NAMES.get(builtin_code(code), "CUSTOM")
+            if not results or results & used or name in _MAY_DO_MORE:
+                used |= {int(i) for i in operator.inputs}
+                kept.append(operator)
+        subgraph.operators = kept[::-1]
 
 
 def _used_tensors(subgraph: schema.SubGraphT, model: schema.ModelT, index: int) -> set[int]:
@@ -73,10 +95,11 @@ def _drop_buffers(model: schema.ModelT) -> None:
 
 
 def prune(model: TfliteModel) -> int:
-    """Removes tensors, operator codes and buffers that nothing refers to.
+    """Removes operators, tensors, operator codes and buffers that no result depends on.
 
-    A tensor that no operator writes or reads has no data at run time, and a
-    calibrator that asks for it fails.
+    Of an operator whose result nothing reads, the library quantizes what goes in and
+    not what comes out, which no kernel takes. A tensor that no operator writes or reads
+    has no data at run time, and a calibrator that asks for it fails.
 
     Args:
       model: changed in place.
@@ -84,6 +107,7 @@ def prune(model: TfliteModel) -> int:
     Returns:
       How many tensors were removed.
     """
+    _drop_operators(model)
     dropped = _drop_tensors(model.schema)
     _drop_operator_codes(model.schema)
     _drop_buffers(model.schema)
