@@ -154,6 +154,9 @@ def test_quantized_model_is_refused():
         "net.tflite: already quantized (tensor weights_0 is int8); give the float model that it "
         "was made from"
     )
+    tensor.name = ""
+    with pytest.raises(InputError, match=r"quantized \(tensor 1 is int8\)"):
+        make_float_master(model_bytes(model))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

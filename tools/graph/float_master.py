@@ -52,7 +52,7 @@ def refuse_quantized(model: TfliteModel) -> None:
       InputError: names the first quantized tensor.
     """
     for subgraph in model.schema.subgraphs:
-        for tensor in subgraph.tensors:
+        for number, tensor in enumerate(subgraph.tensors):
             parameters = tensor.quantization
             if (
                 tensor.type in _QUANTIZED_TYPES
@@ -61,7 +61,7 @@ def refuse_quantized(model: TfliteModel) -> None:
                 and len(parameters.scale)
             ):
                 raise InputError(
-                    f"{model.where}: already quantized (tensor {tensor_name(tensor)} is "
+                    f"{model.where}: already quantized (tensor {tensor_name(tensor) or number} is "
                     f"{type_name(tensor).lower()}); give the float model that it was "
                     "made from"
                 )
