@@ -104,14 +104,15 @@ def _streams(graph: Topology) -> _Channels:
         results = [int(i) for i in operator.outputs]
         homogeneous = _fused(operator) in _HOMOGENEOUS
         if name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-            free = _weights_are_its_own(graph, operator)
+            free = len(sources) == 1 and _weights_are_its_own(graph, operator)
             if name == "DEPTHWISE_CONV_2D":
                 free &= operator.builtinOptions.depthMultiplier == 1
-            else:
+            elif free:
                 # A grouped convolution's weights see only their group's channels.
                 free &= shape_of(graph.tensor(operator.inputs[1]))[-1] == channels.size[sources[0]]
-            if not free:
-                channels.fix(sources[0])
+            # Weights may be computed too.
+            for index in [] if free else sources:
+                channels.fix(index)
             if not free or not homogeneous:
                 channels.fix(results[0])
         elif name in PER_CHANNEL and len(sources) == 1 and homogeneous:
@@ -156,7 +157,7 @@ def equalize(model: TfliteModel, statistics: dict[int, TensorStatistics]) -> dic
 
     Args:
       model: a float master; changed in place. Its float outputs stay the same.
-      statistics: by tensor index, of this model. They are scaled along.
+      statistics: by tensor index, of this model; those of the changed model are others.
 
     Returns:
       The report's entry: {"name", "changed", "detail"}.
