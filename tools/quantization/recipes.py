@@ -103,9 +103,13 @@ def unquantized(regex: str, operation: str = "*") -> dict:
 
 
 def exactly(graph: Topology, operator: schema.OperatorT) -> str:
-    """Makes the regex that finds one operator and no other."""
-    name = tensor_name(graph.tensor(operator.outputs[0]))
-    return f"^{re.escape(name)};"
+    """Makes the regex that finds one operator and no other.
+
+    It reaches to the end: converters join names with semicolons, so that the name of one
+    operator may begin like another's scope.
+    """
+    names = [tensor_name(graph.tensor(index)) for index in operator.outputs]
+    return "^" + "".join(f"{re.escape(name)};" for name in names) + "$"
 
 
 def recipe_text(recipe: list[dict]) -> str:
