@@ -30,6 +30,9 @@ def compact(model: TfliteModel, original_bytes: int, associated_files: list) -> 
     Returns:
       The report's entry: {"name", "changed", "detail"}; `changed` is in bytes.
     """
+    # Deprecated for `metadata`. The library numbers buffers anew, but not here: these
+    # would be any of the model's constants.
+    model.schema.metadataBuffer = None
     prune(model)
     graph = Topology(model)
     for index, tensor in enumerate(graph.subgraph.tensors):
