@@ -13,6 +13,7 @@ from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, tensor_name
 from tools.graph.float_master import refuse_quantized
 from tools.graph.topology import Topology
+from tools.quantization.bias_range import make_room_for_biases
 from tools.quantization.calibration import gather_statistics
 from tools.quantization.compaction import compact
 from tools.quantization.equalization import equalize
@@ -80,6 +81,31 @@ def _apply(model: TfliteModel, recipe: list[dict], ranges: dict | None) -> bytes
             reason = " ".join(str(error).split())[:300]
             raise InputError(f"{model.where}: the recipe cannot be applied: {reason}") from error
     return bytes(result.quantized_model)
+
+
+def _restore_outputs(artifact: TfliteModel, model: TfliteModel) -> None:
+    """Makes each output, and what signatures call it, float again.
+
+    Where an operator reads an output too, the library gives that operator's int8 tensor
+    as the output, or leaves the signature at the int8 tensor.
+    """
+    graph = Topology(artifact)
+    (before, *_), outputs = model.schema.subgraphs, []
+    for index, original in zip(graph.subgraph.outputs, before.outputs, strict=True):
+        wanted, producer = before.tensors[int(original)].type, graph.producer.get(int(index))
+        if graph.tensor(index).type != wanted and producer and graph.name(producer) == "QUANTIZE":
+            index = producer.inputs[0]
+        outputs.append(int(index))
+    graph.subgraph.outputs = outputs
+    signatures = (m.schema.signatureDefs or [] for m in (artifact, model))
+    for after, before in zip(*signatures, strict=True):
+        old, new = (m.schema.subgraphs[before.subgraphIndex] for m in (model, artifact))
+        for field in ("inputs", "outputs"):
+            places = zip(getattr(old, field), getattr(new, field), strict=True)
+            moved = {int(one): int(other) for one, other in places}
+            entries = zip(getattr(after, field), getattr(before, field), strict=True)
+            for entry, original in entries:
+                entry.tensorIndex = moved.get(original.tensorIndex, entry.tensorIndex)
 
 
 def _float_tensors(model: TfliteModel, reasons: dict[str, str], scheme: str) -> list[dict]:
@@ -157,9 +183,11 @@ def quantize(
                 "name": "range_estimation",
             }
         )
+        passes.append(make_room_for_biases(model, ranges))
     planned = plan(Topology(model), scheme)
     quantized = _apply(model, planned.recipe, ranges)
     artifact = parse_model(quantized, settings.where)
+    _restore_outputs(artifact, model)
     passes.append(compact(artifact, len(quantized), model.associated_files))
     content = model_bytes(artifact)
     if len(content) >= len(master):
