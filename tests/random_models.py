@@ -80,9 +80,11 @@ class ModelBuilder:
     def constant(self, values, name: str = "") -> int:
         """Adds a constant of float32, float16 or int32."""
         values = np.ascontiguousarray(values)
-        kind = {"f4": schema.TensorType.FLOAT32, "f2": schema.TensorType.FLOAT16}.get(
-            values.dtype.str[1:], schema.TensorType.INT32
-        )
+        kind = {
+            "f2": schema.TensorType.FLOAT16,
+            "f4": schema.TensorType.FLOAT32,
+            "i4": schema.TensorType.INT32,
+        }[values.dtype.str[1:]]
         index = self.tensor(values.shape, name, kind)
         buffer = schema.BufferT()
         buffer.data = values.reshape(-1).view(np.uint8)

@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from hypothesis import given, settings
+from PIL import Image
+
+from tests.model_files import model_path
+from tests.random_models import ModelBuilder, float_models, random_image, tiny_model
+from tools.errors import InputError
+from tools.graph.flatbuffer import model_bytes, parse_model
+from tools.graph.float_master import make_float_master
+from tools.quantization.calibration import (
+    computed_tensors,
+    gather_statistics,
+    input_specifications,
+    open_interpreter,
+    run_samples,
+    signature_inputs,
+)
+from tools.samples.loading import InputSpec, Preprocessing, load_samples
+
+
+def all_tensors(content: bytes, image: np.ndarray) -> dict[int, np.ndarray]:
+    """Reads every tensor of a model after it ran, with the runtime alone."""
+    interpreter = Interpreter(
+        model_content=content,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
+    )
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    interpreter.invoke()
+    return {
+        details["index"]: interpreter.get_tensor(details["index"])
+        for details in interpreter.get_tensor_details()
+        if details["name"] and details["dtype"] == np.float32
+    }
+
+
+def check_statistics(master: bytes, name: str, images: list[np.ndarray]) -> None:
+    model = parse_model(master)
+    statistics = gather_statistics(model, [{name: image} for image in images])
+    assert sorted(statistics) == computed_tensors(model)
+    ran = [all_tensors(master, image) for image in images]
+    for index, found in statistics.items():
+        values = [tensors[index] for tensors in ran]
+        np.testing.assert_array_equal(found.lowest, [v.min() for v in values])
+        np.testing.assert_array_equal(found.highest, [v.max() for v in values])
+        channels = [np.abs(v).reshape(-1, v.shape[-1]).max(axis=0) for v in values]
+        np.testing.assert_allclose(found.channel_magnitude, np.mean(channels, axis=0), rtol=1e-6)
+
+
+def test_statistics_of_a_real_model_are_numpy_s():
+    master, _ = make_float_master(model_path("face_detection_short_range").read_bytes())
+    images = [random_image((1, 128, 128, 3), seed) for seed in range(3)]
+    check_statistics(master, "input", images)
+    model = parse_model(master)
+    assert len(computed_tensors(model)) == 1 + len(model.schema.subgraphs[0].operators)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(float_models())
+def test_statistics_of_random_models_are_numpy_s(content):
+    images = [random_image((1, 6, 6, 3), seed) for seed in range(2)]
+    check_statistics(make_float_master(content)[0], "image", images)
+
+
+def test_statistics_do_not_depend_on_the_order_of_samples():
+    model = parse_model(make_float_master(tiny_model())[0])
+    samples = [{"image": random_image((1, 16, 16, 3), seed)} for seed in range(4)]
+    one, other = gather_statistics(model, samples), gather_statistics(model, samples[::-1])
+    for index, found in one.items():
+        np.testing.assert_array_equal(found.lowest, other[index].lowest[::-1])
+        np.testing.assert_allclose(found.channel_magnitude, other[index].channel_magnitude)
+
+
+def test_progress_counts_samples():
+    model = parse_model(make_float_master(tiny_model())[0])
+    samples = [{"image": random_image((1, 16, 16, 3), seed)} for seed in range(3)]
+    done = []
+    gather_statistics(model, samples, done.append)
+    assert done == [1, 2, 3]
+
+
+def test_no_samples_are_refused():
+    model = parse_model(make_float_master(tiny_model())[0], "net.tflite")
+    with pytest.raises(InputError, match=r"^net\.tflite: calibration needs at least one sample"):
+        gather_statistics(model, [])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_tensor_that_becomes_no_number_is_named_with_its_sample(bad):
+    model = parse_model(make_float_master(tiny_model())[0], "net.tflite")
+    samples = [{"image": random_image((1, 16, 16, 3), seed)} for seed in range(3)]
+    samples[1]["image"][0, 5, 7, 1] = bad
+    with pytest.raises(InputError) as raised:
+        gather_statistics(model, samples)
+    assert str(raised.value) == (
+        "net.tflite: tensor image becomes NaN or infinite on calibration sample number 1; check "
+        "the sample and the input's mean and std"
+    )
+
+
+def test_tensor_inside_that_overflows_is_named_with_its_file(tmp_path):
+    graph = ModelBuilder()
+    image = graph.input((1, 4, 4, 3))
+    squared = graph.operator("SQUARE", [image], (1, 4, 4, 3), result="squared")
+    master, _ = make_float_master(graph.finish(squared))
+    for name, shade in (("a.png", 0), ("b.png", 255)):
+        Image.new("RGB", (4, 4), (shade,) * 3).save(tmp_path / name)
+    # A std so small that the white image's square is over float32's largest number.
+    specification = InputSpec("image", (1, 4, 4, 3), np.dtype(np.float32))
+    samples = load_samples([tmp_path], [specification], Preprocessing(0, 1e-18))
+    with pytest.raises(InputError, match=r"tensor squared becomes .* sample b\.png; check"):
+        gather_statistics(parse_model(master), samples)
+
+
+def test_run_samples_shows_each_tensor_of_each_sample():
+    content = make_float_master(tiny_model())[0]
+    model = parse_model(content)
+    image = random_image((1, 16, 16, 3), 1)
+    wanted = computed_tensors(model)[::2]
+    seen = {}
+
+    def visit(number: int, index: int, values: np.ndarray) -> None:
+        seen[number, index] = values.copy()
+
+    run_samples(model, wanted, [{"image": image}, {"image": -image}], visit)
+    assert list(seen) == [(number, index) for number in range(2) for index in wanted]
+    expected = all_tensors(content, -image)
+    for index in wanted:
+        np.testing.assert_array_equal(seen[1, index], expected[index])
+
+
+def test_inputs_by_name():
+    graph = ModelBuilder()
+    first = graph.input((1, 4, 4, 3), "left")
+    second = graph.input((1, 4, 4, 3), "right")
+    master, _ = make_float_master(graph.finish(graph.binary("ADD", first, second)))
+    assert signature_inputs(parse_model(master)) == {"left": 0, "right": 1}
+    expected = {(name, (1, 4, 4, 3), np.dtype(np.float32)) for name in ("left", "right")}
+    assert set(input_specifications(master, "net")) == expected
+
+
+def test_model_that_the_runtime_refuses_is_one_line():
+    graph = ModelBuilder()
+    image = graph.input((1, 4, 4, 3))
+    content = graph.finish(graph.operator("MyTransform", [image], (1, 4, 4, 3), custom=True))
+    for keep_tensors in (False, True):
+        with pytest.raises(InputError) as raised:
+            open_interpreter(content, "net.tflite", keep_tensors)
+        message = str(raised.value)
+        assert message.startswith("net.tflite: the runtime cannot run this model: ")
+        assert "unresolved custom op: MyTransform" in message
+        assert "\n" not in message
+
+
+def test_runtime_says_nothing_by_itself(capfd):
+    open_interpreter(model_bytes(parse_model(tiny_model())), "net").invoke()
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""

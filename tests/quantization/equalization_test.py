@@ -1,0 +1,206 @@
+"""Scales are powers of two: float outputs stay the same to the bit, not just nearly."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from tests.model_files import model_path
+from tests.random_models import ModelBuilder, float_models, random_image, run_model
+from tools.graph.description import describe
+from tools.graph.flatbuffer import model_bytes, parse_model, shape_of, tensor_name
+from tools.graph.float_master import make_float_master
+from tools.graph.topology import Topology
+from tools.quantization.calibration import gather_statistics, signature_inputs
+from tools.quantization.equalization import equalize
+from tools.quantization.relu_fusion import fuse_relus
+
+
+def random_samples(model, count: int = 2) -> list[dict[str, np.ndarray]]:
+    (subgraph,) = model.schema.subgraphs
+    return [
+        {
+            name: random_image(shape_of(subgraph.tensors[index]), seed)
+            for name, index in signature_inputs(model).items()
+        }
+        for seed in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "least_changed"),
+    [
+        ("face_detection_short_range", 30),
+        ("face_landmark", 30),
+        ("hand_landmark_lite", 20),
+        ("pose_detection", 40),
+    ],
+)
+def test_real_models_compute_the_same_to_the_bit(name, least_changed):
+    master, _ = make_float_master(model_path(name).read_bytes())
+    model = parse_model(master)
+    fuse_relus(model)
+    entry = equalize(model, gather_statistics(model, random_samples(model, 1)))
+    assert entry["name"] == "equalization"
+    assert entry["changed"] >= least_changed
+    content = model_bytes(model)
+    assert content != master
+    for one, other in zip(run_model(master), run_model(content), strict=True):
+        np.testing.assert_array_equal(other, one)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(float_models())
+def test_random_models_compute_the_same_to_the_bit(content):
+    model = parse_model(make_float_master(content)[0])
+    fuse_relus(model)
+    before = run_model(model_bytes(model))
+    equalize(model, gather_statistics(model, random_samples(model)))
+    for one, other in zip(before, run_model(model_bytes(model)), strict=True):
+        np.testing.assert_array_equal(other, one)
+
+
+class _Stream:
+    """image -> convolution -> what a test adds -> convolution -> output.
+
+    The channels of the stream between the two differ 2 to the power of 4 times.
+    """
+
+    def __init__(self):
+        self.graph = ModelBuilder()
+        self.rng = np.random.default_rng(3)
+        self.image = self.graph.input((1, 6, 6, 3))
+        self.inner = self.conv(self.image, self.weights(4, 3, [1, 2**-4, 1, 2**-4]))
+
+    def weights(self, outputs: int, inputs: int, scales=1) -> int:
+        values = self.rng.normal(size=(outputs, 3, 3, inputs))
+        values *= np.broadcast_to(scales, outputs).reshape(-1, 1, 1, 1)
+        return self.graph.constant(values.astype(np.float32))
+
+    def conv(self, source: int, weights: int) -> int:
+        bias = np.zeros(self.graph.shape(weights)[0], np.float32)
+        return self.graph.conv(source, weights, self.graph.constant(bias))
+
+    def end(self, source: int, *outputs: int) -> tuple[dict, np.ndarray]:
+        """Equalizes. Returns the entry, and the first stream tensor's channels after it."""
+        result = self.conv(source, self.weights(2, self.graph.shape(source)[-1]))
+        content = self.graph.finish(result, *outputs)
+        model = parse_model(make_float_master(content)[0])
+        samples = random_samples(model, 3)
+        entry = equalize(model, gather_statistics(model, samples))
+        for one, other in zip(run_model(content), run_model(model_bytes(model)), strict=True):
+            np.testing.assert_array_equal(other, one)
+        graph = Topology(model)
+        after = gather_statistics(model, samples)
+        names = {tensor_name(t): i for i, t in enumerate(graph.subgraph.tensors)}
+        inner = self.graph.subgraph.tensors[self.inner].name
+        return entry, after[names[inner]].channel_magnitude
+
+
+def test_channels_come_closer_by_the_square_root():
+    stream = _Stream()
+    entry, magnitude = stream.end(stream.inner)
+    assert entry["changed"] == 2
+    assert entry["detail"] == "2 channels scaled by powers of two, in 2 operators"
+    # 16 times apart before, 4 times after, up to the random weights' own factor.
+    assert 2 < magnitude.max() / magnitude.min() < 8
+
+
+@pytest.mark.parametrize("step", ["RELU", "PRELU", "MAX_POOL_2D", "PAD", "RESIZE_BILINEAR"])
+def test_scales_pass_through(step):
+    stream = _Stream()
+    graph, shape = stream.graph, stream.graph.shape(stream.inner)
+    if step == "PRELU":
+        slopes = graph.constant(np.float32([0.25, 0, 1, 3]).reshape(1, 1, 4))
+        inner = graph.operator(step, [stream.inner, slopes], shape)
+    elif step == "MAX_POOL_2D":
+        inner = graph.pool(step, stream.inner)
+    elif step == "PAD":
+        inner = graph.pad(stream.inner, [(0, 0), (1, 1), (0, 0), (2, 1)])
+    elif step == "RESIZE_BILINEAR":
+        inner = graph.resize(stream.inner)
+    else:
+        inner = graph.operator(step, [stream.inner], shape)
+    entry, magnitude = stream.end(inner)
+    assert entry["changed"] == 2
+    assert 2 < magnitude.max() / magnitude.min() < 8
+
+
+def test_a_residual_stream_shares_one_scale():
+    stream = _Stream()
+    branch = stream.conv(stream.inner, stream.weights(4, 4, [1, 2**-4, 1, 2**-4]))
+    entry, magnitude = stream.end(stream.graph.binary("ADD", stream.inner, branch))
+    # Both readers and both writers.
+    assert entry["changed"] == 3
+    assert 2 < magnitude.max() / magnitude.min() < 8
+
+
+def _fixed_by_an_output(stream: _Stream) -> dict:
+    return stream.end(stream.inner, stream.inner)[0]
+
+
+def _fixed_by_a_logistic(stream: _Stream) -> dict:
+    graph = stream.graph
+    return stream.end(graph.operator("LOGISTIC", [stream.inner], graph.shape(stream.inner)))[0]
+
+
+def _fixed_by_relu6(stream: _Stream) -> dict:
+    graph = stream.graph
+    return stream.end(graph.operator("RELU6", [stream.inner], graph.shape(stream.inner)))[0]
+
+
+def _fixed_by_a_constant_added(stream: _Stream) -> dict:
+    constant = stream.graph.constant(np.ones(4, np.float32))
+    return stream.end(stream.graph.binary("ADD", stream.inner, constant))[0]
+
+
+def _fixed_by_a_product(stream: _Stream) -> dict:
+    return stream.end(stream.graph.binary("MUL", stream.inner, stream.inner))[0]
+
+
+def _fixed_by_shared_weights(stream: _Stream) -> dict:
+    weights = stream.weights(4, 4)
+    return stream.end(stream.conv(stream.conv(stream.inner, weights), weights))[0]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        _fixed_by_an_output,
+        _fixed_by_a_logistic,
+        _fixed_by_relu6,
+        _fixed_by_a_constant_added,
+        _fixed_by_a_product,
+        _fixed_by_shared_weights,
+    ],
+)
+def test_channels_that_cannot_be_scaled_are_left(end):
+    assert end(_Stream()) == {
+        "changed": 0,
+        "detail": "0 channels scaled by powers of two, in 0 operators",
+        "name": "equalization",
+    }
+
+
+def test_channels_that_are_weights_elsewhere_are_left():
+    """A convolution's weights may be computed; nothing makes up for a scale of those."""
+    stream = _Stream()
+    computed = stream.conv(stream.image, stream.weights(4, 3, [1, 2**-4, 1, 2**-4]))
+    bias = stream.graph.constant(np.zeros(1, np.float32))
+    entry, _ = stream.end(stream.graph.conv(stream.inner, computed, bias))
+    assert entry["changed"] == 0
+
+
+def test_a_dead_channel_is_left():
+    stream = _Stream()
+    stream.inner = stream.conv(stream.image, stream.weights(4, 3, [1, 0, 2**-40, 0]))
+    _, magnitude = stream.end(stream.inner)
+    assert magnitude[1] == magnitude[3] == 0
+    # 2^40 apart: the scale stops at 2^6.
+    assert 2**32 < magnitude[0] / magnitude[2] < 2**36
+
+
+def test_operators_are_the_same_ones():
+    master, _ = make_float_master(model_path("face_detection_short_range").read_bytes())
+    model = parse_model(master)
+    equalize(model, gather_statistics(model, random_samples(model, 1)))
+    assert describe(model_bytes(model)) == describe(master)
