@@ -87,7 +87,11 @@ class _ImageFile:
 
     def __init__(self, path: Path, name: str, inputs: Sequence[InputSpec], how: Preprocessing):
         self.path, self.names, self.how = path, (name,), how
-        images = [spec for spec in inputs if len(spec.shape) == 4 and spec.shape[-1] in (1, 3)]
+        images = [
+            spec
+            for spec in inputs
+            if len(spec.shape) == 4 and spec.shape[0] == 1 and spec.shape[-1] in (1, 3)
+        ]
         if len(inputs) != 1 or not images:
             shapes = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in inputs)
             raise InputError(
@@ -109,8 +113,9 @@ class _ArrayFile:
 
     def __init__(self, path: Path, name: str, inputs: Sequence[InputSpec]):
         self.path, self.inputs = path, {spec.name: spec for spec in inputs}
+        self.is_bare = path.suffix.lower() == ".npy"
         arrays = self._open()
-        if path.suffix == ".npy" and len(inputs) != 1:
+        if self.is_bare and len(inputs) != 1:
             raise InputError(
                 f"{path}: the model has {len(inputs)} inputs; give a .npz file with one array "
                 f"for each: {', '.join(self.inputs)}"
@@ -129,18 +134,26 @@ class _ArrayFile:
         self.names = (name,) if self.count == 1 else tuple(f"{name}#{i}" for i in range(self.count))
 
     def _open(self) -> dict[str, np.ndarray]:
+        unreadable = InputError(
+            f"{self.path}: not a readable array file; save it again with numpy, without "
+            "pickled objects"
+        )
         try:
-            if self.path.suffix == ".npy":
-                return {next(iter(self.inputs)): np.load(self.path, mmap_mode="r")}
-            with np.load(self.path) as archive:
-                return {key: archive[key] for key in archive.files}
-        except (OSError, ValueError, EOFError, KeyError):
-            raise InputError(
-                f"{self.path}: not a readable array file; save it again with numpy, without "
-                "pickled objects"
-            ) from None
+            content = np.load(self.path, mmap_mode="r" if self.is_bare else None)
+            if self.is_bare != isinstance(content, np.ndarray):
+                raise unreadable
+            if self.is_bare:
+                return {next(iter(self.inputs)): content}
+            with content:
+                return {key: content[key] for key in content.files}
+        except Exception:
+            # Numpy reads a header as Python; a damaged one raises whatever its tokenizer,
+            # zipfile or zlib do.
+            raise unreadable from None
 
     def _samples_in(self, key: str, values: np.ndarray) -> int:
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "bfiu":
+            raise InputError(f"{self.path}: the values for the input {key} are no numbers")
         shape = self.inputs[key].shape
         if values.shape in (shape, shape[1:]):
             return 1
@@ -156,7 +169,9 @@ class _ArrayFile:
         for key, values in self._open().items():
             spec = self.inputs[key]
             one = values if self.count == 1 else values[number]
-            sample = np.ascontiguousarray(one, dtype=spec.dtype).reshape(spec.shape)
+            # What is too large becomes infinite, and is refused.
+            with np.errstate(over="ignore"):
+                sample = np.ascontiguousarray(one, dtype=spec.dtype).reshape(spec.shape)
             if np.issubdtype(spec.dtype, np.floating) and not np.isfinite(sample).all():
                 raise InputError(
                     f"{self.path}: sample {self.names[number]} holds NaN or infinite values for "
@@ -275,6 +290,10 @@ def load_samples(
     """
     if preprocessing.std == 0:
         raise InputError("an input std of 0 divides by zero; give --input_std=127.5 or the like")
+    if not np.isfinite((preprocessing.mean, preprocessing.std)).all():
+        raise InputError(
+            f"an input mean of {preprocessing.mean} and std of {preprocessing.std}: give numbers"
+        )
     sources = []
     for name, path in _files(paths):
         if path.suffix.lower() in IMAGE_ENDINGS:
