@@ -1,0 +1,186 @@
+"""The measure_latency command, as it is typed."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tools.measure_latency
+from tests.model_files import model_path
+from tests.random_models import ModelBuilder
+from tools.command_line import EXIT_BAD_INPUT, EXIT_GATE_FAILED
+from tools.graph.float_master import make_float_master
+from tools.latency.device import usable_cpus
+
+
+def measure(*flags: str, **environment: str) -> subprocess.CompletedProcess:
+    variables = {k: v for k, v in os.environ.items() if k != "TEST_UNDECLARED_OUTPUTS_DIR"}
+    variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    return subprocess.run(
+        [sys.executable, tools.measure_latency.__file__, *flags],
+        capture_output=True,
+        text=True,
+        env=variables | environment,
+        check=False,
+    )
+
+
+def refusal(*flags: str) -> str:
+    done = measure(*flags)
+    assert done.returncode == EXIT_BAD_INPUT, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+@pytest.fixture(scope="module")
+def face(tmp_path_factory) -> Path:
+    master, _ = make_float_master(model_path("face_detection_short_range").read_bytes())
+    path = tmp_path_factory.mktemp("model") / "face.tflite"
+    path.write_bytes(master)
+    return path
+
+
+@pytest.fixture(scope="module")
+def flags(face) -> list[str]:
+    return [f"--float_model={face}", f"--quantized_model={face}", "--rounds=9"]
+
+
+@pytest.fixture(scope="module")
+def against_itself(flags, tmp_path_factory):
+    """(what the command said, its report) for a model against itself."""
+    output = tmp_path_factory.mktemp("report") / "new" / "latency.json"
+    done = measure(*flags, f"--output={output}", "--min_fps=0.001", "--min_speedup=0.01")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout, json.loads(output.read_text())
+
+
+def test_a_model_is_as_fast_as_itself(against_itself):
+    _, report = against_itself
+    assert report["speedup_low"] <= report["speedup"] <= report["speedup_high"]
+    # Wide enough for a machine on which everything else runs too.
+    assert report["speedup_high"] > 0.5
+    assert report["speedup_low"] < 2
+    assert 0.5 < report["speedup"] < 2
+
+
+def test_report(against_itself, face):
+    _, report = against_itself
+    assert set(report) == {
+        "artifact", "device", "float_master", "gates", "invokes_per_round", "kind", "passed",
+        "rounds", "schema_version", "speedup", "speedup_high", "speedup_low",
+    }  # fmt: skip
+    assert report["kind"] == "rules_quantize.latency"
+    assert report["schema_version"] == 1
+    assert report["rounds"] == 9
+    assert report["invokes_per_round"] >= 5
+    assert report["passed"] is True
+    for model in ("artifact", "float_master"):
+        speed = report[model]
+        assert set(speed) == {"fps", "p50_ms", "p90_ms", "sha256"}
+        assert speed["sha256"] == hashlib.sha256(face.read_bytes()).hexdigest()
+        assert 0.05 < speed["p50_ms"] <= speed["p90_ms"] < 1000
+        assert speed["fps"] == pytest.approx(1000 / speed["p50_ms"], rel=0.01)
+    device = report["device"]
+    assert set(device) == {"backend", "cores", "cpu", "name", "pinned_cpus", "runtime", "threads"}
+    assert device["threads"] == 1
+    assert device["name"] == "host"
+
+
+def test_gates_in_the_report(against_itself):
+    _, report = against_itself
+    fps, speedup = report["gates"]
+    assert (fps["name"], fps["threshold"], fps["passed"]) == ("min_fps", 0.001, True)
+    assert (speedup["name"], speedup["threshold"], speedup["passed"]) == ("min_speedup", 0.01, True)
+    assert fps["low"] <= fps["value"] <= fps["high"]
+    assert (speedup["low"], speedup["value"], speedup["high"]) == (
+        report["speedup_low"],
+        report["speedup"],
+        report["speedup_high"],
+    )
+
+
+def test_what_a_person_reads(against_itself):
+    said, report = against_itself
+    lines = said.splitlines()
+    assert lines[0].startswith(report["device"]["cpu"] + ", 1 thread(s), 9 rounds of ")
+    assert lines[2].split()[:2] == ["float", "master"]
+    assert lines[3].split()[0] == "artifact"
+    assert lines[4].startswith(f"speedup {report['speedup']:.3f} (95% interval ")
+    assert [line.split(":")[0] for line in lines[5:]] == ["passed", "passed"]
+
+
+def test_gate_that_cannot_be_reached_fails_and_keeps_the_report(flags, tmp_path):
+    output = tmp_path / "latency.json"
+    done = measure(*flags, f"--output={output}", "--min_fps=1e9", "--min_speedup=0.01")
+    assert done.returncode == EXIT_GATE_FAILED
+    assert done.stderr == ""
+    report = json.loads(output.read_text())
+    assert report["passed"] is False
+    assert [gate["passed"] for gate in report["gates"]] == [False, True]
+    assert "FAILED: min_fps 1e+09, measured " in done.stdout
+    assert "passed: min_speedup 0.01, measured " in done.stdout
+
+
+def test_inside_a_bazel_test_the_report_is_among_its_outputs(flags, tmp_path):
+    done = measure(*flags, TEST_UNDECLARED_OUTPUTS_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "latency.json").read_text())
+    assert report["gates"] == []
+    assert report["passed"] is True
+
+
+@pytest.mark.parametrize("rounds", [8, 1, 0, -9])
+def test_too_few_rounds(flags, rounds):
+    assert refusal(*flags, f"--rounds={rounds}") == (
+        f"measure_latency: error: --rounds={rounds}: give at least 9"
+    )
+
+
+def test_unknown_device(flags):
+    assert refusal(*flags, "--device=pixel") == (
+        "measure_latency: error: no device pixel; host is the only one known"
+    )
+
+
+@pytest.mark.parametrize("threads", [0, -1, len(usable_cpus()) + 1])
+def test_threads_that_there_are_no_processors_for(flags, threads):
+    assert refusal(*flags, f"--threads={threads}") == (
+        f"measure_latency: error: --threads={threads}: this process may use "
+        f"{len(usable_cpus())} processors"
+    )
+
+
+@pytest.mark.parametrize("flag", ["--rounds=many", "--min_fps=fast", "--min_fp=3"])
+def test_flags_that_cannot_be_read(flags, flag):
+    done = measure(*flags, flag)
+    assert done.returncode == EXIT_BAD_INPUT
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1].startswith("measure_latency: error: ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("which", ["float_model", "quantized_model"])
+def test_models_that_cannot_be_measured(flags, face, tmp_path, which):
+    graph = ModelBuilder()
+    image = graph.input((1, 4, 4, 3))
+    custom = graph.operator("MyTransform", [image], (1, 4, 4, 3), custom=True)
+    for name, content, message in (
+        ("text.tflite", b"no model at all", "not a TFLite file"),
+        ("cut.tflite", face.read_bytes()[:5000], "the file is truncated or damaged"),
+        ("custom.tflite", graph.finish(custom), "the runtime cannot run this model"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        output = tmp_path / "latency.json"
+        line = refusal(*flags, f"--{which}={path}", f"--output={output}")
+        assert line.startswith(f"measure_latency: error: {path}: {message}")
+        assert not output.exists()
+    assert refusal(*flags, f"--{which}={tmp_path}/none.tflite") == (
+        f"measure_latency: error: {tmp_path}/none.tflite: No such file or directory"
+    )
