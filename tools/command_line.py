@@ -97,14 +97,18 @@ def run(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], in
       parser: from `new_parser`.
       main: returns the exit status: 0, or EXIT_GATE_FAILED.
     """
-    arguments = parser.parse_args()
+    # A file of flags is named from where the user stands, as every other path is.
+    words = [f"@{user_path(word[1:])}" if word.startswith("@") else word for word in sys.argv[1:]]
+    arguments = parser.parse_args(words)
     try:
         status = main(arguments)
     except InputError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         status = EXIT_BAD_INPUT
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
+        # The second is the target, where a whole file should have been put.
+        path = error.filename2 or error.filename
+        where = f"{path}: " if path else ""
         print(f"{parser.prog}: error: {where}{error.strerror or error}", file=sys.stderr)
         status = EXIT_BAD_INPUT
     except KeyboardInterrupt:
