@@ -1,0 +1,267 @@
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tools.commands import refusal, run_command
+from tools.command_line import EXIT_INTERRUPTED, new_parser, user_path, whole_file
+
+# A command that does what its flag says.
+_COMMAND = """
+import sys
+import time
+from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path, whole_file
+from tools.errors import InputError
+
+def parser():
+    result = new_parser("command", "Does what it is told.", "  command --do=print")
+    result.add_argument("--do", required=True)
+    result.add_argument("--path", type=user_path)
+    result.add_argument("--number", type=int)
+    return result
+
+def main(arguments):
+    if arguments.do == "refuse":
+        raise InputError("face.tflite: not a TFLite file")
+    if arguments.do == "read":
+        print(arguments.path.read_text())
+    if arguments.do == "write":
+        with whole_file(arguments.path, "w") as file:
+            file.write("whole")
+    if arguments.do == "halfway":
+        with whole_file(arguments.path, "w") as file:
+            file.write("half")
+            raise InputError("only half")
+    if arguments.do == "wait":
+        with whole_file(arguments.path, "w") as file:
+            file.write("half")
+            print("writing", flush=True)
+            time.sleep(60)
+    if arguments.do == "fail":
+        return EXIT_GATE_FAILED
+    if arguments.do == "bug":
+        raise KeyError("a bug")
+    print(arguments.do, arguments.number)
+    return 0
+
+if __name__ == "__main__":
+    run(parser(), main)
+"""
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("command") / "command.py"
+    path.write_text(_COMMAND)
+    return path
+
+
+# Files that are whole.
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path):
+    path = tmp_path / "new" / "folder" / "a.bin"
+    with whole_file(path) as file:
+        file.write(b"first")
+        file.flush()
+        assert not path.exists()
+        assert len(list(path.parent.iterdir())) == 1
+    assert path.read_bytes() == b"first"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_text_is_utf_8(tmp_path):
+    with whole_file(tmp_path / "a.json", "w") as file:
+        file.write("μ\n")
+    assert (tmp_path / "a.json").read_bytes() == b"\xce\xbc\n"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_nothing_is_left_when_it_fails(tmp_path, error):
+    def write(path: Path) -> None:
+        with whole_file(path, "w") as file:
+            file.write("new")
+            raise error
+
+    with pytest.raises(error):
+        write(tmp_path / "a.json")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "a.json").write_text("old")
+    with pytest.raises(error):
+        write(tmp_path / "a.json")
+    assert [file.read_text() for file in tmp_path.iterdir()] == ["old"]
+
+
+def test_a_file_that_is_there_is_replaced_whole(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("old and longer")
+    with open(path) as reader:
+        with whole_file(path, "w") as file:
+            file.write("new")
+        # Who has the old one open keeps it.
+        assert reader.read() == "old and longer"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_modes_are_those_of_any_new_file(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        with whole_file(tmp_path / "a.bin") as file:
+            file.write(b"")
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.bin").stat().st_mode) == mode
+
+
+def test_a_folder_is_not_replaced(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OSError, match="directory"), whole_file(tmp_path / "a") as file:
+        file.write(b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+# Paths.
+
+
+def test_path_is_the_process_s_own_without_bazel(monkeypatch):
+    monkeypatch.delenv("BUILD_WORKING_DIRECTORY", raising=False)
+    assert user_path("a/b.tflite") == Path("a/b.tflite")
+    assert user_path("/a/b.tflite") == Path("/a/b.tflite")
+
+
+def test_path_is_taken_from_where_the_user_stands(monkeypatch):
+    monkeypatch.setenv("BUILD_WORKING_DIRECTORY", "/home/me/models")
+    assert user_path("a/b.tflite") == Path("/home/me/models/a/b.tflite")
+    assert user_path("../b.tflite") == Path("/home/me/models/../b.tflite")
+    assert user_path("/a/b.tflite") == Path("/a/b.tflite")
+
+
+def test_command_under_bazel_run(command, tmp_path):
+    """It is started in another directory than the one where it was typed."""
+    (tmp_path / "user").mkdir()
+    (tmp_path / "runfiles").mkdir()
+    (tmp_path / "user" / "a.txt").write_text("the user's")
+    done = run_command(
+        command,
+        "--do=read",
+        "--path=a.txt",
+        where=tmp_path / "runfiles",
+        BUILD_WORKING_DIRECTORY=str(tmp_path / "user"),
+    )
+    assert done.stdout == "the user's\nread None\n"
+
+
+# Flags.
+
+
+def test_flags_from_a_file(command, tmp_path):
+    (tmp_path / "flags.txt").write_text("--do=print\n--number=7\n")
+    done = run_command(command, "@flags.txt", where=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "print 7\n")
+    # What comes later counts, as on any command line.
+    assert run_command(command, "@flags.txt", "--number=8", where=tmp_path).stdout == "print 8\n"
+
+
+def test_flags_from_a_file_where_the_user_stands(command, tmp_path):
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user" / "flags.txt").write_text("--do=print\n--number=9\n")
+    done = run_command(
+        command,
+        "@flags.txt",
+        where=tmp_path,
+        BUILD_WORKING_DIRECTORY=str(tmp_path / "user"),
+    )
+    assert (done.returncode, done.stdout) == (0, "print 9\n")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--do=print", "--num=7"], "unrecognized arguments: --num=7"),
+        (["--do=print", "--number=seven"], "argument --number: invalid int value: 'seven'"),
+        (["--d=print"], "the following arguments are required: --do"),
+        ([], "the following arguments are required: --do"),
+        (["@none.txt"], "No such file or directory"),
+    ],
+)
+def test_flags_that_cannot_be_read(command, tmp_path, flags, message):
+    done = run_command(command, *flags, where=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    usage, *_, last = done.stderr.splitlines()
+    assert usage.startswith("usage: command ")
+    assert last.startswith("command: error: ")
+    assert message in last
+    assert "Traceback" not in done.stderr
+
+
+def test_help_ends_with_examples(command):
+    done = run_command(command, "--help")
+    assert done.returncode == 0
+    assert done.stdout.endswith("examples:\n  command --do=print\n")
+    assert new_parser("x", "Says.", "  x --a\n").prog == "x"
+
+
+# Errors.
+
+
+def test_what_the_user_gave_is_one_line(command):
+    assert refusal(command, "--do=refuse") == "face.tflite: not a TFLite file"
+
+
+def test_file_that_is_not_there_is_one_line(command, tmp_path):
+    path = tmp_path / "none.txt"
+    assert refusal(command, "--do=read", f"--path={path}") == f"{path}: No such file or directory"
+    assert refusal(command, "--do=read", f"--path={tmp_path}") == f"{tmp_path}: Is a directory"
+
+
+def test_output_that_cannot_be_written_is_one_line(command, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("mine")
+    folder = tmp_path / "folder"
+    assert refusal(command, "--do=write", f"--path={folder}") == f"{folder}: Is a directory"
+    line = refusal(command, "--do=write", f"--path={tmp_path}/file/a.txt")
+    assert line.startswith(f"{tmp_path}/file")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_half_a_file_is_none(command, tmp_path):
+    assert refusal(command, "--do=halfway", f"--path={tmp_path}/a.txt") == "only half"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_gate_is_another_exit_status(command):
+    done = run_command(command, "--do=fail")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+
+
+def test_a_bug_is_not_hidden(command):
+    done = run_command(command, "--do=bug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+def test_interrupted_in_the_middle(command, tmp_path):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    with subprocess.Popen(
+        [sys.executable, command, "--do=wait", f"--path={tmp_path}/a.txt"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # A test that runs in the background hands down that interrupts are ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stdout.readline() == "writing\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == EXIT_INTERRUPTED
+        assert process.stderr.read() == ""
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,324 @@
+"""The quantize_model command, as it is typed."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.model_files import model_path
+from tests.random_models import random_image, run_model, tiny_model
+from tests.tools.commands import refusal, run_command
+from tools import quantize_model as command
+from tools.graph.description import describe
+from tools.graph.flatbuffer import model_bytes, parse_model
+from tools.graph.float_master import make_float_master
+from tools.quantization.pipeline import QuantizationSettings, quantize
+
+SCHEMES = ("INT8", "FULL_INTEGER", "DYNAMIC", "FLOAT16", "WEIGHT_ONLY_INT8")
+
+
+def save_image(path: Path, seed: int, size: tuple[int, int] = (16, 16)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """net.tflite, large enough to be worth quantizing, and images to calibrate with."""
+    path = tmp_path_factory.mktemp("given")
+    (path / "net.tflite").write_bytes(tiny_model(channels=64))
+    for seed in range(3):
+        save_image(path / "images" / f"{seed}.png", seed)
+    return path
+
+
+def flags(folder: Path, output: Path, scheme: str = "INT8", **others) -> list[str]:
+    """The command's flags; `others` replace these, and None leaves one out."""
+    values = {
+        "input_model": folder / "net.tflite",
+        "output_model": output / "net_q.tflite",
+        "quantization_type": scheme,
+        "calibration_data": folder / "images",
+        "recipe_output": output / "recipe.json",
+        "summary_output": output / "summary.json",
+    } | others
+    return [f"--{name}={value}" for name, value in values.items() if value is not None]
+
+
+@pytest.fixture(scope="module", params=SCHEMES)
+def made(request, folder, tmp_path_factory) -> tuple[str, Path]:
+    output = tmp_path_factory.mktemp("out") / request.param
+    done = run_command(command, *flags(folder, output, request.param))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return request.param, output
+
+
+def test_writes_the_three_files_and_nothing_else(made):
+    _, output = made
+    assert sorted(path.name for path in output.iterdir()) == [
+        "net_q.tflite", "recipe.json", "summary.json",
+    ]  # fmt: skip
+
+
+def test_artifact_is_smaller_and_close(made, folder):
+    scheme, output = made
+    original, artifact = (folder / "net.tflite").read_bytes(), output / "net_q.tflite"
+    content = artifact.read_bytes()
+    assert len(content) < len(original) * (0.55 if scheme == "FLOAT16" else 0.35)
+    described = describe(content)
+    assert described["inputs"] == [{"dtype": "float32", "name": "image", "shape": [1, 16, 16, 3]}]
+    assert described["outputs"][0]["dtype"] == "float32"
+    (expected,), (found,) = run_model(original), run_model(content)
+    assert np.abs(found - expected).max() < 0.1 * np.ptp(expected)
+
+
+def test_summary(made, folder):
+    scheme, output = made
+    summary = json.loads((output / "summary.json").read_text())
+    master, _ = make_float_master((folder / "net.tflite").read_bytes())
+    is_int8 = scheme in ("INT8", "FULL_INTEGER")
+    for key, content in (
+        ("artifact", (output / "net_q.tflite").read_bytes()),
+        ("float_master", master),
+    ):
+        assert summary[key] == {
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+    recipe = (output / "recipe.json").read_bytes()
+    assert summary["recipe"] == {
+        "entries": len(json.loads(recipe)),
+        "sha256": hashlib.sha256(recipe).hexdigest(),
+    }
+    assert summary["schema_version"] == 1
+    assert summary["scheme"] == ("int8" if is_int8 else scheme.lower())
+    assert summary["tools"]["python"] == "3.11"
+    assert set(summary["tools"]) == {
+        "ai-edge-litert", "ai-edge-quantizer", "numpy", "pillow", "python",
+    }  # fmt: skip
+    assert (summary["calibration"] is None) != is_int8
+    if is_int8:
+        assert (summary["calibration"]["files"], summary["calibration"]["samples"]) == (3, 3)
+        assert len(summary["calibration"]["digest"]) == 64
+    assert [entry["name"] for entry in summary["passes"]][-1] == "compaction"
+
+
+def test_full_integer_is_int8(folder, tmp_path):
+    contents = []
+    for scheme in ("INT8", "FULL_INTEGER"):
+        run_command(command, *flags(folder, tmp_path / scheme, scheme))
+        contents.append([path.read_bytes() for path in sorted((tmp_path / scheme).iterdir())])
+    assert len(contents[0]) == 3
+    assert contents[0] == contents[1]
+
+
+def test_the_same_wherever_it_runs(folder, tmp_path):
+    """Absolute paths or not, one calibration folder or its files: the same bytes."""
+    run_command(command, *flags(folder, tmp_path / "one"))
+    run_command(
+        command,
+        *flags(Path("."), Path("two"), calibration_data="images/2.png"),
+        "--calibration_data=images/0.png",
+        "--calibration_data=images/1.png",
+        where=folder,
+        BUILD_WORKING_DIRECTORY=str(folder),
+    )
+    for name in ("net_q.tflite", "recipe.json", "summary.json"):
+        one, two = ((root / name).read_bytes() for root in (tmp_path / "one", folder / "two"))
+        assert one == two
+
+
+def test_what_a_person_reads(folder, tmp_path):
+    done = run_command(command, *flags(folder, tmp_path, recipe_output=None, summary_output=None))
+    assert done.returncode == 0
+    assert done.stderr == ""
+    size = (tmp_path / "net_q.tflite").stat().st_size
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"{tmp_path}/net_q.tflite: int8, {size:,} bytes"
+    assert "smaller than net.tflite (" in lines[1]
+    names = [line.split(":")[0].strip() for line in lines[2:]]
+    assert names == ["relu_fusion", "equalization", "range_estimation", "bias_range", "compaction"]
+    assert [path.name for path in tmp_path.iterdir()] == ["net_q.tflite"]
+
+
+def _summary_of(folder: Path, output: Path, *more: str) -> dict:
+    done = run_command(command, *flags(folder, output), *more)
+    assert done.returncode == 0, done.stderr
+    return json.loads((output / "summary.json").read_text())
+
+
+def test_mean_std_and_resize_are_used(folder, tmp_path):
+    wide = tmp_path / "wide"
+    save_image(wide / "images" / "a.png", 1, (16, 32))
+    (wide / "net.tflite").write_bytes((folder / "net.tflite").read_bytes())
+    digests = {
+        _summary_of(wide, tmp_path / "out", *more)["calibration"]["digest"]
+        for more in (
+            [],
+            ["--input_mean=0"],
+            ["--input_std=255"],
+            ["--input_resize=stretch"],
+            ["--input_resize=center_crop"],
+        )
+    }
+    assert len(digests) == 5
+    default = _summary_of(wide, tmp_path / "out")["calibration"]["digest"]
+    same = _summary_of(wide, tmp_path / "out", "--input_mean=127.5", "--input_std=127.5")
+    assert same["calibration"]["digest"] == default
+
+
+def test_arrays_calibrate_too(folder, tmp_path):
+    many = np.concatenate([random_image((1, 16, 16, 3), seed) for seed in range(4)])
+    np.save(tmp_path / "a.npy", many)
+    np.savez(tmp_path / "a.npz", image=many)
+    models = []
+    for name in ("a.npy", "a.npz"):
+        given = flags(folder, tmp_path / name[2:], calibration_data=tmp_path / name)
+        assert run_command(command, *given).returncode == 0
+        models.append((tmp_path / name[2:] / "net_q.tflite").read_bytes())
+    master, _ = make_float_master((folder / "net.tflite").read_bytes())
+    samples = [{"image": values[None]} for values in many]
+    assert models == [quantize(master, QuantizationSettings("int8"), samples).model] * 2
+
+
+def test_real_model(tmp_path):
+    """Its metadata says how an image becomes its input."""
+    save_image(tmp_path / "images" / "a.png", 1, (100, 80))
+    given = flags(tmp_path, tmp_path / "out", input_model=model_path("face_detection_short_range"))
+    done = run_command(command, *given)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    artifact = (tmp_path / "out" / "net_q.tflite").read_bytes()
+    assert describe(artifact)["outputs"][0]["name"] == "regressors"
+
+
+# What cannot be used.
+
+
+def _no_model(given: Path) -> dict:
+    (given / "text.tflite").write_bytes(b"not a model")
+    return {"input_model": given / "text.tflite"}
+
+
+def _truncated_model(given: Path) -> dict:
+    (given / "cut.tflite").write_bytes(tiny_model(channels=64)[:20000])
+    return {"input_model": given / "cut.tflite"}
+
+
+def _quantized_model(given: Path) -> dict:
+    master, _ = make_float_master(tiny_model(channels=64))
+    artifact = quantize(master, QuantizationSettings("dynamic"), None).model
+    (given / "quantized.tflite").write_bytes(artifact)
+    return {"input_model": given / "quantized.tflite"}
+
+
+def _small_model(given: Path) -> dict:
+    (given / "small.tflite").write_bytes(tiny_model(channels=2))
+    return {"input_model": given / "small.tflite"}
+
+
+def _model_of_unknown_operators(given: Path) -> dict:
+    model = parse_model(tiny_model(channels=64))
+    for code in model.schema.operatorCodes[1:]:
+        code.builtinCode, code.deprecatedBuiltinCode = 32, 32
+        code.customCode = "MyTransform"
+    (given / "custom.tflite").write_bytes(model_bytes(model))
+    return {"input_model": given / "custom.tflite"}
+
+
+def _missing_model(given: Path) -> dict:
+    return {"input_model": given / "none.tflite"}
+
+
+def _unknown_type(given: Path) -> dict:
+    return {"quantization_type": "INT4"}
+
+
+def _no_data(given: Path) -> dict:
+    return {"calibration_data": None}
+
+
+def _empty_folder(given: Path) -> dict:
+    (given / "empty").mkdir()
+    return {"calibration_data": given / "empty"}
+
+
+def _missing_folder(given: Path) -> dict:
+    return {"calibration_data": given / "none"}
+
+
+def _broken_image(given: Path) -> dict:
+    save_image(given / "broken" / "a.png", 1)
+    (given / "broken" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    return {"calibration_data": given / "broken"}
+
+
+def _wrong_shape(given: Path) -> dict:
+    np.save(given / "wrong.npy", np.zeros((16, 16, 4), np.float32))
+    return {"calibration_data": given / "wrong.npy"}
+
+
+def _wrong_names(given: Path) -> dict:
+    np.savez(given / "wrong.npz", picture=np.zeros((16, 16, 3), np.float32))
+    return {"calibration_data": given / "wrong.npz"}
+
+
+def _no_numbers(given: Path) -> dict:
+    np.save(given / "nan.npy", np.full((2, 16, 16, 3), np.nan))
+    return {"calibration_data": given / "nan.npy"}
+
+
+def _overflow(given: Path) -> dict:
+    np.save(given / "large.npy", np.full((16, 16, 3), 3e38))
+    return {"calibration_data": given / "large.npy"}
+
+
+def _std_of_nought(given: Path) -> dict:
+    return {"input_std": 0}
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (_no_model, "{given}/text.tflite: not a TFLite file (it does not carry the identifier"),
+        (_truncated_model, "{given}/cut.tflite: the file is truncated or damaged; fetch it again"),
+        (_quantized_model, "{given}/quantized.tflite: already quantized (tensor "),
+        (_small_model, "{given}/small.tflite: int8 makes it larger ("),
+        (_model_of_unknown_operators, "{given}/custom.tflite: the runtime cannot run this model: "),
+        (_missing_model, "{given}/none.tflite: No such file or directory"),
+        (_unknown_type, "no quantization type INT4; choose one of INT8, FULL_INTEGER, DYNAMIC, "),
+        (_no_data, "{folder}/net.tflite: int8 needs a representative dataset; give --calibration"),
+        (_empty_folder, "{given}/empty: no images or arrays in this folder (.bmp, "),
+        (_missing_folder, "{given}/none: no such file or folder"),
+        (_broken_image, "{given}/broken/b.png: not a readable image; remove it or save it again"),
+        (_wrong_shape, "{given}/wrong.npy: shape [16, 16, 4] does not fit the input image, which "),
+        (_wrong_names, "{given}/wrong.npz: its arrays are picture; the model's inputs are image, "),
+        (_no_numbers, "{given}/nan.npy: sample nan.npy#0 holds NaN or infinite values for the "),
+        (_overflow, "{folder}/net.tflite: tensor tensor_"),
+        (_std_of_nought, "an input std of 0 divides by zero; give --input_std=127.5 or the like"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line_and_leaves_nothing(folder, tmp_path, prepare, message):
+    given, output = tmp_path / "given", tmp_path / "out"
+    given.mkdir()
+    output.mkdir()
+    (output / "net_q.tflite").write_bytes(b"the old one")
+    line = refusal(command, *flags(folder, output, **prepare(given)))
+    assert line.startswith(message.format(given=given, folder=folder))
+    assert [path.read_bytes() for path in output.iterdir()] == [b"the old one"]
+
+
+@pytest.mark.parametrize(
+    "more", [["--input_resize=crop"], ["--input_std=wide"], ["--input_mod=a"], ["images"]]
+)
+def test_flags_that_cannot_be_read(folder, tmp_path, more):
+    done = run_command(command, *flags(folder, tmp_path), *more)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-1].startswith("quantize_model: error: ")
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
