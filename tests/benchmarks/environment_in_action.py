@@ -87,9 +87,11 @@ def main() -> None:
             common = ["--jobs=1", "--color=no", "--curses=no", *arguments.flag, *flags, target]
             for command in (["build", "--nobuild"], ["build"]):
                 start = time.perf_counter()
-                subprocess.run(
-                    [*bazel, *command, *common], cwd=workspace, check=True, capture_output=True
+                built = subprocess.run(
+                    [*bazel, *command, *common], cwd=workspace, capture_output=True, text=True
                 )
+                if built.returncode:
+                    raise SystemExit(built.stderr)
             return (time.perf_counter() - start) / arguments.count
 
         try:
