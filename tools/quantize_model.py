@@ -139,18 +139,19 @@ def _identity(content: bytes) -> dict:
 def main(arguments: argparse.Namespace) -> int:
     from tools.graph.flatbuffer import read_bytes
     from tools.graph.float_master import make_float_master
-    from tools.quantization.pipeline import QuantizationSettings, quantize
+    from tools.quantization.pipeline import quantize
     from tools.quantization.recipes import recipe_sha256, recipe_text
-    from tools.quantization.schemes import canonical_scheme
+    from tools.quantization.settings import QuantizationSettings
 
     where = str(arguments.input_model)
-    scheme = canonical_scheme(arguments.quantization_type)
+    settings = QuantizationSettings(arguments.quantization_type)
+    scheme = settings.scheme
     original = read_bytes(arguments.input_model)
     master, _ = make_float_master(original, where)
     samples = None
     if arguments.calibration_data and scheme == "int8":
         samples = load_model_samples(arguments, master, arguments.calibration_data)
-    result = quantize(master, QuantizationSettings(scheme, where=where), samples, progress_bar())
+    result = quantize(master, settings, samples, progress_bar(), where)
     with whole_file(arguments.output_model) as file:
         file.write(result.model)
     if arguments.recipe_output:

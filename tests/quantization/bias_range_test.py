@@ -8,8 +8,9 @@ from tools.graph.float_master import make_float_master
 from tools.graph.topology import Topology
 from tools.quantization.bias_range import make_room_for_biases
 from tools.quantization.calibration import gather_statistics
-from tools.quantization.pipeline import QuantizationSettings, quantize
+from tools.quantization.pipeline import quantize
 from tools.quantization.ranges import estimate_ranges
+from tools.quantization.settings import QuantizationSettings
 
 _SAMPLES = [{"image": random_image((1, 6, 6, 3), seed)} for seed in range(4)]
 

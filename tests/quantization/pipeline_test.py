@@ -10,7 +10,8 @@ from tools.graph.description import describe
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
 from tools.quantization.calibration import open_interpreter
-from tools.quantization.pipeline import QuantizationSettings, quantize
+from tools.quantization.pipeline import quantize
+from tools.quantization.settings import QuantizationSettings, RangeSettings
 from tools.samples.loading import InputSpec, Preprocessing, SampleSet, load_samples
 
 SCHEMES = ("int8", "dynamic", "float16", "weight_only_int8")
@@ -93,7 +94,7 @@ def test_result_says_what_was_done(made):
         "float16": ["compaction"],
     }.get(scheme, ["relu_fusion", "compaction"])
     for entry in result.passes:
-        assert set(entry) == {"changed", "detail", "name"}
+        assert set(entry) == {"changed", "detail", "gain", "name"}
         assert (entry["changed"] > 0) == (entry["name"] != "bias_range")
     kept = {entry["name"]: entry["reason"] for entry in result.float_tensors}
     if scheme == "int8":
@@ -133,7 +134,11 @@ def test_progress_is_told(face):
 
 def test_other_data_and_percentiles_make_other_models(face):
     models = {
-        quantize(face, QuantizationSettings("int8", percentile), photos(*names)).model
+        quantize(
+            face,
+            QuantizationSettings("int8", ranges=RangeSettings(percentile=percentile)),
+            photos(*names),
+        ).model
         for percentile, names in ((0, CALIBRATION), (5, CALIBRATION), (0, CALIBRATION[:2]))
     }
     assert len(models) == 3
@@ -141,9 +146,9 @@ def test_other_data_and_percentiles_make_other_models(face):
 
 def test_int8_without_data_is_refused(face):
     with pytest.raises(InputError, match=r"^face: int8 needs a representative dataset; give --cal"):
-        quantize(face, QuantizationSettings("int8", where="face"), None)
+        quantize(face, QuantizationSettings("int8"), None, where="face")
     with pytest.raises(InputError, match=r"^face: calibration needs at least one sample"):
-        quantize(face, QuantizationSettings("int8", where="face"), [])
+        quantize(face, QuantizationSettings("int8"), [], where="face")
 
 
 @pytest.mark.parametrize("scheme", ["int8", "dynamic", "weight_only_int8"])
@@ -152,7 +157,7 @@ def test_what_is_quantized_already_is_refused(face, scheme, again):
     samples = photos(CALIBRATION[0])
     artifact = quantize(face, QuantizationSettings(scheme), samples).model
     with pytest.raises(InputError, match=r"^face: already quantized \(tensor \w+ is int8\); give"):
-        quantize(artifact, QuantizationSettings(again, where="face"), samples)
+        quantize(artifact, QuantizationSettings(again), samples, where="face")
     with pytest.raises(InputError, match="already quantized"):
         make_float_master(artifact)
 
@@ -201,7 +206,7 @@ def test_custom_operator_that_calibration_cannot_run_is_one_line():
     master, _ = make_float_master(model_path("selfie_segmentation").read_bytes())
     samples = [{"input_1": np.zeros((1, 256, 256, 3), np.float32)}]
     with pytest.raises(InputError) as raised:
-        quantize(master, QuantizationSettings("int8", where="selfie"), samples)
+        quantize(master, QuantizationSettings("int8"), samples, where="selfie")
     assert str(raised.value) == (
         "selfie: the runtime cannot run this model: Encountered unresolved custom op: "
         "Convolution2DTransposeBias."
@@ -219,7 +224,7 @@ def test_model_that_would_grow_is_refused():
     master, _ = make_float_master(tiny_model(channels=2))
     samples = [{"image": random_image((1, 16, 16, 3), 0)}]
     with pytest.raises(InputError, match=r"^net: int8 makes it larger \(\d+ to \d+ b"):
-        quantize(master, QuantizationSettings("int8", where="net"), samples)
+        quantize(master, QuantizationSettings("int8"), samples, where="net")
     assert quantize(_with_spare_bytes(master), QuantizationSettings("int8"), samples).model
 
 

@@ -18,7 +18,8 @@ from tests.scenes.photo_files import photo_path
 from tests.similarity.report_documents import report
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
-from tools.quantization.pipeline import QuantizationSettings, quantize
+from tools.quantization.pipeline import quantize
+from tools.quantization.settings import QuantizationSettings
 
 
 def _run(module, folder, *flags):

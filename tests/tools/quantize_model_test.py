@@ -15,7 +15,8 @@ from tools import quantize_model as command
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
-from tools.quantization.pipeline import QuantizationSettings, quantize
+from tools.quantization.pipeline import quantize
+from tools.quantization.settings import QuantizationSettings
 
 SCHEMES = ("INT8", "FULL_INTEGER", "DYNAMIC", "FLOAT16", "WEIGHT_ONLY_INT8")
 

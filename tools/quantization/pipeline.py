@@ -19,22 +19,8 @@ from tools.quantization.compaction import compact
 from tools.quantization.equalization import equalize
 from tools.quantization.ranges import estimate_ranges
 from tools.quantization.relu_fusion import fuse_relus
-from tools.quantization.schemes import canonical_scheme, plan
-
-
-@dataclasses.dataclass(frozen=True)
-class QuantizationSettings:
-    """How to quantize.
-
-    Attributes:
-      scheme: "int8", "dynamic", "float16" or "weight_only_int8", in either case.
-      percentile: share (percent) of the samples' extremes that ranges may leave outside.
-      where: how messages name the model.
-    """
-
-    scheme: str
-    percentile: float = 0.5
-    where: str = "model"
+from tools.quantization.schemes import plan
+from tools.quantization.settings import QuantizationSettings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +30,8 @@ class QuantizationResult:
     Attributes:
       model: a whole .tflite file.
       recipe: what was applied, in ai-edge-quantizer's JSON form.
-      passes: [{"name", "changed", "detail"}] in the order in which they ran.
+      passes: [{"name", "changed", "detail", "gain"}] in the order in which they ran.
+        `gain` is null, or {"metric", "before", "after"}: what the pass won, measured.
       float_tensors: [{"name", "reason"}], activations that are computed in float.
     """
 
@@ -136,6 +123,7 @@ def quantize(
     settings: QuantizationSettings,
     calibration: Sequence[Mapping[str, np.ndarray]] | None,
     progress: Callable[[str, int, int], None] | None = None,
+    where: str = "model",
 ) -> QuantizationResult:
     """Quantizes a float master.
 
@@ -145,6 +133,7 @@ def quantize(
       calibration: representative dataset; each sample maps signature input names to
         float32 arrays of the input's shape. Needed by int8 only.
       progress: called with (what is done, samples done, samples in all).
+      where: how messages name the model.
 
     Returns:
       The result; the same arguments give the same bytes.
@@ -154,45 +143,52 @@ def quantize(
         that needs calibration data has none, when activations become NaN or infinite,
         or when the result would be larger than the master.
     """
-    scheme = canonical_scheme(settings.scheme)
-    model = parse_model(master, settings.where)
+    scheme = settings.scheme
+    model = parse_model(master, where)
     refuse_quantized(model)
     passes = []
+
+    def report(entry: dict) -> None:
+        passes.append({"gain": None} | entry)
+
     # A float16 file computes what the master computes: nothing to prepare.
-    if scheme != "float16":
-        passes.append(fuse_relus(model))
+    if scheme != "float16" and settings.enabled("relu_fusion"):
+        report(fuse_relus(model))
     ranges = None
     if scheme == "int8":
         if calibration is None:
             raise InputError(
-                f"{settings.where}: int8 needs a representative dataset; give --calibration_data"
+                f"{where}: int8 needs a representative dataset; give --calibration_data"
             )
 
         def told(what: str) -> Callable[[int], None] | None:
             return (lambda done: progress(what, done, len(calibration))) if progress else None
 
-        first = gather_statistics(model, calibration, told("calibrating channels"))
-        passes.append(equalize(model, first))
+        if settings.enabled("equalization"):
+            first = gather_statistics(model, calibration, told("calibrating channels"))
+            report(equalize(model, first))
         statistics = gather_statistics(model, calibration, told("calibrating ranges"))
-        ranges = estimate_ranges(Topology(model), statistics, settings.percentile)
-        passes.append(
+        percentile = settings.ranges.percentile
+        ranges = estimate_ranges(Topology(model), statistics, percentile)
+        report(
             {
                 "changed": len(ranges),
                 "detail": f"{len(ranges)} ranges from {len(calibration)} samples, percentile "
-                f"{settings.percentile:g} of their extremes left outside",
+                f"{percentile:g} of their extremes left outside",
                 "name": "range_estimation",
             }
         )
-        passes.append(make_room_for_biases(model, ranges))
+        if settings.enabled("bias_range"):
+            report(make_room_for_biases(model, ranges))
     planned = plan(Topology(model), scheme)
     quantized = _apply(model, planned.recipe, ranges)
-    artifact = parse_model(quantized, settings.where)
+    artifact = parse_model(quantized, where)
     _restore_outputs(artifact, model)
-    passes.append(compact(artifact, len(quantized), model.associated_files))
+    report(compact(artifact, len(quantized), model.associated_files))
     content = model_bytes(artifact)
     if len(content) >= len(master):
         raise InputError(
-            f"{settings.where}: {scheme} makes it larger ({len(master)} to {len(content)} bytes); "
+            f"{where}: {scheme} makes it larger ({len(master)} to {len(content)} bytes); "
             "it has too few weights to be worth quantizing"
         )
     return QuantizationResult(

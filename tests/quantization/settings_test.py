@@ -1,0 +1,126 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tools.errors import InputError
+from tools.quantization.settings import (
+    INPUT_OUTPUT_TYPES,
+    KIND,
+    PASSES,
+    WEIGHT_ALGORITHMS,
+    QuantizationSettings,
+    RangeSettings,
+    settings_from_json,
+    settings_text,
+    settings_to_json,
+)
+
+_SCHEMES = ("int8", "dynamic", "float16", "weight_only_int8")
+_PATTERNS = st.text("ab;._", min_size=1, max_size=8)
+_NUMBERS = st.floats(-1e6, 1e6, allow_nan=False, width=32)
+
+
+@st.composite
+def _settings(draw) -> QuantizationSettings:
+    tensors = [
+        (draw(_PATTERNS), *sorted(draw(st.lists(_NUMBERS, min_size=2, max_size=2, unique=True))))
+        for _ in range(draw(st.integers(0, 2)))
+    ]
+    layers = st.tuples(_PATTERNS, st.sampled_from(("float", *_SCHEMES)))
+    passes = st.dictionaries(
+        st.sampled_from(sorted(PASSES)), st.fixed_dictionaries({"enabled": st.booleans()})
+    )
+    return QuantizationSettings(
+        scheme=draw(st.sampled_from(_SCHEMES)),
+        layers=tuple(draw(st.lists(layers, max_size=3))),
+        input_type=draw(st.sampled_from(INPUT_OUTPUT_TYPES)),
+        output_type=draw(st.sampled_from(INPUT_OUTPUT_TYPES)),
+        ranges=RangeSettings(percentile=draw(st.floats(0, 50)), tensors=tuple(tensors)),
+        weight_algorithm=draw(st.sampled_from(WEIGHT_ALGORITHMS)),
+        passes=draw(passes),
+    )
+
+
+@given(_settings())
+def test_what_is_written_is_read(settings):
+    text = settings_text(settings)
+    again = settings_from_json(json.loads(text))
+    assert again == settings
+    assert settings_text(again) == text
+
+
+def test_the_least_file_has_the_defaults():
+    document = {"kind": KIND, "schema_version": 1, "scheme": "INT8"}
+    settings = settings_from_json(document)
+    assert settings == QuantizationSettings("int8")
+    assert all(settings.enabled(name) for name in PASSES)
+
+
+def test_a_pass_has_its_defaults_and_what_is_chosen():
+    settings = QuantizationSettings("int8", passes={"equalization": {"enabled": False}})
+    assert not settings.enabled("equalization")
+    assert settings.enabled("relu_fusion")
+    assert settings.choices("equalization") == PASSES["equalization"] | {"enabled": False}
+
+
+_LAYER = {"pattern": "a", "scheme": "float"}
+_TENSOR = {"max": 1, "min": 0, "pattern": "a"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "x"}, 's.json: kind is "x"; settings have kind "rules_quantize.settings"'),
+        ({"schema_version": 2}, "s.json: schema_version is 2; this version reads 1"),
+        ({"schema_version": True}, "s.json: schema_version is true; give a whole number"),
+        ({"colour": 1}, "s.json: unknown field colour"),
+        ({"scheme": 8}, "s.json: scheme is 8; give a string"),
+        ({"layers": {}}, "s.json: layers is {}; give a list"),
+        ({"layers": ["a"]}, 's.json: layers[0] is "a"; give an object'),
+        ({"layers": [{"pattern": "a"}]}, "s.json: layers[0]: scheme is missing"),
+        ({"layers": [_LAYER | {"x": 1}]}, "s.json: layers[0]: unknown field x"),
+        (
+            {"layers": [_LAYER | {"pattern": "("}]},
+            "s.json: pattern (: no regular expression: missing ), unterminated subpattern at "
+            "position 0",
+        ),
+        ({"input_type": "int4"}, "s.json: no input type int4; choose one of float32, int8, uint8"),
+        ({"output_type": 8}, "s.json: output_type is 8; give a string"),
+        ({"ranges": {"x": 1}}, "s.json: ranges: unknown field x"),
+        ({"ranges": {"percentile": 51}}, "s.json: percentile 51: give 0 to 50 (percent)"),
+        ({"ranges": {"percentile": "a"}}, 's.json: ranges: percentile is "a"; give a number'),
+        (
+            {"ranges": {"tensors": [_TENSOR | {"min": 1}]}},
+            "s.json: range of a: 1 to 1 is none; give finite numbers, the smaller first",
+        ),
+        ({"ranges": {"tensors": [{"min": 1}]}}, "s.json: ranges.tensors[0]: pattern is missing"),
+        (
+            {"weights": {"algorithm": "best"}},
+            "s.json: no weight algorithm best; choose one of min_max, mse, octav, gptq, hadamard",
+        ),
+        ({"weights": {"bits": 4}}, "s.json: weights: unknown field bits"),
+        ({"passes": {"x": {}}}, "s.json: no pass x; choose one of " + ", ".join(PASSES)),
+        (
+            {"passes": {"relu_fusion": {"x": 1}}},
+            "s.json: no choice of pass relu_fusion x; choose one of enabled",
+        ),
+        (
+            {"passes": {"relu_fusion": {"enabled": 1}}},
+            "s.json: passes.relu_fusion.enabled is 1; give true or false",
+        ),
+        ({"passes": {"relu_fusion": True}}, "s.json: passes.relu_fusion is true; give an object"),
+    ],
+)
+def test_what_cannot_be_is_one_line(change, message):
+    document = settings_to_json(QuantizationSettings("int8")) | change
+    with pytest.raises(InputError) as raised:
+        settings_from_json(document, "s.json")
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("document", [[], None, "int8"])
+def test_what_is_no_object_is_refused(document):
+    with pytest.raises(InputError, match=r"^settings is .*; give an object$"):
+        settings_from_json(document)

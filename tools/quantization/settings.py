@@ -1,0 +1,272 @@
+"""Every choice that makes one quantized model differ from another, and its JSON form.
+
+    {
+      "kind": "rules_quantize.settings",
+      "schema_version": 1,
+      "scheme": "int8",
+      "layers": [{"pattern": "attention", "scheme": "float"}],
+      "input_type": "float32",
+      "output_type": "float32",
+      "ranges": {
+        "estimator": "percentile",
+        "percentile": 0.5,
+        "tensors": [{"pattern": "^logits$", "min": -8, "max": 8}]
+      },
+      "weights": {"algorithm": "min_max"},
+      "passes": {"equalization": {"enabled": false}}
+    }
+
+What a file leaves out has its default; what it holds and nobody knows is an error, so
+that a misspelt choice never passes for one that was made.
+"""
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tools.errors import InputError
+from tools.quantization.schemes import canonical_scheme
+
+KIND = "rules_quantize.settings"
+SCHEMA_VERSION = 1
+
+INPUT_OUTPUT_TYPES = ("float32", "int8", "uint8")
+WEIGHT_ALGORITHMS = ("min_max", "mse", "octav", "gptq", "hadamard")
+RANGE_ESTIMATORS = ("percentile",)
+
+# A pass's own choices and their defaults; a choice has the type of its default. A pass
+# that is not enabled leaves no entry in the report.
+PASSES: dict[str, dict[str, Any]] = {
+    "bias_range": {"enabled": True},
+    "equalization": {"enabled": True},
+    "output_heads": {"enabled": True},
+    "relu_fusion": {"enabled": True},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RangeSettings:
+    """How the range of each activation is found.
+
+    Attributes:
+      estimator: one of RANGE_ESTIMATORS.
+      percentile: share (percent, 0 to 50) of the samples' extremes that ranges may leave
+        outside, on either side.
+      tensors: (pattern, low, high): the range of each activation in whose name the
+        pattern is found, whatever the samples say; later ones over earlier ones.
+    """
+
+    estimator: str = "percentile"
+    percentile: float = 0.5
+    tensors: tuple[tuple[str, float, float], ...] = ()
+
+    def __post_init__(self):
+        _one_of("range estimator", self.estimator, RANGE_ESTIMATORS)
+        if not 0 <= self.percentile <= 50:
+            raise InputError(f"percentile {self.percentile:g}: give 0 to 50 (percent)")
+        for pattern, low, high in self.tensors:
+            _compile(pattern)
+            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+                raise InputError(
+                    f"range of {pattern}: {low:g} to {high:g} is none; give finite numbers, "
+                    "the smaller first"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
+class QuantizationSettings:
+    """How to quantize.
+
+    Attributes:
+      scheme: of every operator that `layers` does not name; see
+        tools.quantization.schemes. In either case of letters.
+      layers: (pattern, scheme) pairs. A pattern is a regular expression, searched in
+        the names of an operator's outputs, each followed by ";"; later pairs go over
+        earlier ones. The scheme "float" leaves an operator as it is.
+      input_type: of the artifact's float inputs, one of INPUT_OUTPUT_TYPES.
+      output_type: of the artifact's float outputs, likewise.
+      ranges: how activations get their ranges.
+      weight_algorithm: how weights get their steps, one of WEIGHT_ALGORITHMS.
+      passes: pass name to the choices of that pass that are not its defaults (PASSES).
+    """
+
+    scheme: str
+    layers: tuple[tuple[str, str], ...] = ()
+    input_type: str = "float32"
+    output_type: str = "float32"
+    ranges: RangeSettings = dataclasses.field(default_factory=RangeSettings)
+    weight_algorithm: str = "min_max"
+    passes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        object.__setattr__(self, "scheme", canonical_scheme(self.scheme))
+        _one_of("input type", self.input_type, INPUT_OUTPUT_TYPES)
+        _one_of("output type", self.output_type, INPUT_OUTPUT_TYPES)
+        _one_of("weight algorithm", self.weight_algorithm, WEIGHT_ALGORITHMS)
+        for pattern, _ in self.layers:
+            _compile(pattern)
+        for name, choices in self.passes.items():
+            _one_of("pass", name, PASSES)
+            for choice, value in choices.items():
+                _one_of(f"choice of pass {name}", choice, PASSES[name])
+                _same_type(f"passes.{name}.{choice}", value, PASSES[name][choice])
+
+    def choices(self, name: str) -> dict[str, Any]:
+        """Gives the choices of one pass, defaults included."""
+        return PASSES[name] | dict(self.passes.get(name, {}))
+
+    def enabled(self, name: str) -> bool:
+        """Says whether a pass is to run."""
+        return self.choices(name)["enabled"]
+
+
+def _one_of(what: str, value: Any, known) -> None:
+    if value not in known:
+        raise InputError(f"no {what} {value}; choose one of {', '.join(known)}")
+
+
+def _same_type(where: str, value: Any, default: Any) -> None:
+    number = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
+    if default is not None and type(value) is not type(default) and not number:
+        raise InputError(f"{where} is {json.dumps(value)}; give {_TYPE_NAMES[type(default)]}")
+
+
+_TYPE_NAMES = {
+    bool: "true or false",
+    dict: "an object",
+    float: "a number",
+    int: "a whole number",
+    list: "a list",
+    str: "a string",
+}
+
+
+def _compile(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise InputError(f"pattern {pattern}: no regular expression: {error}") from None
+
+
+def settings_to_json(settings: QuantizationSettings) -> dict:
+    """Gives the settings' whole JSON form, defaults included.
+
+    Args:
+      settings: to write.
+
+    Returns:
+      What `settings_from_json` reads back to an equal object.
+    """
+    return {
+        "input_type": settings.input_type,
+        "kind": KIND,
+        "layers": [{"pattern": pattern, "scheme": scheme} for pattern, scheme in settings.layers],
+        "output_type": settings.output_type,
+        "passes": {name: dict(choices) for name, choices in settings.passes.items()},
+        "ranges": {
+            "estimator": settings.ranges.estimator,
+            "percentile": settings.ranges.percentile,
+            "tensors": [
+                {"max": high, "min": low, "pattern": pattern}
+                for pattern, low, high in settings.ranges.tensors
+            ],
+        },
+        "schema_version": SCHEMA_VERSION,
+        "scheme": settings.scheme,
+        "weights": {"algorithm": settings.weight_algorithm},
+    }
+
+
+def settings_text(settings: QuantizationSettings) -> str:
+    """Writes settings as JSON, the same text for equal settings."""
+    return json.dumps(settings_to_json(settings), indent=2, sort_keys=True) + "\n"
+
+
+class _Fields:
+    """A JSON object, each of whose fields must be read."""
+
+    def __init__(self, value: Any, where: str):
+        if not isinstance(value, dict):
+            raise InputError(f"{where} is {json.dumps(value)[:40]}; give an object")
+        self.value = dict(value)
+        self.where = where
+
+    def take(self, name: str, default: Any, required: bool = False) -> Any:
+        if name not in self.value:
+            if required:
+                raise InputError(f"{self.where}: {name} is missing")
+            return default
+        value = self.value.pop(name)
+        _same_type(f"{self.where}: {name}", value, default)
+        return value
+
+    def finish(self) -> None:
+        if self.value:
+            raise InputError(f"{self.where}: unknown field {sorted(self.value)[0]}")
+
+
+def settings_from_json(value: Any, where: str = "settings") -> QuantizationSettings:
+    """Reads settings.
+
+    Args:
+      value: a parsed JSON document.
+      where: how messages name it.
+
+    Returns:
+      The settings.
+
+    Raises:
+      InputError: when it is of another kind or version, holds a field that is not
+        known, or a value that cannot be.
+    """
+    document = _Fields(value, where)
+    kind = document.take("kind", "")
+    if kind != KIND:
+        raise InputError(f'{where}: kind is "{kind}"; settings have kind "{KIND}"')
+    version = document.take("schema_version", 0)
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{where}: schema_version is {version}; this version reads {SCHEMA_VERSION}"
+        )
+    layers = []
+    for number, entry in enumerate(document.take("layers", [])):
+        layer = _Fields(entry, f"{where}: layers[{number}]")
+        pair = (layer.take("pattern", "", required=True), layer.take("scheme", "", required=True))
+        layers.append(pair)
+        layer.finish()
+    ranges = _Fields(document.take("ranges", {}), f"{where}: ranges")
+    tensors = []
+    for number, entry in enumerate(ranges.take("tensors", [])):
+        tensor = _Fields(entry, f"{where}: ranges.tensors[{number}]")
+        pattern = tensor.take("pattern", "", required=True)
+        low, high = (float(tensor.take(name, 0.0, required=True)) for name in ("min", "max"))
+        tensors.append((pattern, low, high))
+        tensor.finish()
+    weights = _Fields(document.take("weights", {}), f"{where}: weights")
+    default = RangeSettings()
+    try:
+        settings = QuantizationSettings(
+            scheme=document.take("scheme", "", required=True),
+            layers=tuple(layers),
+            input_type=document.take("input_type", "float32"),
+            output_type=document.take("output_type", "float32"),
+            ranges=RangeSettings(
+                estimator=ranges.take("estimator", default.estimator),
+                percentile=float(ranges.take("percentile", default.percentile)),
+                tensors=tuple(tensors),
+            ),
+            weight_algorithm=weights.take("algorithm", "min_max"),
+            passes={
+                name: _Fields(choices, f"{where}: passes.{name}").value
+                for name, choices in document.take("passes", {}).items()
+            },
+        )
+    except InputError as error:
+        text = str(error)
+        raise InputError(text if text.startswith(where) else f"{where}: {text}") from None
+    for fields in (document, ranges, weights):
+        fields.finish()
+    return settings
