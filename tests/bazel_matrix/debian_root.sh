@@ -127,9 +127,9 @@ show() {
     mount -o remount,bind,ro "$ROOT$path"
 }
 
-# Copies the files that git tracks, or would, to /work/rules_quantize.
+# Copies the files that git tracks, or would, to /clone/rules_quantize.
 give_checkout() {
-    local folder="$ROOT/work/rules_quantize"
+    local folder="$ROOT/clone/rules_quantize"
     rm -rf --one-file-system "$folder"
     mkdir -p "$folder"
     git -C "$WORKSPACE" -c safe.directory="$WORKSPACE" \

@@ -86,7 +86,7 @@ cat >"$ROOT/matrix/run.sh" <<'TEXT'
 set -euo pipefail
 modes="$1"
 shift
-cd /work/rules_quantize
+cd /clone/rules_quantize
 bazel --version
 failed=""
 run() {

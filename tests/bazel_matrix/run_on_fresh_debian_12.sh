@@ -45,14 +45,14 @@ need_root_and_debootstrap
 in_own_namespaces "$given_root" "${arguments[@]}"
 make_root bookworm "git python3 python3-pip"
 give_pip_settings
-rm -rf --one-file-system "$ROOT/work/rules_quantize"
+rm -rf --one-file-system "$ROOT/clone/rules_quantize"
 mkdir -p "$ROOT/work"
 git -c safe.directory='*' clone --quiet --no-local --depth=1 "file://$WORKSPACE" \
-    "$ROOT/work/rules_quantize"
+    "$ROOT/clone/rules_quantize"
 
 cat >"$ROOT/run.sh" <<'TEXT'
 set -eu
-cd /work/rules_quantize
+cd /clone/rules_quantize
 start=$(date +%s)
 echo "== ./bazelw $*"
 ./bazelw "$@"
