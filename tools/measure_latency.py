@@ -39,16 +39,27 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def _invoker(path: Path, threads: int):
-    """Opens a model on inputs of zeros to one, and returns what runs it once."""
+def invoker(content: bytes, where: str, threads: int):
+    """Opens a model on inputs between zero and one.
+
+    Args:
+      content: a whole .tflite file.
+      where: how messages name it.
+      threads: of the interpreter.
+
+    Returns:
+      What runs it once, and the content's SHA-256 in hexadecimal.
+
+    Raises:
+      InputError: when it cannot be read or run.
+    """
     import numpy as np
 
-    from tools.graph.flatbuffer import parse_model, read_bytes
+    from tools.graph.flatbuffer import parse_model
     from tools.quantization.calibration import open_interpreter
 
-    content = read_bytes(path)
-    parse_model(content, str(path))
-    interpreter = open_interpreter(content, str(path), threads=threads)
+    parse_model(content, where)
+    interpreter = open_interpreter(content, where, threads=threads)
     random = np.random.default_rng(0)
     for details in interpreter.get_input_details():
         values = random.random(details["shape"])
@@ -56,6 +67,12 @@ def _invoker(path: Path, threads: int):
             values = values * np.iinfo(details["dtype"]).max
         interpreter.set_tensor(details["index"], values.astype(details["dtype"]))
     return interpreter.invoke, hashlib.sha256(content).hexdigest()
+
+
+def _open(path: Path, threads: int):
+    from tools.graph.flatbuffer import read_bytes
+
+    return invoker(read_bytes(path), str(path), threads)
 
 
 def _speed(times, sha256: str) -> dict:
@@ -90,8 +107,8 @@ def main(arguments: argparse.Namespace) -> int:
             f"--threads={arguments.threads}: this process may use {len(usable_cpus())} processors"
         )
     pinned = pin_to_cpus(arguments.threads)
-    invoke_float, float_sha256 = _invoker(arguments.float_model, arguments.threads)
-    invoke_artifact, artifact_sha256 = _invoker(arguments.quantized_model, arguments.threads)
+    invoke_float, float_sha256 = _open(arguments.float_model, arguments.threads)
+    invoke_artifact, artifact_sha256 = _open(arguments.quantized_model, arguments.threads)
     measured = compare(invoke_float, invoke_artifact, arguments.rounds)
 
     import numpy as np

@@ -8,7 +8,7 @@ does not see a round that was disturbed.
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -80,22 +80,37 @@ def compare(
     Returns:
       Every time that was measured, after a warm-up of at least half a second a model.
     """
+    float_ms, artifact_ms = measure_in_turns([invoke_float, invoke_artifact], rounds)
+    return Comparison(float_ms, artifact_ms)
+
+
+def measure_in_turns(invokes: Sequence[Callable[[], None]], rounds: int) -> np.ndarray:
+    """Times any number of models in turns; the order turns round from round to round.
+
+    Args:
+      invokes: each runs a model once.
+      rounds: at least 9; fewer give no interval for a median.
+
+    Returns:
+      float64 [models, rounds, invokes], milliseconds, after a warm-up of at least half
+      a second a model. Every model is run equally often in a round.
+    """
     if rounds < LEAST_ROUNDS:
         raise ValueError(f"{rounds} rounds; a median's interval needs at least {LEAST_ROUNDS}")
-    invokes = _MOST_INVOKES
-    for invoke in (invoke_float, invoke_artifact):
+    count = _MOST_INVOKES
+    for invoke in invokes:
         start, done = time.perf_counter(), 0
         while done < 5 or time.perf_counter() - start < _WARM_UP_SECONDS:
             invoke()
             done += 1
         each = (time.perf_counter() - start) / done
-        invokes = min(invokes, max(5, round(_ROUND_SECONDS / each)))
-    times = np.empty((2, rounds, invokes))
-    pair = ((0, invoke_float), (1, invoke_artifact))
+        count = min(count, max(5, round(_ROUND_SECONDS / each)))
+    times = np.empty((len(invokes), rounds, count))
+    turns = list(enumerate(invokes))
     for number in range(rounds):
-        for which, invoke in pair if number % 2 == 0 else pair[::-1]:
-            for position in range(invokes):
+        for which, invoke in turns if number % 2 == 0 else turns[::-1]:
+            for position in range(count):
                 start = time.perf_counter_ns()
                 invoke()
                 times[which, number, position] = (time.perf_counter_ns() - start) / 1e6
-    return Comparison(times[0], times[1])
+    return times

@@ -42,7 +42,7 @@ class QuantizationResult:
 
 
 @contextlib.contextmanager
-def _quiet_library():
+def quiet_library():
     """Silences the library's log and bars, which tell of its own insides."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -57,7 +57,7 @@ def _apply(model: TfliteModel, recipe: list[dict], ranges: dict | None) -> bytes
     """Runs ai-edge-quantizer; what it raises becomes one line."""
     from ai_edge_quantizer import quantizer
 
-    with _quiet_library():
+    with quiet_library():
         try:
             library = quantizer.Quantizer(model_bytes(model))
             library.load_quantization_recipe(recipe)
