@@ -143,7 +143,14 @@ def test_what_a_person_reads(folder, tmp_path):
     assert lines[0] == f"{tmp_path}/net_q.tflite: int8, {size:,} bytes"
     assert "smaller than net.tflite (" in lines[1]
     names = [line.split(":")[0].strip() for line in lines[2:]]
-    assert names == ["relu_fusion", "equalization", "range_estimation", "bias_range", "compaction"]
+    assert names == [
+        "dead_channels",
+        "relu_fusion",
+        "equalization",
+        "range_estimation",
+        "bias_range",
+        "compaction",
+    ]
     assert [path.name for path in tmp_path.iterdir()] == ["net_q.tflite"]
 
 

@@ -16,6 +16,7 @@ from tools.graph.topology import Topology
 from tools.quantization.bias_range import make_room_for_biases
 from tools.quantization.calibration import gather_statistics
 from tools.quantization.compaction import compact
+from tools.quantization.dead_channels import remove_dead_channels
 from tools.quantization.equalization import equalize
 from tools.quantization.ranges import estimate_ranges
 from tools.quantization.relu_fusion import fuse_relus
@@ -146,13 +147,16 @@ def quantize(
     scheme = settings.scheme
     model = parse_model(master, where)
     refuse_quantized(model)
+    # Deprecated for `metadata`. The library numbers buffers anew, but not here.
+    model.schema.metadataBuffer = None
     passes = []
 
     def report(entry: dict) -> None:
         passes.append({"gain": None} | entry)
 
-    # A float16 file computes what the master computes: nothing to prepare.
-    if scheme != "float16" and settings.enabled("relu_fusion"):
+    if settings.enabled("dead_channels"):
+        report(remove_dead_channels(model))
+    if settings.enabled("relu_fusion"):
         report(fuse_relus(model))
     ranges = None
     if scheme == "int8":

@@ -41,6 +41,7 @@ RANGE_ESTIMATORS = ("percentile",)
 # that is not enabled leaves no entry in the report.
 PASSES: dict[str, dict[str, Any]] = {
     "bias_range": {"enabled": True},
+    "dead_channels": {"enabled": True},
     "equalization": {"enabled": True},
     "output_heads": {"enabled": True},
     "relu_fusion": {"enabled": True},
