@@ -125,6 +125,7 @@ def quantize(
     calibration: Sequence[Mapping[str, np.ndarray]] | None,
     progress: Callable[[str, int, int], None] | None = None,
     where: str = "model",
+    gather: Callable[..., dict] = gather_statistics,
 ) -> QuantizationResult:
     """Quantizes a float master.
 
@@ -135,6 +136,7 @@ def quantize(
         float32 arrays of the input's shape. Needed by int8 only.
       progress: called with (what is done, samples done, samples in all).
       where: how messages name the model.
+      gather: stands in for `gather_statistics`, to remember what it found.
 
     Returns:
       The result; the same arguments give the same bytes.
@@ -169,9 +171,9 @@ def quantize(
             return (lambda done: progress(what, done, len(calibration))) if progress else None
 
         if settings.enabled("equalization"):
-            first = gather_statistics(model, calibration, told("calibrating channels"))
+            first = gather(model, calibration, told("calibrating channels"))
             report(equalize(model, first))
-        statistics = gather_statistics(model, calibration, told("calibrating ranges"))
+        statistics = gather(model, calibration, told("calibrating ranges"))
         percentile = settings.ranges.percentile
         ranges = estimate_ranges(Topology(model), statistics, percentile)
         report(
