@@ -20,7 +20,14 @@ load(
 FloatModelInfo = _FloatModelInfo
 QuantizedModelInfo = _QuantizedModelInfo
 
-def detection(boxes, scores, anchors, keypoints = 0, min_score = 0.5):
+def detection(
+        boxes,
+        scores,
+        anchors,
+        keypoints = 0,
+        min_score = 0.5,
+        max_overlap = 0.3,
+        name = "detection"):
     """Says that a model is a single-shot detector, and how its outputs are decoded.
 
     Args:
@@ -29,6 +36,8 @@ def detection(boxes, scores, anchors, keypoints = 0, min_score = 0.5):
       anchors: from `ssd_anchors`.
       keypoints: how many keypoints follow a box.
       min_score: score, after the sigmoid, from which a box counts.
+      max_overlap: intersection over union above which two boxes show the same object.
+      name: of the task, in the report and in gates.
 
     Returns:
       A string for `float_model(task = ...)`.
@@ -37,9 +46,117 @@ def detection(boxes, scores, anchors, keypoints = 0, min_score = 0.5):
         "anchors": anchors,
         "boxes": boxes,
         "keypoints": keypoints,
+        "max_overlap": max_overlap,
         "min_score": min_score,
+        "name": name,
         "scores": scores,
         "type": "detection",
+    })
+
+def landmarks(
+        points,
+        count,
+        crop_size,
+        dims = 3,
+        values = None,
+        normalized = False,
+        presence = None,
+        presence_logits = False,
+        min_presence = 0.5,
+        world = None,
+        name = "landmarks"):
+    """Says that a model finds points in a crop, and how its outputs are decoded.
+
+    Args:
+      points: name of the output with the points, `values` numbers each.
+      count: how many points.
+      crop_size: [width, height] of the input in pixels.
+      dims: how many of a point's numbers are coordinates: 2 or 3.
+      values: how many numbers the output has for a point (visibility may follow the
+        coordinates). The default is `dims`.
+      normalized: whether coordinates are shares of the crop; else they are its pixels.
+      presence: name of the output that says whether the object is in the crop. Only where
+        the float model says so are points compared. Without it every sample counts.
+      presence_logits: whether a sigmoid is still to be applied to that output.
+      min_presence: probability from which the object is there.
+      world: name of the output with the points in space, `dims` numbers each.
+      name: of the task, in the report and in gates.
+
+    Returns:
+      A string for `float_model(task = ...)`.
+    """
+    return json.encode({
+        "count": count,
+        "crop_size": crop_size,
+        "dims": dims,
+        "min_presence": min_presence,
+        "name": name,
+        "normalized": normalized,
+        "points": points,
+        "presence": presence,
+        "presence_logits": presence_logits,
+        "type": "landmarks",
+        "values": values,
+        "world": world,
+    })
+
+def segmentation(
+        mask,
+        logits = False,
+        threshold = 0.5,
+        min_area = 0.001,
+        presence = None,
+        presence_logits = False,
+        min_presence = 0.5,
+        name = "segmentation"):
+    """Says that a model gives a mask, and how it is decoded.
+
+    Args:
+      mask: name of the output, one number a pixel.
+      logits: whether a sigmoid is still to be applied to it.
+      threshold: probability from which a pixel belongs to the mask.
+      min_area: share of all pixels from which a mask is one, and not noise.
+      presence: name of the output that says whether the object is in the picture. Only
+        where the float model says so are masks compared.
+      presence_logits: whether a sigmoid is still to be applied to that output.
+      min_presence: probability from which the object is there.
+      name: of the task, in the report and in gates.
+
+    Returns:
+      A string for `float_model(task = ...)`.
+    """
+    return json.encode({
+        "logits": logits,
+        "mask": mask,
+        "min_area": min_area,
+        "min_presence": min_presence,
+        "name": name,
+        "presence": presence,
+        "presence_logits": presence_logits,
+        "threshold": threshold,
+        "type": "segmentation",
+    })
+
+def classification(scores, labels = {}, min_score = None, name = "classification"):
+    """Says that a model is a classifier.
+
+    Args:
+      scores: name of the output, one number a class.
+      labels: class number by the name of a test sample, for the gates on accuracy; either
+        none or one for every sample.
+      min_score: value that the float model's best class must reach for it to have seen
+        something. The default is any.
+      name: of the task, in the report and in gates.
+
+    Returns:
+      A string for `float_model(task = ...)`.
+    """
+    return json.encode({
+        "labels": labels,
+        "min_score": min_score,
+        "name": name,
+        "scores": scores,
+        "type": "classification",
     })
 
 def ssd_anchors(
@@ -77,7 +194,7 @@ def ssd_anchors(
         "strides": strides,
     }
 
-def float_model(name, src, input_mean = 127.5, input_std = 127.5, **kwargs):
+def float_model(name, src, input_mean = 127.5, input_std = 127.5, task = None, **kwargs):
     """Makes the float master of a .tflite file: fp32, dense, with a signature.
 
     Args:
@@ -85,14 +202,19 @@ def float_model(name, src, input_mean = 127.5, input_std = 127.5, **kwargs):
       src: the float model as it is distributed; fp16 and sparse weights are expanded.
       input_mean: subtracted from each pixel (0 to 255).
       input_std: what the difference is divided by.
-      **kwargs: input_resize ("letterbox", "stretch" or "center_crop"), task (see
-        `detection`), and what every rule takes.
+      task: what the outputs mean: `detection`, `landmarks`, `segmentation` or
+        `classification`, or a list of them.
+      **kwargs: input_resize ("letterbox", "stretch" or "center_crop"), and what every
+        rule takes.
     """
+    if type(task) == type([]):
+        task = "[" + ",".join(task) + "]"
     _float_model(
         name = name,
         src = src,
         input_mean = str(input_mean),
         input_std = str(input_std),
+        task = task,
         **kwargs
     )
 
@@ -105,12 +227,32 @@ def quantized_model(
         calibration_data = None,
         tolerance = 0.05,
         worst_tolerance = None,
+        p5_tolerance = None,
         max_size = None,
         min_size_reduction = None,
         smaller_than_source = False,
         max_score_error = None,
         max_box_error = None,
+        min_box_iou = None,
+        min_precision = None,
+        min_recall = None,
+        max_landmark_error = None,
+        max_landmark_error_px = None,
+        max_worst_landmark_error = None,
+        max_worst_landmark_error_px = None,
+        max_world_error = None,
+        max_presence_error = None,
+        min_segmentation_iou = None,
+        min_top1_agreement = None,
+        min_top5_agreement = None,
+        min_accuracy = None,
         min_sqnr = None,
+        max_scale_error = None,
+        max_abs_error = None,
+        max_mean_abs_error = None,
+        max_degradation = {},
+        percent_max_degradation = {},
+        min_positives = 1,
         min_fps = {},
         min_speedup = None,
         threads = 1,
@@ -138,13 +280,38 @@ def quantized_model(
       tolerance: how far each output's mean cosine similarity may fall below 1. A number,
         or a dict by output name, in which "*" stands for the outputs not named.
       worst_tolerance: the same for the worst sample.
+      p5_tolerance: the same for the 5th percentile of the samples.
       max_size: bytes of the artifact.
       min_size_reduction: fraction by which it must be smaller than the float master.
       smaller_than_source: whether it must be smaller than the file that the float
         master was made from.
       max_score_error: mean difference of the best score, after the sigmoid (detectors).
       max_box_error: mean difference of a box's corners in input pixels (detectors).
+      min_box_iou: mean intersection over union of matched boxes (detectors).
+      min_precision: share of the artifact's boxes, or of its presences, that the float
+        model has too (detectors, landmarks).
+      min_recall: share of the float model's that the artifact has too.
+      max_landmark_error: mean distance of points, as a share of the float model's box
+        around them. This and what follows may be dicts by task, with "*" for the others.
+      max_landmark_error_px: the same in pixels of the crop.
+      max_worst_landmark_error: of the worst point of all samples, as a share of the box.
+      max_worst_landmark_error_px: the same in pixels of the crop.
+      max_world_error: mean distance of points in space, in the output's unit.
+      max_presence_error: mean difference of the probability of presence (landmarks).
+      min_segmentation_iou: mean intersection over union of masks (segmentation).
+      min_top1_agreement: share of samples with the same best class (classifiers).
+      min_top5_agreement: share with the float model's class among the artifact's best five.
+      min_accuracy: share of samples with the class of their label (classifiers).
       min_sqnr: decibels, for every output.
+      max_scale_error: how much longer or shorter an output may be over all samples: 0.1 is
+        by 10%. Like all that follows a number, or a dict by output with "*" for the others.
+      max_abs_error: largest error of an output, in its own unit.
+      max_mean_abs_error: mean error of an output, in its own unit.
+      max_degradation: how much worse a metric may be than the float model's own, by the
+        metric's name in docs/gates.md: {"accuracy": 0.01}.
+      percent_max_degradation: the same in percent of the float model's own.
+      min_positives: in how many test samples the float model must see something, for each
+        task; fewer prove nothing.
       min_fps: inferences a second by device; "host" is the machine that runs the test.
       min_speedup: how many times as fast as the float master.
       threads: of the interpreter that measures.
@@ -166,11 +333,31 @@ def quantized_model(
         model = model,
         calibration_data = calibration_data,
         gates = json.encode({
+            "max_abs_error": max_abs_error,
             "max_box_error_px": max_box_error,
+            "max_degradation": max_degradation,
+            "max_landmark_error": max_landmark_error,
+            "max_landmark_error_px": max_landmark_error_px,
+            "max_mean_abs_error": max_mean_abs_error,
+            "max_presence_error": max_presence_error,
+            "max_scale_error": max_scale_error,
             "max_score_error": max_score_error,
             "max_size": max_size,
+            "max_world_error": max_world_error,
+            "max_worst_landmark_error": max_worst_landmark_error,
+            "max_worst_landmark_error_px": max_worst_landmark_error_px,
+            "min_accuracy": min_accuracy,
+            "min_box_iou": min_box_iou,
+            "min_positives": min_positives,
+            "min_precision": min_precision,
+            "min_recall": min_recall,
+            "min_segmentation_iou": min_segmentation_iou,
             "min_size_reduction": min_size_reduction,
             "min_sqnr_db": min_sqnr,
+            "min_top1_agreement": min_top1_agreement,
+            "min_top5_agreement": min_top5_agreement,
+            "p5_tolerance": p5_tolerance,
+            "percent_max_degradation": percent_max_degradation,
             "smaller_than_source": smaller_than_source,
             "tolerance": tolerance,
             "worst_tolerance": worst_tolerance,

@@ -7,7 +7,7 @@ FloatModelInfo = provider(
         "original": "File: the .tflite that the master was made from.",
         "preprocessing": "struct(mean, std, resize), all strings: how an image becomes an input.",
         "summary": "File: JSON, what was changed to make the master.",
-        "task": "File or None: JSON, how the outputs are decoded.",
+        "task": "File or None: JSON, how the outputs are decoded: a task, or a list of them.",
     },
 )
 

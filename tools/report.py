@@ -130,6 +130,16 @@ def check_kind(document: Any, kind: str, path: Path, made_by: str) -> None:
         )
 
 
+def tasks_of(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Gives what a report says of its model's tasks, in their order.
+
+    A report that was written before there were several has one at most.
+    """
+    similarity = report["similarity"]
+    task = similarity["task"]
+    return similarity.get("tasks", [task] if task else [])
+
+
 def read_report(path: Path) -> dict[str, Any]:
     """Reads a report and checks that it has what its readers rely on.
 

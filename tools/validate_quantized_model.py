@@ -6,15 +6,20 @@ import sys
 from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path
 from tools.errors import InputError
 from tools.quantize_model import add_input_flags, load_model_samples, progress_bar, tool_versions
+from tools.similarity.gate_flags import add_gate_flags, gates_of_flags
 
 _EXAMPLES = """\
   validate_quantized_model --float_model=original.tflite --quantized_model=quantized.tflite \\
       --test_data=test_images/ --tolerance=0.05
   validate_quantized_model --float_model=original.tflite --quantized_model=quantized.tflite \\
       --test_data=test_images/ --calibration_data=calibration_images/ --report=report.json
+  validate_quantized_model --float_model=hand.tflite --quantized_model=hand_int8.tflite \\
+      --test_data=hands/ --task=hand.task.json --max_landmark_error=0.03 --min_recall=0.95 \\
+      --min_sqnr=Identity=25 --max_degradation=worst_cosine=0.1
 
-Exits with status 1 when an output is beyond the tolerance, with 2 when something cannot
-be used.
+A gate is a number for every output or task, or NAME=NUMBER for one (then it may be given
+several times); docs/gates.md says what each means. Exits with status 1 when an artifact is
+beyond a gate, with 2 when something cannot be used.
 """
 
 
@@ -41,16 +46,10 @@ def parser() -> argparse.ArgumentParser:
         help="what the artifact was calibrated with; test data found in it is refused",
     )
     add_input_flags(result)
+    add_gate_flags(result)
     result.add_argument(
-        "--tolerance",
-        type=float,
-        default=0.05,
-        help="how far an output's mean cosine similarity may fall below 1 (default: %(default)s)",
+        "--task", type=user_path, help="JSON: how the outputs are decoded, a task or a list of them"
     )
-    result.add_argument(
-        "--worst_tolerance", type=float, help="the same for the worst sample (default: no limit)"
-    )
-    result.add_argument("--task", type=user_path, help="JSON: how the outputs are decoded")
     result.add_argument("--report", type=user_path, help="JSON file for the report")
     result.add_argument("--name", help="of the artifact, for the report (default: the file's)")
     result.add_argument("--version", default="0", help="of the artifact, for the report")
@@ -68,7 +67,35 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+# What a table says of a task, by its type: the label of a value and its field.
+_SHOWN = {
+    "classification": (
+        ("top-1 agreement", "top1_agreement"),
+        ("top-5 agreement", "top5_agreement"),
+        ("accuracy", "accuracy"),
+    ),
+    "detection": (
+        ("score error", "score_error_mean"),
+        ("box error px", "box_error_px_mean"),
+        ("IoU of boxes", "box_iou_mean"),
+        ("precision", "box_precision"),
+        ("recall", "box_recall"),
+    ),
+    "landmarks": (
+        ("error px", "landmark_error_px_mean"),
+        ("of the box", "landmark_error_mean"),
+        ("worst px", "landmark_error_px_max"),
+        ("world error", "world_error_mean"),
+        ("presence error", "presence_error_mean"),
+        ("recall", "recall"),
+    ),
+    "segmentation": (("IoU", "iou_mean"), ("worst IoU", "iou_min")),
+}
+
+
 def _print_table(report: dict, verdict: dict) -> None:
+    from tools.report import tasks_of
+
     size, similarity = report["size"], report["similarity"]
     print(
         f"{report['artifact']['bytes']:,} bytes, {size['reduction']:.1%} smaller than the float "
@@ -86,13 +113,15 @@ def _print_table(report: dict, verdict: dict) -> None:
             f"  {output['max_abs_error']:11.4g}  {sqnr:>7}  "
             f"{'NO' if output['name'] in failed else 'yes'}"
         )
-    task = similarity["task"]
-    if task:
-        box = task["box_error_px_mean"]
+    for task in tasks_of(report):
+        values = [
+            f"{label} {task[field]:.4g}"
+            for label, field in _SHOWN[task["type"]]
+            if task[field] is not None
+        ]
         print(
-            f"{task['positives']} of {similarity['samples']} samples detected by the float model; "
-            f"score error {task['score_error_mean']:.4f}, box error "
-            f"{'-' if box is None else f'{box:.2f} px'}"
+            f"{task['name']}: {task['positives']} of {similarity['samples']} samples detected by "
+            f"the float model; {', '.join(values) or 'nothing to compare'}"
         )
 
 
@@ -137,8 +166,7 @@ def main(arguments: argparse.Namespace) -> int:
         write_json(arguments.report, report)
     if arguments.report_only:
         return 0
-    settings = {"tolerance": arguments.tolerance, "worst_tolerance": arguments.worst_tolerance}
-    verdict = check_gates(report, settings, "--tolerance")
+    verdict = check_gates(report, gates_of_flags(arguments), "the gates")
     _print_table(report, verdict)
     if not verdict["passed"]:
         where = str(arguments.report) if arguments.report else "the table above; --report= keeps it"

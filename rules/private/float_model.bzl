@@ -63,7 +63,7 @@ float_model = rule(
             doc = "The float model as it is distributed; fp16 and sparse weights are expanded.",
         ),
         "task": attr.string(
-            doc = "JSON that says how the outputs are decoded; see `detection`.",
+            doc = "JSON that says how the outputs are decoded: a task, or a list of them.",
         ),
         "_make_float_master": attr.label(
             default = "//tools:make_float_master",

@@ -128,6 +128,62 @@ def test_a_task_adds_scores_and_boxes(folder, tmp_path):
     assert "no output logits" in _one_line(_validate(folder, *flags))
 
 
+_GATES_OF_WEIGHTS = ("--test_data=test_images/", "--tolerance=0.05")
+
+
+@pytest.mark.parametrize(
+    ("flags", "refused"),
+    [
+        (("--worst_tolerance=0.2", "--p5_tolerance=0.2", "--min_sqnr=5"), None),
+        (("--min_sqnr=90",), "min_sqnr_db of output"),
+        (("--min_sqnr=regressors=90",), "min_sqnr_db of output regressors"),
+        (("--max_abs_error=1e-9",), "max_abs_error of output"),
+        (("--max_degradation=cosine=0.05", "--max_degradation=worst_cosine=0.2"), None),
+        (("--max_degradation=cosine=classificators=1e-9",), "max_degradation of output class"),
+        (("--max_size=10",), "max_size"),
+        (("--smaller_than_source",), None),
+    ],
+)
+def test_every_gate_is_a_flag(folder, flags, refused):
+    result = _validate(folder, *_GATES_OF_WEIGHTS, *flags)
+    assert result.returncode == (1 if refused else 0), result.stderr
+    if refused:
+        assert f"; worst: {refused}" in result.stderr.splitlines()[0]
+    else:
+        assert result.stderr == ""
+
+
+def test_gates_come_from_a_file_and_flags_go_before_it(folder, tmp_path):
+    path = tmp_path / "gates.json"
+    path.write_text(json.dumps({"max_size": 10, "tolerance": {"regressors": 1e-9}}))
+    result = _validate(folder, "--test_data=test_images/", f"--gates={path}", "--max_size=10000000")
+    assert result.returncode == 1
+    assert "1 of 2 gates failed; worst: tolerance of output regressors" in result.stderr
+    path.write_text("[]")
+    line = _one_line(_validate(folder, "--test_data=test_images/", f"--gates={path}"))
+    assert "gates.json: not an object of thresholds" in line
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--min_recall=0.5", "give the float_model task = detection(...) or landmarks(...)"),
+        ("--max_size=boxes=3", "--max_size is of the whole model; give a number"),
+        ("--min_sqnr=boxes=3", "min_sqnr_db names the output boxes; the model's are regressors"),
+        ("--percent_max_degradation=recall=1", "needs to know how outputs are decoded"),
+        ("--max_degradation=0.1", "--max_degradation wants METRIC=NUMBER"),
+    ],
+)
+def test_gates_that_mean_nothing_for_a_model(folder, flag, message):
+    assert message in _one_line(_validate(folder, *_GATES_OF_WEIGHTS, flag))
+
+
+def test_a_threshold_that_is_no_number(folder):
+    result = _validate(folder, *_GATES_OF_WEIGHTS, "--min_sqnr=boxes=many")
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].endswith("'boxes=many' is no number, nor NAME=NUMBER")
+
+
 def test_test_data_that_was_calibrated_with_is_refused(folder, tmp_path):
     # Another name, the same picture in a mirror.
     with Image.open(photo_path("coffee.png")) as image:

@@ -11,6 +11,9 @@ from tools.samples.loading import InputSpec, Preprocessing, load_samples
 from tools.similarity.detection import (
     DetectionSimilarity,
     corners_of,
+    detections_of,
+    matched,
+    overlaps,
     read_detection_task,
     scores_of,
     ssd_anchors,
@@ -113,6 +116,75 @@ def test_comparison():
     assert (summary["precision"], summary["recall"]) == (0.5, 0.5)
 
 
+def _boxes(*boxes):
+    """Outputs with (anchor, logit, offset in x, width): every anchor's box is 30 high."""
+    outputs = _outputs(-20.0)
+    outputs["regressors"][..., 3] = 30
+    for anchor, logit, offset, width in boxes:
+        outputs["classificators"][0, anchor, 0] = logit
+        outputs["regressors"][0, anchor, 0] = offset
+        outputs["regressors"][0, anchor, 2] = width
+    return outputs
+
+
+def _detections(outputs, **changes):
+    task = read_detection_task(_TASK | changes, "face")
+    return detections_of(task, outputs["regressors"], outputs["classificators"])
+
+
+def test_boxes_of_one_object_become_one_averaged_by_score():
+    # Anchors 4 and 5 share a cell; 200 is far away.
+    found = _detections(_boxes((4, 2.0, 0.0, 30), (5, 1.0, 3.0, 30), (200, 3.0, 0.0, 30)))
+    first, second = 1 / (1 + np.exp(-2.0)), 1 / (1 + np.exp(-1.0))
+    np.testing.assert_allclose(found.scores, [1 / (1 + np.exp(-3.0)), first])
+    x = 2.5 / 16 * 128 + 3.0 * second / (first + second)
+    np.testing.assert_allclose(found.corners[1, [0, 2]], [x - 15, x + 15])
+    np.testing.assert_allclose(found.keypoints[1, 0], [2.5 / 16 * 128, 0.5 / 16 * 128])
+
+
+def test_boxes_that_hardly_overlap_stay_two():
+    apart = _boxes((4, 2.0, 0.0, 30), (5, 1.0, 18.0, 30))
+    assert len(_detections(apart).scores) == 2
+    assert len(_detections(apart, max_overlap=0.2).scores) == 1
+    assert len(_detections(_outputs(-3.0)).scores) == 0
+
+
+def test_a_box_without_an_area_is_a_detection_too():
+    assert len(_detections(_boxes((4, 2.0, 0.0, 0), (5, 1.0, 0.0, -3))).scores) == 2
+
+
+def test_overlaps():
+    boxes = np.array([[0, 0, 2, 2], [1, 0, 3, 2], [5, 5, 6, 6], [4, 4, 4, 4]], np.float64)
+    table = overlaps(boxes, boxes)
+    np.testing.assert_allclose(np.diag(table), [1, 1, 1, 0])
+    assert table[0, 1] == pytest.approx(1 / 3)
+    assert table[0, 2] == 0
+    np.testing.assert_allclose(table, table.T)
+
+
+def test_each_box_is_matched_once_the_best_pair_first():
+    truth = np.array([[0, 0, 10, 10], [1, 0, 11, 10]], np.float64)
+    found = np.array([[1, 0, 11, 10], [50, 50, 60, 60]], np.float64)
+    assert matched(truth, found) == [(1, 0, 1.0)]
+    assert matched(truth, np.zeros((0, 4))) == []
+
+
+def test_all_boxes_are_compared():
+    similarity = DetectionSimilarity(read_detection_task(_TASK, "face"), _SHAPES, "face")
+    pair = _boxes((4, 2.0, 0.0, 30), (200, 3.0, 0.0, 30))
+    similarity.add(pair, _boxes((4, 2.0, 0.0, 30), (200, 3.0, 5.0, 30)))
+    # One is not found, one is found that is not there.
+    similarity.add(pair, _boxes((4, 2.0, 0.0, 30), (700, 3.0, 0.0, 30)))
+    summary = similarity.summary()
+    assert (summary["float_boxes"], summary["artifact_boxes"]) == (4, 4)
+    assert summary["matched_boxes"] == 3
+    assert (summary["box_precision"], summary["box_recall"]) == (0.75, 0.75)
+    assert summary["box_iou_min"] == pytest.approx(25 / 35, rel=1e-5)
+    assert summary["box_iou_mean"] == pytest.approx((2 + 25 / 35) / 3, rel=1e-5)
+    assert summary["keypoint_error_px_mean"] == pytest.approx(0, abs=1e-9)
+    assert (summary["precision"], summary["recall"]) == (1.0, 1.0)
+
+
 def test_without_detections_there_is_no_box_error():
     similarity = DetectionSimilarity(read_detection_task(_TASK, "face"), _SHAPES, "face")
     similarity.add(_outputs(-3.0), _outputs(-3.0))
@@ -128,7 +200,7 @@ def test_without_detections_there_is_no_box_error():
     [
         ({"scores": "logits"}, "no output logits .* regressors, classificators"),
         ({"anchors": _OPTIONS | {"strides": [8]}}, r"shape \[1, 896, 16\].* anchors are 512"),
-        ({"type": "segmentation"}, "task type segmentation"),
+        ({"keypoints": 7}, "has 16 values an anchor; a box and 7 keypoints are 18"),
         ({"anchors": {}}, "not a detection task"),
     ],
 )

@@ -4,9 +4,22 @@ import json
 
 import pytest
 
-from tests.similarity.report_documents import report
+from tests.similarity.report_documents import (
+    CLASSIFICATION,
+    LANDMARKS,
+    SEGMENTATION,
+    report,
+    report_of,
+)
 from tools.errors import InputError
-from tools.similarity.gates import NOT_REPRESENTATIVE, check_gates, failure_lines
+from tools.similarity.gates import (
+    DEFAULTS,
+    GATES,
+    METRICS,
+    NOT_REPRESENTATIVE,
+    check_gates,
+    failure_lines,
+)
 
 
 def _failed(settings, document=None):
@@ -33,6 +46,18 @@ def _failed(settings, document=None):
         ({"max_score_error": 0.02}, {"max_score_error": 0.019}, {("max_score_error", None)}),
         ({"max_box_error_px": 0.5}, {"max_box_error_px": 0.49}, {("max_box_error_px", None)}),
         ({"min_sqnr_db": 20}, {"min_sqnr_db": 20.1}, {("min_sqnr_db", "boxes")}),
+        ({"p5_tolerance": 0.1}, {"p5_tolerance": 0.09}, {("p5_tolerance", "boxes")}),
+        ({"max_scale_error": 0.05}, {"max_scale_error": 0.04}, {("max_scale_error", "boxes")}),
+        ({"max_abs_error": 3}, {"max_abs_error": 2.9}, {("max_abs_error", "boxes")}),
+        (
+            {"max_mean_abs_error": {"boxes": 0.5, "scores": 0.1}},
+            {"max_mean_abs_error": {"boxes": 0.4}},
+            {("max_mean_abs_error", "boxes")},
+        ),
+        ({"min_box_iou": 0.9}, {"min_box_iou": 0.91}, {("min_box_iou", None)}),
+        ({"min_precision": 0.75}, {"min_precision": 0.76}, {("min_precision", None)}),
+        ({"min_recall": 0.6}, {"min_recall": 0.61}, {("min_recall", None)}),
+        ({"min_positives": 2}, {"min_positives": 3}, {("representative_data", None)}),
         (
             {"tolerance": {"boxes": 0.05, "*": 0.02}},
             {"tolerance": {"boxes": 0.05, "*": 0.005}},
@@ -44,6 +69,133 @@ def _failed(settings, document=None):
 def test_thresholds(passing, failing, names):
     assert _failed(passing) == set()
     assert _failed(failing) == names
+
+
+def _failed_tasks(settings, *tasks):
+    verdict = check_gates(report_of(*tasks), settings)
+    return {(gate["name"], gate.get("task")) for gate in verdict["gates"] if not gate["passed"]}
+
+
+@pytest.mark.parametrize(
+    ("gate", "threshold", "beyond"),
+    [
+        ("max_landmark_error", 0.02, 0.019),
+        ("max_landmark_error_px", 1.5, 1.4),
+        ("max_worst_landmark_error", 0.2, 0.19),
+        ("max_worst_landmark_error_px", 9, 8.9),
+        ("max_world_error", 0.005, 0.004),
+        ("max_presence_error", 0.04, 0.03),
+        ("min_precision", 0.9, 0.91),
+        ("min_recall", 0.8, 0.81),
+        ("min_segmentation_iou", 0.95, 0.96),
+        ("min_top1_agreement", 0.9, 0.91),
+        ("min_top5_agreement", 0.99, 0.995),
+        ("min_accuracy", 0.76, 0.77),
+    ],
+)
+def test_gates_of_tasks(gate, threshold, beyond):
+    tasks = (LANDMARKS, SEGMENTATION, CLASSIFICATION)
+    assert _failed_tasks({gate: threshold}, *tasks) == set()
+    ((name, task),) = _failed_tasks({gate: beyond}, *tasks)
+    assert name == gate
+    assert task in {"landmarks", "segmentation", "classification"}
+
+
+def test_two_tasks_of_a_kind_have_thresholds_of_their_own():
+    eye, iris = ({**LANDMARKS, "name": name} for name in ("eye", "iris"))
+    gate = "max_landmark_error"
+    assert _failed_tasks({gate: {"eye": 0.01}}, eye, iris) == {(gate, "eye")}
+    assert _failed_tasks({gate: {"eye": 0.03, "*": 0.01}}, eye, iris) == {(gate, "iris")}
+    with pytest.raises(InputError, match="names the task nose; the model's are eye, iris"):
+        _failed_tasks({gate: {"nose": 0.01}}, eye, iris)
+
+
+@pytest.mark.parametrize(
+    ("passing", "failing"),
+    [
+        # (0.8 - 0.76), and in percent of 0.8.
+        ({"max_degradation": {"accuracy": 0.041}}, {"max_degradation": {"accuracy": 0.039}}),
+        (
+            {"percent_max_degradation": {"accuracy": 5.01}},
+            {"percent_max_degradation": {"accuracy": 4.99}},
+        ),
+        # The float model's own cosine, recall and IoU are 1, its errors 0.
+        ({"max_degradation": {"cosine": 0.041}}, {"max_degradation": {"cosine": 0.039}}),
+        (
+            {"percent_max_degradation": {"recall": 20.1}},
+            {"percent_max_degradation": {"recall": 19.9}},
+        ),
+        (
+            {"max_degradation": {"segmentation_iou": 0.051, "landmark_error": 0.02}},
+            {"max_degradation": {"segmentation_iou": 0.051, "landmark_error": 0.019}},
+        ),
+        (
+            {"max_degradation": {"cosine": {"scores": 0.02}}},
+            {"max_degradation": {"cosine": {"scores": 0.02, "*": 0.01}}},
+        ),
+    ],
+)
+def test_degradation_is_against_the_float_models_own_value(passing, failing):
+    tasks = (LANDMARKS, SEGMENTATION, CLASSIFICATION)
+    assert _failed_tasks(passing, *tasks) == set()
+    ((name, _),) = _failed_tasks(failing, *tasks)
+    assert {name} == set(failing)
+    verdict = check_gates(report_of(*tasks), failing)
+    assert "is worse than the float model's by" in failure_lines(verdict, "r")[1]
+
+
+def test_a_better_artifact_has_not_degraded():
+    better = CLASSIFICATION | {"accuracy": 0.9}
+    settings = {"max_degradation": {"accuracy": 0}, "percent_max_degradation": {"accuracy": 0}}
+    assert _failed_tasks(settings, better) == set()
+
+
+def test_an_artifact_that_finds_nothing_has_no_precision():
+    document = _with_task(artifact_boxes=0, box_precision=None, box_iou_mean=None, box_recall=0.0)
+    for gate in ("min_precision", "min_box_iou", "min_recall"):
+        assert _failed({gate: 0.5}, document) == {(gate, None)}
+
+
+def test_a_report_of_one_task_only_is_judged_too():
+    document = report()
+    del document["similarity"]["tasks"]
+    document["similarity"]["task"] = {
+        key: value
+        for key, value in document["similarity"]["task"].items()
+        if key not in ("name", "box_recall")
+    }
+    assert _failed({"max_score_error": 0.01}, document) == {("max_score_error", None)}
+    with pytest.raises(InputError, match="min_recall needs to know"):
+        _failed({"min_recall": 0.5}, document)
+
+
+def test_every_gate_has_a_reason():
+    settings = {
+        gate: (
+            {metric: -1e9 for metric in METRICS if metric != "sqnr_db"}
+            if gate == "max_degradation"
+            else {"recall": -1e9}
+            if gate == "percent_max_degradation"
+            else gate == "smaller_than_source" or (10**9 if gate.startswith("min_") else -1e9)
+        )
+        for gate in GATES
+    }
+    detection = report()["similarity"]["task"]
+    document = report_of(detection, LANDMARKS, SEGMENTATION, CLASSIFICATION)
+    verdict = check_gates(document | {"source": {"bytes": 1, "sha256": ""}}, settings)
+    assert {gate["name"] for gate in verdict["gates"]} | {"min_positives"} == {
+        *GATES,
+        "representative_data",
+    }
+    for gate in verdict["gates"]:
+        assert not gate["passed"], gate
+        lines = failure_lines(verdict | {"gates": [gate]}, "r")
+        assert len(lines) == 3
+        assert "{" not in lines[1]
+
+
+def test_defaults_are_gates():
+    assert set(DEFAULTS) <= set(GATES)
 
 
 def test_smaller_than_source_means_smaller():
@@ -72,6 +224,7 @@ def test_no_error_passes_any_sqnr_and_noise_without_signal_none():
 def _with_task(**changes):
     document = report()
     document["similarity"]["task"].update(changes)
+    document["similarity"]["tasks"] = [document["similarity"]["task"]]
     return document
 
 
@@ -118,9 +271,22 @@ def test_reasons(settings, reason):
         ({"smaller_than_source": True}, report(source=None), "names no source"),
         (
             {"max_score_error": 0.1},
-            report(similarity=report()["similarity"] | {"task": None}),
-            "task = detection",
+            report_of(),
+            r"give the float_model task = detection\(",
         ),
+        ({"min_segmentation_iou": 0.9}, report_of(LANDMARKS), r"task = segmentation\("),
+        ({"max_world_error": 1}, report_of(LANDMARKS | {"world_error_mean": None}), "needs world"),
+        (
+            {"min_precision": 1},
+            report_of(LANDMARKS | {"precision": None, "presence_error_mean": None}),
+            "needs precision, which the landmarks task of this model does not give",
+        ),
+        ({"max_degradation": 0.1}, report(), "give a dict of thresholds by metric"),
+        ({"max_degradation": {"recal": 0.1}}, report(), "names the metric recal; there are acc"),
+        ({"max_degradation": {"recall": "x"}}, report(), "of recall = 'x'; give a number"),
+        ({"max_degradation": {"sqnr_db": 1}}, report(), "own sqnr_db is infinite"),
+        ({"percent_max_degradation": {"box_error_px": 1}}, report(), "own box_error_px is 0"),
+        ({"min_positives": "all"}, report(), "min_positives = 'all'; give a number"),
     ],
 )
 def test_gates_that_cannot_be_judged(settings, document, message):

@@ -9,6 +9,65 @@ _MODEL = {
     "outputs": [],
     "sha256": "a" * 64,
 }
+_DETECTION = {
+    "artifact_boxes": 3,
+    "box_error_px_max": 2.0,
+    "box_error_px_mean": 0.5,
+    "box_iou_mean": 0.9,
+    "box_iou_min": 0.8,
+    "box_precision": 0.75,
+    "box_recall": 0.6,
+    "float_boxes": 4,
+    "keypoint_error_px_mean": 0.4,
+    "matched_boxes": 3,
+    "name": "detection",
+    "negatives": 1,
+    "positives": 2,
+    "precision": 1.0,
+    "recall": 1.0,
+    "score_error_max": 0.1,
+    "score_error_mean": 0.02,
+    "type": "detection",
+}
+LANDMARKS = {
+    "depth_error_px_mean": 0.5,
+    "landmark_error_max": 0.2,
+    "landmark_error_mean": 0.02,
+    "landmark_error_px_max": 9.0,
+    "landmark_error_px_mean": 1.5,
+    "name": "landmarks",
+    "negatives": 1,
+    "positives": 2,
+    "precision": 0.9,
+    "presence_agreement": 0.95,
+    "presence_error_max": 0.3,
+    "presence_error_mean": 0.04,
+    "recall": 0.8,
+    "type": "landmarks",
+    "world_error_max": 0.02,
+    "world_error_mean": 0.005,
+    "worst_sample": "hand_0002.png",
+}
+SEGMENTATION = {
+    "area_mean": 0.2,
+    "iou_mean": 0.95,
+    "iou_min": 0.7,
+    "name": "segmentation",
+    "negatives": 0,
+    "positives": 3,
+    "type": "segmentation",
+    "worst_sample": "person_0001.png",
+}
+CLASSIFICATION = {
+    "accuracy": 0.76,
+    "float_accuracy": 0.8,
+    "name": "classification",
+    "negatives": 0,
+    "positives": 3,
+    "top1_agreement": 0.9,
+    "top5_agreement": 0.99,
+    "type": "classification",
+}
 _REPORT = {
     "artifact": _MODEL,
     "data": {"calibration": None, "test": {"digest": "d" * 64, "files": 3, "samples": 3}},
@@ -25,9 +84,11 @@ _REPORT = {
             {
                 "cosine_mean": 0.96,
                 "cosine_min": 0.8,
+                "cosine_p5": 0.9,
                 "max_abs_error": 3.0,
                 "mean_abs_error": 0.5,
                 "name": "boxes",
+                "scale_error": 0.05,
                 "shape": [1, 896, 16],
                 "sqnr_db": 20.0,
                 "worst_sample": "face_0003.png",
@@ -35,26 +96,19 @@ _REPORT = {
             {
                 "cosine_mean": 0.99,
                 "cosine_min": 0.97,
+                "cosine_p5": 0.98,
                 "max_abs_error": 1.0,
                 "mean_abs_error": 0.1,
                 "name": "scores",
+                "scale_error": 0.01,
                 "shape": [1, 896, 1],
                 "sqnr_db": 30.0,
                 "worst_sample": "face_0001.png",
             },
         ],
         "samples": 3,
-        "task": {
-            "box_error_px_max": 2.0,
-            "box_error_px_mean": 0.5,
-            "negatives": 1,
-            "positives": 2,
-            "precision": 1.0,
-            "recall": 1.0,
-            "score_error_max": 0.1,
-            "score_error_mean": 0.02,
-            "type": "detection",
-        },
+        "task": _DETECTION,
+        "tasks": [_DETECTION],
     },
     "size": {"reduction": 0.75, "reduction_vs_source": 0.5},
     "source": {"bytes": 2000, "sha256": "c" * 64},
@@ -66,3 +120,10 @@ _REPORT = {
 def report(**changes) -> dict:
     """Makes a report of its own; keyword arguments replace whole fields."""
     return copy.deepcopy(_REPORT) | changes
+
+
+def report_of(*tasks: dict) -> dict:
+    """Makes a report of a model with these tasks."""
+    document = report()
+    document["similarity"] |= {"task": tasks[0] if tasks else None, "tasks": list(tasks)}
+    return copy.deepcopy(document)

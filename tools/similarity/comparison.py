@@ -1,23 +1,23 @@
 """Compares an artifact with its float master over test data, for a report."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tools.errors import InputError
 from tools.graph.description import describe
 from tools.report import REPORT_KIND, SCHEMA_VERSION, rounded
 from tools.samples.loading import SampleSet, overlapping
-from tools.similarity.detection import DetectionSimilarity, read_detection_task
 from tools.similarity.metrics import OutputSimilarity
 from tools.similarity.model_outputs import ModelOutputs, paired
+from tools.similarity.tasks import task_similarities
 
 
 def compare_outputs(
     reference: ModelOutputs,
     artifact: ModelOutputs,
     samples: SampleSet,
-    task: Mapping[str, Any] | None,
+    tasks: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
     progress: Callable[[int], None] | None = None,
 ) -> dict:
     """Runs both models over the samples.
@@ -26,14 +26,15 @@ def compare_outputs(
       reference: the float model.
       artifact: what was made from it.
       samples: test data, for the float model's inputs.
-      task: how outputs are decoded (`detection(...)` of a BUILD file), or None.
+      tasks: how outputs are decoded (`detection(...)` of a BUILD file): one task, a list
+        of them, or None.
       progress: called with the number of samples done.
 
     Returns:
       A report's "similarity".
 
     Raises:
-      InputError: when the models' ends do not correspond, an output is NaN, or the task
+      InputError: when the models' ends do not correspond, an output is NaN, or a task
         does not fit.
     """
     names, order = paired(reference, artifact)
@@ -41,29 +42,29 @@ def compare_outputs(
         OutputSimilarity(name, shape)
         for name, shape in zip(reference.outputs, reference.shapes, strict=True)
     ]
-    detection = None
-    if task is not None:
-        shapes = dict(zip(reference.outputs, reference.shapes, strict=True))
-        detection = DetectionSimilarity(
-            read_detection_task(task, reference.where), shapes, reference.where
-        )
+    shapes = dict(zip(reference.outputs, reference.shapes, strict=True))
+    decoded = task_similarities(tasks, shapes, reference.where)
     for number, sample in enumerate(samples):
         expected = reference(sample)
         found = artifact({theirs: sample[ours] for theirs, ours in names.items()})
         actual = [found[position] for position in order]
         for output, ours, theirs in zip(outputs, expected, actual, strict=True):
             output.add(samples.names[number], ours, theirs)
-        if detection:
-            detection.add(
+        for task in decoded:
+            task.add(
                 dict(zip(reference.outputs, expected, strict=True)),
                 dict(zip(reference.outputs, actual, strict=True)),
+                samples.names[number],
             )
         if progress:
             progress(number + 1)
+    summaries = [task.summary() for task in decoded]
     return {
         "outputs": [output.summary() for output in outputs],
         "samples": len(samples),
-        "task": detection.summary() if detection else None,
+        # The first one once more, for readers that know of one task only.
+        "task": summaries[0] if summaries else None,
+        "tasks": summaries,
     }
 
 

@@ -3,7 +3,13 @@
 Anchors follow the options of MediaPipe's SsdAnchorsCalculator, decoding those of its
 TensorsToDetectionsCalculator with sigmoid_score, score_clipping_thresh 100 and
 reverse_output_order: a box is (x, y, width, height) in input pixels, the centre
-relative to its anchor.
+relative to its anchor. Boxes that show the same object become one as in its
+NonMaxSuppressionCalculator with algorithm WEIGHTED: the best-scored box takes in all whose
+IoU with it is above a threshold, and their coordinates are averaged by score.
+
+The float model's boxes are the truth. Boxes of both models are matched one to one, the pair
+with the largest IoU first, down to an IoU of 0.5; precision is the share of the artifact's
+boxes that are matched, recall that of the float model's.
 """
 
 import dataclasses
@@ -15,8 +21,9 @@ import numpy as np
 
 from tools.errors import InputError
 from tools.report import rounded
+from tools.similarity.task_outputs import probabilities, required_output
 
-_SCORE_CLIP = 100.0
+_MATCHING_IOU = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +37,9 @@ class DetectionTask:
         input.
       input_size: (width, height) in pixels.
       min_score: score, after the sigmoid, from which a box counts.
+      keypoints: how many keypoints follow a box.
+      max_overlap: IoU above which two boxes show the same object.
+      name: of the task, in reports and gates.
     """
 
     boxes: str
@@ -37,6 +47,24 @@ class DetectionTask:
     anchors: np.ndarray
     input_size: tuple[int, int]
     min_score: float
+    keypoints: int = 0
+    max_overlap: float = 0.3
+    name: str = "detection"
+
+
+@dataclasses.dataclass(frozen=True)
+class Detections:
+    """What a detector finds in one picture, the best first.
+
+    Attributes:
+      scores: float64 [detections], 0 to 1.
+      corners: float64 [detections, 4]: left, top, right, bottom in input pixels.
+      keypoints: float64 [detections, keypoints, 2]: x, y in input pixels.
+    """
+
+    scores: np.ndarray
+    corners: np.ndarray
+    keypoints: np.ndarray
 
 
 def _scale(options: Mapping[str, Any], layer: int, layers: int) -> float:
@@ -105,25 +133,23 @@ def read_detection_task(task: Mapping[str, Any], where: str) -> DetectionTask:
       InputError: when a field is missing or of another type.
     """
     try:
-        if task["type"] != "detection":
-            raise InputError(f"{where}: task type {task['type']}; detection is the only one known")
         return DetectionTask(
             boxes=str(task["boxes"]),
             scores=str(task["scores"]),
             anchors=ssd_anchors(task["anchors"]),
             input_size=tuple(task["anchors"]["input_size"]),
             min_score=float(task["min_score"]),
+            keypoints=int(task.get("keypoints", 0)),
+            max_overlap=float(task.get("max_overlap", 0.3)),
+            name=str(task.get("name", "detection")),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+    except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(f"{where}: not a detection task ({error}); see detection()") from None
 
 
 def scores_of(logits: np.ndarray) -> np.ndarray:
     """Applies the sigmoid to clipped logits; float64, flattened."""
-    clipped = np.clip(logits.astype(np.float64).ravel(), -_SCORE_CLIP, _SCORE_CLIP)
-    return 1 / (1 + np.exp(-clipped))
+    return probabilities(logits.ravel(), logits=True)
 
 
 def corners_of(task: DetectionTask, boxes: np.ndarray, anchor: int) -> np.ndarray:
@@ -137,13 +163,96 @@ def corners_of(task: DetectionTask, boxes: np.ndarray, anchor: int) -> np.ndarra
     Returns:
       float64 [4]: left, top, right, bottom in input pixels.
     """
-    raw = boxes.reshape(task.anchors.shape[0], -1)[anchor, :4].astype(np.float64)
-    x, y, width, height = task.anchors[anchor]
-    center = np.array(
-        [raw[0] * width + x * task.input_size[0], raw[1] * height + y * task.input_size[1]]
+    return _decoded(task, boxes, np.array([anchor]))[0][0]
+
+
+def _decoded(
+    task: DetectionTask, boxes: np.ndarray, anchors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decodes the corners [n, 4] and keypoints [n, keypoints, 2] of some anchors."""
+    raw = boxes.reshape(task.anchors.shape[0], -1)[anchors].astype(np.float64)
+    position, size = task.anchors[anchors, :2], task.anchors[anchors, 2:]
+    origin = position * np.array(task.input_size, np.float64)
+    center = raw[:, :2] * size + origin
+    half = raw[:, 2:4] * size / 2
+    corners = np.concatenate([center - half, center + half], axis=1)
+    points = raw[:, 4 : 4 + 2 * task.keypoints].reshape(len(anchors), task.keypoints, 2)
+    return corners, points * size[:, None] + origin[:, None]
+
+
+def overlaps(corners: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Gives the intersection over union of boxes with boxes.
+
+    Args:
+      corners: float64 [n, 4]: left, top, right, bottom.
+      others: float64 [m, 4].
+
+    Returns:
+      float64 [n, m], 0 to 1; 0 where both are empty.
+    """
+    low = np.maximum(corners[:, None, :2], others[None, :, :2])
+    high = np.minimum(corners[:, None, 2:], others[None, :, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=2)
+    areas = [np.prod(np.clip(c[:, 2:] - c[:, :2], 0, None), axis=1) for c in (corners, others)]
+    union = areas[0][:, None] + areas[1][None] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def detections_of(task: DetectionTask, boxes: np.ndarray, logits: np.ndarray) -> Detections:
+    """Decodes all that a detector finds in one picture.
+
+    Args:
+      task: how.
+      boxes: float32 [1, anchors, 4 + 2 keypoints or more].
+      logits: float32 [1, anchors, 1].
+
+    Returns:
+      The detections whose score reaches min_score, one for each object.
+    """
+    scores = scores_of(logits)
+    # A stable sort: equal scores stay in the order of their anchors.
+    order = np.argsort(-scores, kind="stable")
+    anchors = order[scores[order] >= task.min_score]
+    scores = scores[anchors]
+    corners, points = _decoded(task, boxes, anchors)
+    overlap = overlaps(corners, corners)
+    left = np.ones(len(anchors), bool)
+    best, merged_corners, merged_points = [], [], []
+    while left.any():
+        first = int(left.argmax())
+        same = left & (overlap[first] > task.max_overlap)
+        # A box without an area overlaps with nothing, itself among it.
+        same[first] = True
+        weights = scores[same] / scores[same].sum()
+        best.append(scores[first])
+        merged_corners.append(weights @ corners[same])
+        merged_points.append(np.tensordot(weights, points[same], axes=1))
+        left &= ~same
+    return Detections(
+        scores=np.array(best),
+        corners=np.array(merged_corners).reshape(-1, 4),
+        keypoints=np.array(merged_points).reshape(len(best), task.keypoints, 2),
     )
-    half = np.array([raw[2] * width, raw[3] * height]) / 2
-    return np.concatenate([center - half, center + half])
+
+
+def matched(expected: np.ndarray, actual: np.ndarray) -> list[tuple[int, int, float]]:
+    """Pairs boxes one to one, the largest overlap first.
+
+    Args:
+      expected: float64 [n, 4]: left, top, right, bottom of the float model's.
+      actual: float64 [m, 4] of the artifact's.
+
+    Returns:
+      (which of the float model's, which of the artifact's, IoU) of each pair with an IoU
+      of 0.5 or more.
+    """
+    table = overlaps(expected, actual)
+    pairs = []
+    while table.size and table.max() >= _MATCHING_IOU:
+        row, column = (int(n) for n in np.unravel_index(table.argmax(), table.shape))
+        pairs.append((row, column, float(table[row, column])))
+        table[row] = table[:, column] = -1.0
+    return pairs
 
 
 class DetectionSimilarity:
@@ -162,56 +271,95 @@ class DetectionSimilarity:
         """
         count = task.anchors.shape[0]
         for name in (task.boxes, task.scores):
-            if name not in shapes:
+            shape = required_output(name, shapes, "detection", where)
+            if len(shape) < 2 or shape[1] != count:
                 raise InputError(
-                    f"{where}: no output {name} for its detection task; its outputs are "
-                    f"{', '.join(shapes)}"
-                )
-            if len(shapes[name]) < 2 or shapes[name][1] != count:
-                raise InputError(
-                    f"{where}: output {name} has the shape {list(shapes[name])}; the task's "
+                    f"{where}: output {name} has the shape {list(shape)}; the task's "
                     f"anchors are {count}, check strides and aspect_ratios"
                 )
+        values = int(np.prod(shapes[task.boxes])) // count
+        if values < 4 + 2 * task.keypoints:
+            raise InputError(
+                f"{where}: output {task.boxes} has {values} values an anchor; a box and "
+                f"{task.keypoints} keypoints are {4 + 2 * task.keypoints}"
+            )
         self._task = task
         self._scores: list[tuple[float, float]] = []
         self._boxes: list[float] = []
+        # Over all pictures: boxes of the float model, of the artifact, and their pairs.
+        self._expected = self._found = 0
+        self._ious: list[float] = []
+        self._keypoints: list[float] = []
 
-    def add(self, expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]) -> None:
-        """Compares the best detection of one sample.
+    def add(
+        self, expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], sample: str = ""
+    ) -> None:
+        """Compares the best detection of one sample, and all of its detections.
 
         Args:
           expected: the float model's outputs by name, float32.
           actual: the artifact's, under the same names.
+          sample: its name.
         """
+        task = self._task
         best = []
         for outputs in (expected, actual):
-            scores = scores_of(outputs[self._task.scores])
+            scores = scores_of(outputs[task.scores])
             anchor = int(scores.argmax())
-            best.append((scores[anchor], corners_of(self._task, outputs[self._task.boxes], anchor)))
+            best.append((scores[anchor], corners_of(task, outputs[task.boxes], anchor)))
         (score, box), (artifact_score, artifact_box) = best
         self._scores.append((score, artifact_score))
-        if score >= self._task.min_score:
+        if score >= task.min_score:
             self._boxes.append(float(np.abs(box - artifact_box).mean()))
+        truth, found = (
+            detections_of(task, outputs[task.boxes], outputs[task.scores])
+            for outputs in (expected, actual)
+        )
+        self._expected += len(truth.scores)
+        self._found += len(found.scores)
+        for one, other, iou in matched(truth.corners, found.corners):
+            self._ious.append(iou)
+            if task.keypoints:
+                apart = truth.keypoints[one] - found.keypoints[other]
+                self._keypoints.append(float(np.hypot(*apart.T).mean()))
 
     def summary(self) -> dict:
         """Sums up for a report.
 
         Returns:
-          {"type", "positives", "negatives", "score_error_mean", "score_error_max",
-          "box_error_px_mean", "box_error_px_max", "precision", "recall"}. Scores are the
+          {"type", "name", "positives", "negatives", "score_error_mean", "score_error_max",
+          "box_error_px_mean", "box_error_px_max", "precision", "recall", "float_boxes",
+          "artifact_boxes", "matched_boxes", "box_precision", "box_recall",
+          "box_iou_mean", "box_iou_min", "keypoint_error_px_mean"}. Scores are the
           best of each sample after the sigmoid, over all samples; boxes are compared where
           the float model's best score reaches min_score, by the mean difference of left,
           top, right and bottom in input pixels. Precision and recall take the float
-          model's firing as truth. What no sample defines is None.
+          model's firing as truth, sample by sample. What follows is over all boxes of all
+          samples, after non-maximum suppression: how many there are, how many are
+          matched, which share of the artifact's and of the float model's that is, and of
+          the matched ones IoU and the mean distance of keypoints in input pixels. What no
+          sample defines is None.
         """
         scores = np.array(self._scores)
         errors = np.abs(scores[:, 0] - scores[:, 1])
         truth, found = (scores >= self._task.min_score).T
         both = int((truth & found).sum())
         boxes = np.array(self._boxes)
+        pairs = len(self._ious)
         return {
+            "artifact_boxes": self._found,
             "box_error_px_max": rounded(boxes.max()) if boxes.size else None,
             "box_error_px_mean": rounded(boxes.mean()) if boxes.size else None,
+            "box_iou_mean": rounded(np.mean(self._ious)) if pairs else None,
+            "box_iou_min": rounded(min(self._ious)) if pairs else None,
+            "box_precision": rounded(pairs / self._found) if self._found else None,
+            "box_recall": rounded(pairs / self._expected) if self._expected else None,
+            "float_boxes": self._expected,
+            "keypoint_error_px_mean": rounded(np.mean(self._keypoints))
+            if self._keypoints
+            else None,
+            "matched_boxes": pairs,
+            "name": self._task.name,
             "negatives": int((~truth).sum()),
             "positives": int(truth.sum()),
             "precision": rounded(both / found.sum()) if found.any() else None,

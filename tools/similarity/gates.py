@@ -1,93 +1,270 @@
 """Holds a report to thresholds.
 
-A gate passes when its value does not pass its threshold: at most for tolerances, errors
-and sizes, at least for reductions and SQNR. Every gate is judged, so that a failure shows
-all that is wrong at once.
+A gate holds a metric of the report to an absolute threshold: at most for errors and sizes, at
+least for reductions, agreement and SQNR; the tolerances hold 1 - cosine. `max_degradation` and
+`percent_max_degradation` hold the change of a metric against the float model's own value of
+it, as Olive spells it. Every gate is judged, so that a failure shows all that is wrong at once.
 """
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tools.errors import InputError
-from tools.report import SCHEMA_VERSION, VERDICT_KIND
+from tools.report import SCHEMA_VERSION, VERDICT_KIND, rounded, tasks_of
 
 NOT_REPRESENTATIVE = "the float model sees nothing in these images, similarity is meaningless"
 
-_AT_LEAST = frozenset({"min_size_reduction", "min_sqnr_db", "representative_data"})
-GATES = (
-    "max_box_error_px",
-    "max_score_error",
-    "max_size",
-    "min_size_reduction",
-    "min_sqnr_db",
-    "smaller_than_source",
-    "tolerance",
-    "worst_tolerance",
-)
-_MEANING = {
-    "max_box_error_px": "mean box error {value:.3g} px, allowed {threshold:g} px",
-    "max_score_error": "mean score error {value:.3g}, allowed {threshold:g}",
-    "max_size": "{value:,} bytes, allowed {threshold:,}",
-    "min_size_reduction": "{value:.1%} smaller than the float master, wanted {threshold:.1%}",
-    "min_sqnr_db": "SQNR {value:.3g} dB, wanted {threshold:g} dB",
-    "smaller_than_source": "{value:,} bytes, the model it was made from has {threshold:,}",
-    "tolerance": "1 - mean cosine similarity is {value:.3g}, allowed {threshold:g}",
-    "worst_tolerance": "1 - worst cosine similarity is {value:.3g}, allowed {threshold:g}",
+# How far beyond its threshold a value is put that no number says.
+_BEYOND = 1000.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A value of a report's outputs or tasks.
+
+    Attributes:
+      label: what a refusal calls it.
+      fields: an output's field; or for tasks, the field by the task's type.
+      higher_is_better: whether a larger value is a better one.
+      own_value: what the float model itself has: a number, or a field beside the metric's;
+        None where it has none (the SQNR of a model against itself is infinite).
+      unit: follows its values, with a space before it.
+    """
+
+    label: str
+    fields: str | Mapping[str, str]
+    higher_is_better: bool = False
+    own_value: float | str | None = 0.0
+    unit: str = ""
+
+
+METRICS = {
+    "accuracy": Metric("accuracy", {"classification": "accuracy"}, True, "float_accuracy"),
+    "box_error_px": Metric("mean box error", {"detection": "box_error_px_mean"}, unit=" px"),
+    "box_iou": Metric("mean IoU of boxes", {"detection": "box_iou_mean"}, True, 1.0),
+    "cosine": Metric("mean cosine similarity", "cosine_mean", True, 1.0),
+    "cosine_p5": Metric("5th percentile of cosine similarity", "cosine_p5", True, 1.0),
+    "landmark_error": Metric(
+        "mean landmark error", {"landmarks": "landmark_error_mean"}, unit=" of the box"
+    ),
+    "landmark_error_px": Metric(
+        "mean landmark error", {"landmarks": "landmark_error_px_mean"}, unit=" px"
+    ),
+    "max_abs_error": Metric("largest error", "max_abs_error"),
+    "mean_abs_error": Metric("mean error", "mean_abs_error"),
+    "precision": Metric(
+        "precision", {"detection": "box_precision", "landmarks": "precision"}, True, 1.0
+    ),
+    "presence_error": Metric("mean presence error", {"landmarks": "presence_error_mean"}),
+    "recall": Metric("recall", {"detection": "box_recall", "landmarks": "recall"}, True, 1.0),
+    "scale_error": Metric("error of the output's scale", "scale_error"),
+    "score_error": Metric("mean score error", {"detection": "score_error_mean"}),
+    "segmentation_iou": Metric("mean IoU of masks", {"segmentation": "iou_mean"}, True, 1.0),
+    "sqnr_db": Metric("SQNR", "sqnr_db", True, None, " dB"),
+    "top1_agreement": Metric("top-1 agreement", {"classification": "top1_agreement"}, True, 1.0),
+    "top5_agreement": Metric("top-5 agreement", {"classification": "top5_agreement"}, True, 1.0),
+    "world_error": Metric("mean error of world landmarks", {"landmarks": "world_error_mean"}),
+    "worst_cosine": Metric("worst cosine similarity", "cosine_min", True, 1.0),
+    "worst_landmark_error": Metric(
+        "worst landmark error", {"landmarks": "landmark_error_max"}, unit=" of the box"
+    ),
+    "worst_landmark_error_px": Metric(
+        "worst landmark error", {"landmarks": "landmark_error_px_max"}, unit=" px"
+    ),
 }
 
+_TOLERANCES = {
+    "p5_tolerance": "cosine_p5",
+    "tolerance": "cosine",
+    "worst_tolerance": "worst_cosine",
+}
+# Gates by the metric that they hold to an absolute threshold.
+_ABSOLUTE = {
+    "max_abs_error": "max_abs_error",
+    "max_box_error_px": "box_error_px",
+    "max_landmark_error": "landmark_error",
+    "max_landmark_error_px": "landmark_error_px",
+    "max_mean_abs_error": "mean_abs_error",
+    "max_presence_error": "presence_error",
+    "max_scale_error": "scale_error",
+    "max_score_error": "score_error",
+    "max_world_error": "world_error",
+    "max_worst_landmark_error": "worst_landmark_error",
+    "max_worst_landmark_error_px": "worst_landmark_error_px",
+    "min_accuracy": "accuracy",
+    "min_box_iou": "box_iou",
+    "min_precision": "precision",
+    "min_recall": "recall",
+    "min_segmentation_iou": "segmentation_iou",
+    "min_sqnr_db": "sqnr_db",
+    "min_top1_agreement": "top1_agreement",
+    "min_top5_agreement": "top5_agreement",
+}
+_DEGRADATIONS = ("max_degradation", "percent_max_degradation")
+_OF_THE_FILE = {
+    "max_size": "{value:,} bytes, allowed {threshold:,}",
+    "min_size_reduction": "{value:.1%} smaller than the float master, wanted {threshold:.1%}",
+    "smaller_than_source": "{value:,} bytes, the model it was made from has {threshold:,}",
+}
+GATES = tuple(sorted([*_ABSOLUTE, *_DEGRADATIONS, *_OF_THE_FILE, *_TOLERANCES, "min_positives"]))
 
-def _gate(name: str, value, threshold, output: Mapping[str, Any] | None = None) -> dict:
-    passed = value >= threshold if name in _AT_LEAST else value <= threshold
-    result = {"name": name, "passed": bool(passed), "threshold": threshold, "value": value}
-    if output:
-        result["output"] = output["name"]
-        if name in ("tolerance", "worst_tolerance"):
-            result["worst_sample"] = output["worst_sample"]
+# What holds where nothing is said; `quantized_model` has the same defaults.
+DEFAULTS = {"tolerance": 0.05}
+
+# What an artifact has none of when it finds nothing where the float model finds something.
+_NOTHING_FOUND = frozenset({"box_iou_mean", "box_precision", "precision"})
+
+
+def metric_of(gate: str) -> str | None:
+    """Gives the metric that a gate holds, None for those of the file and the data."""
+    return _ABSOLUTE.get(gate) or _TOLERANCES.get(gate)
+
+
+def _judged(name: str, value, threshold, at_least: bool, **more) -> dict:
+    passed = value >= threshold if at_least else value <= threshold
+    return {"name": name, "passed": bool(passed), "threshold": threshold, "value": value, **more}
+
+
+def _check_number(name: str, value, where: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{where}: {name} = {value!r}; give a number")
+
+
+def _by_name(name: str, setting, entries: list[dict], what: str, where: str):
+    """Reads a threshold that is a number, or a dict by output or task.
+
+    Yields:
+      (entry, threshold) for each output or task that has one; "*" stands for the others.
+    """
+    names = [entry["name"] for entry in entries]
+    by_name = setting if isinstance(setting, Mapping) else {"*": setting}
+    unknown = sorted(set(by_name) - set(names) - {"*"})
+    if unknown:
+        raise InputError(
+            f"{where}: {name} names the {what} {unknown[0]}; the model's are {', '.join(names)}"
+        )
+    for value in by_name.values():
+        _check_number(name, value, where)
+    for entry in entries:
+        threshold = by_name.get(entry["name"], by_name.get("*"))
+        if threshold is not None:
+            yield entry, threshold
+
+
+def _task_value(name: str, field: str, task: dict, where: str) -> float | None:
+    """Reads a task's metric; None where the float model's silence leaves it undefined."""
+    value = task[field]
+    if value is not None or task["positives"] == 0:
+        return value
+    without_presence = task["type"] == "landmarks" and task["presence_error_mean"] is None
+    if field in _NOTHING_FOUND and not without_presence:
+        return 0.0
+    raise InputError(
+        f"{where}: {name} needs {field}, which the {task['name']} task of this model does not "
+        "give; docs/gates.md says what each gate needs"
+    )
+
+
+def _found(name: str, metric: Metric, setting, report: dict, where: str) -> Iterator[tuple]:
+    """Finds what a gate is about: (output or task, its value or None, threshold, its key)."""
+    if isinstance(metric.fields, str):
+        for output, threshold in _by_name(
+            name, setting, report["similarity"]["outputs"], "output", where
+        ):
+            if metric.fields not in output:
+                raise InputError(f"{where}: {name}: the report is of before it; make it again")
+            yield output, output[metric.fields], threshold, "output"
+        return
+    tasks = [
+        task
+        for task in tasks_of(report)
+        # A report of before this gate has not its field.
+        if metric.fields.get(task["type"]) in task
+    ]
+    if not tasks:
+        wanted = " or ".join(f"{kind}(...)" for kind in sorted(metric.fields))
+        raise InputError(
+            f"{where}: {name} needs to know how outputs are decoded; give the float_model "
+            f"task = {wanted}"
+        )
+    named = [task if "name" in task else {**task, "name": task["type"]} for task in tasks]
+    for task, threshold in _by_name(name, setting, named, "task", where):
+        yield task, _task_value(name, metric.fields[task["type"]], task, where), threshold, "task"
+
+
+def _without_a_number(metric: Metric, output: dict, threshold: float) -> float:
+    """Puts a value in place of an SQNR or scale that is no number.
+
+    No error at all is better than any threshold; noise where there is no signal is worse.
+    """
+    if output["max_abs_error"] == 0:
+        return threshold
+    return threshold - _BEYOND if metric.higher_is_better else threshold + _BEYOND
+
+
+def _sample(metric: Metric, entry: dict) -> dict:
+    """Names the worst sample where the report knows which it is for this metric."""
+    known = isinstance(metric.fields, str) and metric.fields.startswith("cosine")
+    known |= not isinstance(metric.fields, str) and bool(
+        {"landmark_error_px_mean", "landmark_error_mean", "iou_mean"} & set(metric.fields.values())
+    )
+    sample = entry.get("worst_sample")
+    return {"worst_sample": sample} if known and sample else {}
+
+
+def _absolute(name: str, setting, report: dict, where: str) -> list[dict]:
+    """Judges a gate of a metric, or a tolerance of one."""
+    metric = METRICS[_ABSOLUTE.get(name) or _TOLERANCES[name]]
+    below_one = name in _TOLERANCES
+    result = []
+    for entry, value, threshold, key in _found(name, metric, setting, report, where):
+        if value is None and key == "task":
+            # Without a single detection there is no box; representative_data fails then.
+            continue
+        if value is None:
+            value = _without_a_number(metric, entry, threshold)
+        if below_one:
+            value = round(1 - value, 6)
+        at_least = metric.higher_is_better and not below_one
+        more = {key: entry["name"], **_sample(metric, entry)}
+        result.append(_judged(name, value, threshold, at_least, **more))
     return result
 
 
-def _by_output(name: str, setting, outputs: list[dict], where: str) -> list[tuple[dict, float]]:
-    """Reads a threshold that is a number, or a dict by output with "*" for the others."""
+def _degradation(name: str, setting, report: dict, where: str) -> list[dict]:
+    """Judges how far metrics may be from the float model's own."""
     if not isinstance(setting, Mapping):
-        return [(output, setting) for output in outputs]
-    names = [output["name"] for output in outputs]
-    unknown = sorted(set(setting) - set(names) - {"*"})
+        raise InputError(f"{where}: {name} = {setting!r}; give a dict of thresholds by metric")
+    percent = name == "percent_max_degradation"
+    unknown = sorted(set(setting) - set(METRICS))
     if unknown:
         raise InputError(
-            f"{where}: {name} names the output {unknown[0]}; the model's are {', '.join(names)}"
+            f"{where}: {name} names the metric {unknown[0]}; there are {', '.join(METRICS)}"
         )
-    found = []
-    for output in outputs:
-        threshold = setting.get(output["name"], setting.get("*"))
-        if threshold is not None:
-            found.append((output, threshold))
-    return found
-
-
-def _check_threshold(name: str, value, where: str) -> None:
-    for number in value.values() if isinstance(value, Mapping) else [value]:
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise InputError(f"{where}: {name} = {number!r}; give a number")
-
-
-def _task_gate(name: str, threshold: float, report: dict, where: str) -> dict | None:
-    task = report["similarity"].get("task")
-    key = {"max_score_error": "score_error_mean", "max_box_error_px": "box_error_px_mean"}[name]
-    if not task or key not in task:
-        raise InputError(
-            f"{where}: {name} needs to know how outputs are decoded; give the float_model "
-            "task = detection(...)"
-        )
-    # Without a single detection there is no box; representative_data fails then.
-    return None if task[key] is None else _gate(name, task[key], threshold)
-
-
-def _sqnr_gate(output: dict, threshold: float) -> dict:
-    # No error at all is better than any ratio; noise where there is no signal is worse.
-    value = output["sqnr_db"]
-    if value is None:
-        value = threshold if output["max_abs_error"] == 0 else threshold - 1000.0
-    return _gate("min_sqnr_db", value, threshold, output)
+    result = []
+    for metric_name, thresholds in sorted(setting.items()):
+        metric, what = METRICS[metric_name], f"{name} of {metric_name}"
+        if metric.own_value is None or (percent and metric.own_value == 0):
+            raise InputError(
+                f"{where}: {what}: the float model's own {metric_name} is "
+                f"{'0' if metric.own_value == 0 else 'infinite'}; give an absolute threshold"
+            )
+        for entry, value, threshold, key in _found(what, metric, thresholds, report, where):
+            if value is None and key == "task":
+                continue
+            if value is None:
+                value = _without_a_number(metric, entry, threshold)
+            own = metric.own_value
+            if isinstance(own, str):
+                own = entry[own]
+            change = own - value if metric.higher_is_better else value - own
+            if percent:
+                # A float model that is never right has nothing to lose.
+                change = 100 * change / own if own else 0.0
+            more = {key: entry["name"], "metric": metric_name, **_sample(metric, entry)}
+            result.append(_judged(name, rounded(change), threshold, False, **more))
+    return result
 
 
 def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates") -> dict:
@@ -95,13 +272,15 @@ def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates")
 
     Args:
       report: from `tools.report.read_report`.
-      settings: thresholds by the names in GATES; None or False switches one off.
-        tolerance, worst_tolerance and min_sqnr_db may be dicts by output.
+      settings: thresholds by the names in GATES; None, False or {} switches one off. What
+        is about outputs or tasks may be a dict by their names, in which "*" stands for
+        those not named. The degradations are dicts by the names in METRICS.
       where: how messages name the settings.
 
     Returns:
       The verdict: {"kind", "schema_version", "name", "passed", "gates": [{"name",
-      "value", "threshold", "passed", and where it applies "output", "worst_sample"}]}.
+      "value", "threshold", "passed", and where it applies "output", "task", "metric",
+      "worst_sample"}]}.
 
     Raises:
       InputError: when a gate is unknown, or cannot be judged for this model.
@@ -109,36 +288,31 @@ def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates")
     unknown = sorted(set(settings) - set(GATES))
     if unknown:
         raise InputError(f"{where}: no gate {unknown[0]}; there are {', '.join(GATES)}")
-    outputs = report["similarity"]["outputs"]
-    gates: list[dict] = []
-    task = report["similarity"].get("task")
-    if task:
-        gates.append(_gate("representative_data", task["positives"], 1))
+    least = settings.get("min_positives") or 1
+    _check_number("min_positives", least, where)
+    gates = [
+        _judged("representative_data", task["positives"], least, True, task=task.get("name"))
+        for task in tasks_of(report)
+    ]
+    size, source = report["artifact"]["bytes"], report["source"]
     for name in GATES:
-        threshold = settings.get(name)
-        if threshold is None or threshold is False:
+        setting = settings.get(name)
+        if setting is None or setting is False or setting == {} or name == "min_positives":
             continue
         if name == "smaller_than_source":
-            if not report["source"]:
+            if not source:
                 raise InputError(f"{where}: smaller_than_source, and the report names no source")
             # One byte less is smaller.
-            gates.append(_gate(name, report["artifact"]["bytes"], report["source"]["bytes"] - 1))
-            continue
-        _check_threshold(name, threshold, where)
-        if name == "max_size":
-            gates.append(_gate(name, report["artifact"]["bytes"], threshold))
-        elif name == "min_size_reduction":
-            gates.append(_gate(name, report["size"]["reduction"], threshold))
-        elif name in ("max_box_error_px", "max_score_error"):
-            gate = _task_gate(name, threshold, report, where)
-            gates += [gate] if gate else []
+            gates.append(_judged(name, size, source["bytes"] - 1, False))
+        elif name in _OF_THE_FILE:
+            _check_number(name, setting, where)
+            reduction = name == "min_size_reduction"
+            value = report["size"]["reduction"] if reduction else size
+            gates.append(_judged(name, value, setting, reduction))
+        elif name in _DEGRADATIONS:
+            gates += _degradation(name, setting, report, where)
         else:
-            for output, limit in _by_output(name, threshold, outputs, where):
-                if name == "min_sqnr_db":
-                    gates.append(_sqnr_gate(output, limit))
-                    continue
-                key = "cosine_mean" if name == "tolerance" else "cosine_min"
-                gates.append(_gate(name, round(1 - output[key], 6), limit, output))
+            gates += _absolute(name, setting, report, where)
     return {
         "gates": gates,
         "kind": VERDICT_KIND,
@@ -148,14 +322,38 @@ def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates")
     }
 
 
+def _at_least(name: str) -> bool:
+    return name.startswith("min_") or name == "representative_data"
+
+
 def _excess(gate: dict) -> float:
     """How many times beyond its threshold a failed gate is."""
     value, threshold = float(gate["value"]), float(gate["threshold"])
     if gate["name"] == "representative_data":
         return float("inf")
-    if gate["name"] in _AT_LEAST:
+    if _at_least(gate["name"]):
         value, threshold = threshold, value
     return value / threshold if threshold > 0 else float("inf")
+
+
+def _reason(gate: dict) -> str:
+    """Says a failed gate's value and threshold."""
+    name = gate["name"]
+    if name == "representative_data":
+        if gate["value"] == 0:
+            return NOT_REPRESENTATIVE
+        return "the float model sees something in {value} images, wanted {threshold}".format(**gate)
+    if name in _OF_THE_FILE:
+        return _OF_THE_FILE[name].format(**gate)
+    metric = METRICS[gate.get("metric") or metric_of(name)]
+    wanted, unit = "wanted" if _at_least(name) else "allowed", metric.unit
+    label = f"{metric.label} "
+    if name in _TOLERANCES:
+        label = f"1 - {metric.label} is "
+    elif name in _DEGRADATIONS:
+        unit = "%" if name == "percent_max_degradation" else unit
+        label = f"{metric.label} is worse than the float model's by "
+    return f"{label}{gate['value']:.3g}{unit}, {wanted} {gate['threshold']:g}{unit}"
 
 
 def failure_lines(verdict: dict, report_path: str) -> list[str]:
@@ -171,16 +369,16 @@ def failure_lines(verdict: dict, report_path: str) -> list[str]:
     """
     failed = [gate for gate in verdict["gates"] if not gate["passed"]]
     worst = max(failed, key=_excess)
-    where = f" of output {worst['output']}" if worst.get("output") else ""
-    if worst["name"] == "representative_data":
-        reason = NOT_REPRESENTATIVE
-    else:
-        reason = _MEANING[worst["name"]].format(**worst)
-        if worst.get("worst_sample"):
-            reason += f" (worst sample {worst['worst_sample']})"
+    about = ""
+    for key in ("output", "task"):
+        if worst.get(key):
+            about = f" of {key} {worst[key]}"
+    reason = _reason(worst)
+    if worst.get("worst_sample"):
+        reason += f" (worst sample {worst['worst_sample']})"
     others = f"{len(failed)} of {len(verdict['gates'])} gates failed"
     return [
-        f"{verdict['name']}: refused, {others}; worst: {worst['name']}{where}",
+        f"{verdict['name']}: refused, {others}; worst: {worst['name']}{about}",
         f"  {reason}",
         f"  all values: {report_path}",
     ]

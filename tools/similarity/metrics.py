@@ -5,7 +5,10 @@ For a sample with float output f and artifact output q, both flattened:
 * cosine similarity: f.q / (|f| |q|);
 * signal-to-quantization-noise ratio over all samples: 10 log10(sum |f|^2 / sum |f - q|^2),
   in decibels;
-* maximum and mean absolute error, in the output's own unit.
+* maximum and mean absolute error, in the output's own unit;
+* error of the scale: with r = sqrt(sum |q|^2 / sum |f|^2) over all samples, max(r, 1 / r) - 1.
+  Cosine similarity is blind to an output that is twice too large, and to any error of an
+  output of one positive value.
 
 Cosine similarity says nothing where f is nearly zero: a segmentation mask of a picture
 with nobody in it points anywhere. Two vectors of length n that lie a distance d apart
@@ -102,13 +105,27 @@ class OutputSimilarity:
                 result[number] = sample.product / np.sqrt(sample.signal * sample.quantized)
         return np.clip(result, -1.0, 1.0)
 
+    def _scale_error(self) -> float:
+        """Gives max(r, 1 / r) - 1 of the ratio of lengths; infinite where one has none."""
+        signal = sum(sample.signal for sample in self._samples)
+        quantized = sum(sample.quantized for sample in self._samples)
+        if signal == quantized:
+            return 0.0
+        if signal == 0 or quantized == 0:
+            return float("inf")
+        ratio = (quantized / signal) ** 0.5
+        return max(ratio, 1 / ratio) - 1
+
     def summary(self) -> dict:
         """Sums up for a report.
 
         Returns:
-          {"name", "shape", "cosine_mean", "cosine_min", "worst_sample", "max_abs_error",
-          "mean_abs_error", "sqnr_db", "near_zero_samples"}. sqnr_db is None where there
-          is no error at all, or no signal.
+          {"name", "shape", "cosine_mean", "cosine_min", "cosine_p5", "worst_sample",
+          "max_abs_error", "mean_abs_error", "sqnr_db", "scale_error",
+          "near_zero_samples"}. cosine_p5 is the 5th percentile of the samples' cosines
+          (numpy's, linear between samples). sqnr_db is None where there is no error at
+          all, or no signal; scale_error where only one of the models gives nothing but
+          zeros.
         """
         cosines = self.cosines()
         worst = int(cosines.argmin())
@@ -118,10 +135,12 @@ class OutputSimilarity:
         return {
             "cosine_mean": rounded(cosines.mean()),
             "cosine_min": rounded(cosines[worst]),
+            "cosine_p5": rounded(np.percentile(cosines, 5)),
             "max_abs_error": rounded(max(sample.largest for sample in self._samples)),
             "mean_abs_error": rounded(np.mean([sample.absolute for sample in self._samples])),
             "name": self.name,
             "near_zero_samples": int((signal < NEAR_ZERO**2 * signal.mean()).sum()),
+            "scale_error": rounded(self._scale_error()),
             "shape": list(self.shape),
             "sqnr_db": rounded(float(sqnr), 5),
             "worst_sample": self._samples[worst].name,

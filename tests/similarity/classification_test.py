@@ -1,0 +1,73 @@
+"""Classes: agreement, accuracy, and labels that do not fit."""
+
+import numpy as np
+import pytest
+
+from tools.errors import InputError
+from tools.similarity.classification import ClassificationSimilarity, read_classification_task
+
+_TASK = {"scores": "scores", "type": "classification"}
+_SHAPES = {"scores": (1, 8), "one": (1, 1)}
+
+
+def _scores(*order):
+    """Scores of which the classes given are the best, in their order."""
+    scores = np.zeros((1, 8), np.float32)
+    for place, number in enumerate(order):
+        scores[0, number] = 10 - place
+    return {"scores": scores}
+
+
+def _similarity(**changes):
+    task = read_classification_task(_TASK | changes, "net")
+    return ClassificationSimilarity(task, _SHAPES, "net")
+
+
+def test_agreement():
+    similarity = _similarity()
+    similarity.add(_scores(3), _scores(3))
+    similarity.add(_scores(3), _scores(1, 2, 4, 5, 3))
+    similarity.add(_scores(3), _scores(1, 2, 4, 5, 6, 3))
+    similarity.add(_scores(3), _scores(1, 3))
+    summary = similarity.summary()
+    assert (summary["top1_agreement"], summary["top5_agreement"]) == (0.25, 0.75)
+    assert summary["accuracy"] is None
+    assert (summary["positives"], summary["negatives"]) == (4, 0)
+
+
+def test_accuracy_by_label():
+    similarity = _similarity(labels={"a": 3, "b": 1})
+    similarity.add(_scores(3), _scores(3), "a")
+    similarity.add(_scores(1), _scores(2), "b")
+    summary = similarity.summary()
+    assert (summary["float_accuracy"], summary["accuracy"]) == (1.0, 0.5)
+    with pytest.raises(InputError, match=r"no label of c\.png"):
+        similarity.add(_scores(1), _scores(1), "c.png")
+
+
+def test_equal_scores_are_one_class_for_both_models():
+    similarity = _similarity()
+    similarity.add({"scores": np.ones((1, 8))}, {"scores": np.ones((1, 8))})
+    assert similarity.summary()["top1_agreement"] == 1.0
+
+
+def test_a_float_model_that_is_not_sure():
+    similarity = _similarity(min_score=11)
+    similarity.add(_scores(3), _scores(3))
+    assert similarity.summary()["positives"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scores": "classes"}, "no output classes for its classification task"),
+        ({"scores": "one"}, "output one has 1 value, not classes"),
+        ({"labels": {"a": 8}}, "the label of a is 8; output scores has 8 classes"),
+        ({"labels": {"a": "cat"}}, "not a classification task"),
+        ({"labels": [1]}, "not a classification task"),
+        ({"scores": None}, "not a classification task"),
+    ],
+)
+def test_tasks_that_do_not_fit(changes, message):
+    with pytest.raises(InputError, match=message):
+        _similarity(**changes)

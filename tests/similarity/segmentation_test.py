@@ -1,0 +1,103 @@
+"""Masks: intersection over union, with empty and nearly empty ones."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis.extra import numpy as arrays
+
+from tools.errors import InputError
+from tools.similarity.segmentation import (
+    SegmentationSimilarity,
+    intersection_over_union,
+    read_segmentation_task,
+)
+
+_SIZE = 100
+_TASK = {"mask": "mask", "min_area": 0.01, "type": "segmentation"}
+_SHAPES = {"mask": (1, _SIZE, _SIZE, 1), "presence": (1, 1)}
+_MASKS = arrays.arrays(bool, (8, 8))
+
+
+def _mask(pixels):
+    mask = np.zeros(_SIZE * _SIZE, bool)
+    mask[pixels] = True
+    return mask
+
+
+def _outputs(pixels, presence=0.9):
+    values = np.where(_mask(pixels), 0.8, 0.2).astype(np.float32)
+    return {
+        "mask": values.reshape(1, _SIZE, _SIZE, 1),
+        "presence": np.full((1, 1), presence, np.float32),
+    }
+
+
+def _similarity(**changes):
+    task = read_segmentation_task(_TASK | changes, "selfie")
+    return SegmentationSimilarity(task, _SHAPES, "selfie")
+
+
+def test_empty_masks_are_equal_and_noise_is_weighed_against_the_floor():
+    empty = _mask([])
+    assert intersection_over_union(empty, empty, 0.01) == 1.0
+    # 1% of 10,000 pixels are 100.
+    assert intersection_over_union(empty, _mask(slice(10)), 0.01) == pytest.approx(0.9)
+    assert intersection_over_union(empty, _mask(slice(100)), 0.01) == 0.0
+    assert intersection_over_union(empty, _mask(slice(5000)), 0.01) == 0.0
+    assert intersection_over_union(_mask(slice(5000)), empty, 0.01) == 0.0
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(_MASKS, _MASKS)
+def test_above_the_floor_it_is_the_usual_one(expected, actual):
+    union = (expected | actual).sum()
+    # A floor of one pixel is below every union that is not empty.
+    found = intersection_over_union(expected, actual, 1 / 64)
+    assert found == pytest.approx((expected & actual).sum() / union if union else 1.0)
+    assert found == intersection_over_union(actual, expected, 1 / 64)
+    assert intersection_over_union(expected, actual, 0.5) >= found - 1e-12
+
+
+def test_summary():
+    similarity = _similarity()
+    similarity.add(_outputs(slice(1000)), _outputs(slice(800)), "a")
+    similarity.add(_outputs([]), _outputs([]), "b")
+    summary = similarity.summary()
+    assert summary["iou_mean"] == pytest.approx(0.9)
+    assert summary["iou_min"] == pytest.approx(0.8)
+    assert summary["worst_sample"] == "a"
+    assert (summary["positives"], summary["negatives"]) == (1, 1)
+    assert summary["area_mean"] == pytest.approx(0.05)
+
+
+def test_masks_of_an_object_that_is_not_there_do_not_count():
+    similarity = _similarity(presence="presence")
+    similarity.add(_outputs(slice(1000), presence=0.1), _outputs([]))
+    summary = similarity.summary()
+    assert (summary["positives"], summary["negatives"]) == (0, 1)
+    assert summary["iou_mean"] is None
+    assert summary["worst_sample"] is None
+
+
+def test_logits_and_threshold():
+    # The probability of a logit of 0.8 is 0.69, that of 0.2 is 0.55.
+    for changes, area in (({}, 0.1), ({"logits": True}, 1.0), ({"threshold": 0.9}, 0.0)):
+        similarity = _similarity(**changes)
+        similarity.add(_outputs(slice(1000)), _outputs(slice(1000)))
+        assert similarity.summary()["area_mean"] == pytest.approx(area)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mask": "person"}, "no output person for its segmentation task"),
+        ({"presence": "mask"}, "wants 1 values"),
+        ({"mask": ""}, "not a segmentation task"),
+        ({"threshold": 1.5}, "threshold is 1.5, not between 0 and 1"),
+        ({"min_area": 0}, "min_area is 0"),
+        ({"threshold": "half"}, "not a segmentation task"),
+    ],
+)
+def test_tasks_that_do_not_fit(changes, message):
+    with pytest.raises(InputError, match=message):
+        _similarity(**changes)
