@@ -1,15 +1,21 @@
+import dataclasses
+
 import numpy as np
 import pytest
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from PIL import Image
 
 from tests.model_files import model_path
+from tests.quantization.photographs import photo_path
 from tests.random_models import ModelBuilder, float_models, random_image, tiny_model
 from tools.errors import InputError
-from tools.graph.flatbuffer import model_bytes, parse_model
+from tools.graph.flatbuffer import model_bytes, parse_model, tensor_name
 from tools.graph.float_master import make_float_master
+from tools.graph.topology import Topology
 from tools.quantization.calibration import (
+    channel_means,
     computed_tensors,
     gather_statistics,
     input_specifications,
@@ -17,37 +23,61 @@ from tools.quantization.calibration import (
     run_samples,
     signature_inputs,
 )
+from tools.quantization.pipeline import quantize
+from tools.quantization.settings import QuantizationSettings
 from tools.samples.loading import InputSpec, Preprocessing, load_samples
 
 
 def all_tensors(content: bytes, image: np.ndarray) -> dict[int, np.ndarray]:
-    """Reads every tensor of a model after it ran, with the runtime alone."""
-    interpreter = Interpreter(
-        model_content=content,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        experimental_preserve_all_tensors=True,
-    )
+    """Reads every activation, as the runtime's delegate computes it."""
+    model = parse_model(content)
+    (subgraph,), computed = model.schema.subgraphs, computed_tensors(model)
+    subgraph.outputs = [index for index in computed if index not in subgraph.inputs]
+    model.schema.signatureDefs = None
+    interpreter = Interpreter(model_content=model_bytes(model))
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
     interpreter.invoke()
-    return {
-        details["index"]: interpreter.get_tensor(details["index"])
-        for details in interpreter.get_tensor_details()
-        if details["name"] and details["dtype"] == np.float32
-    }
+    return {index: interpreter.get_tensor(index) for index in computed}
+
+
+def clamps(graph: Topology, index: int) -> bool:
+    """Says whether a tensor's operator, or the one before a PAD, clamps at zero."""
+    operator = graph.producer.get(index)
+    if operator is None:
+        return False
+    if graph.name(operator) == "PAD":
+        return clamps(graph, int(operator.inputs[0]))
+    fused = getattr(operator.builtinOptions, "fusedActivationFunction", 0)
+    activations = schema.ActivationFunctionType
+    return fused in (activations.RELU, activations.RELU6) or graph.name(operator) in (
+        "RELU",
+        "RELU6",
+    )
 
 
 def check_statistics(master: bytes, name: str, images: list[np.ndarray]) -> None:
     model = parse_model(master)
-    statistics = gather_statistics(model, [{name: image} for image in images])
+    graph = Topology(model)
+    statistics = gather_statistics(model, [{name: image} for image in images], means=True)
     assert sorted(statistics) == computed_tensors(model)
     ran = [all_tensors(master, image) for image in images]
     for index, found in statistics.items():
-        values = [tensors[index] for tensors in ran]
-        np.testing.assert_array_equal(found.lowest, [v.min() for v in values])
-        np.testing.assert_array_equal(found.highest, [v.max() for v in values])
-        channels = [np.abs(v).reshape(-1, v.shape[-1]).max(axis=0) for v in values]
-        np.testing.assert_allclose(found.channel_magnitude, np.mean(channels, axis=0), rtol=1e-6)
+        values = [tensors[index].reshape(-1, tensors[index].shape[-1]) for tensors in ran]
+        lows = np.array([v.min(axis=0) for v in values])
+        if clamps(graph, index):
+            assert lows.min() >= 0
+            lows[:] = 0
+        highs = np.array([v.max(axis=0) for v in values])
+        np.testing.assert_array_equal(found.lowest, lows.min(axis=1))
+        np.testing.assert_array_equal(found.highest, highs.max(axis=1))
+        np.testing.assert_array_equal(found.channel_lowest, lows.min(axis=0))
+        np.testing.assert_array_equal(found.channel_highest, highs.max(axis=0))
+        magnitudes = np.maximum(-lows, highs).mean(axis=0, dtype=np.float64)
+        np.testing.assert_allclose(found.channel_magnitude, magnitudes, rtol=1e-12)
+        means = np.mean([v.mean(axis=0, dtype=np.float64) for v in values], axis=0)
+        size = np.mean([np.abs(v).mean(axis=0, dtype=np.float64) for v in values], axis=0)
+        assert (np.abs(found.channel_mean - means) <= 1e-5 * size).all()
 
 
 def test_statistics_of_a_real_model_are_numpy_s():
@@ -159,3 +189,71 @@ def test_runtime_says_nothing_by_itself(capfd):
     open_interpreter(model_bytes(parse_model(tiny_model())), "net").invoke()
     captured = capfd.readouterr()
     assert captured.out == captured.err == ""
+
+
+def _samples(count: int) -> list[dict[str, np.ndarray]]:
+    return [{"image": random_image((1, 16, 16, 3), seed)} for seed in range(count)]
+
+
+@pytest.mark.parametrize("count", [1, 9, 65, 131])
+def test_statistics_do_not_depend_on_the_number_of_processes(count):
+    model = parse_model(make_float_master(tiny_model())[0])
+    samples = _samples(count)
+    one = gather_statistics(model, samples, means=True, processes=1)
+    for processes in (2, 3, None):
+        other = gather_statistics(model, samples, means=True, processes=processes)
+        assert list(other) == list(one)
+        for index, found in one.items():
+            for field in dataclasses.fields(found):
+                values = (getattr(statistics, field.name) for statistics in (found, other[index]))
+                np.testing.assert_array_equal(*values)
+
+
+def test_bad_sample_is_named_when_processes_share_the_samples_out(tmp_path):
+    model = parse_model(make_float_master(tiny_model())[0], "net.tflite")
+    samples = _samples(64)
+    for number in (41, 42, 60):
+        samples[number]["image"][0, 1, 2, 0] = np.nan
+    for processes in (1, 2, 5):
+        with pytest.raises(InputError, match=r"tensor image .* calibration sample number 41;"):
+            gather_statistics(model, samples, processes=processes)
+
+
+def test_chosen_tensors_only():
+    model = parse_model(make_float_master(tiny_model())[0])
+    whole = gather_statistics(model, _samples(3))
+    wanted = computed_tensors(model)[2:4]
+    part = gather_statistics(model, _samples(3), tensors=wanted)
+    assert list(part) == wanted
+    for index in wanted:
+        np.testing.assert_array_equal(part[index].highest, whole[index].highest)
+        np.testing.assert_array_equal(part[index].channel_lowest, whole[index].channel_lowest)
+
+
+def test_channel_means_of_a_float_and_of_a_quantized_model():
+    content, _ = make_float_master(model_path("face_detection_short_range").read_bytes())
+    photo = Image.open(photo_path("coffee.png")).convert("RGB")
+    images = [
+        np.asarray(photo.resize((128, 128), box=(x, 0, x + 300, 300)), np.float32) / 127.5 - 1
+        for x in (0, 100, 200)
+    ]
+    samples = [{"input": image[np.newaxis]} for image in images]
+    master = parse_model(content)
+    artifact = parse_model(quantize(content, QuantizationSettings("int8"), samples).model)
+    name = "conv2d_10"  # An activation deep inside, which is int8 in the artifact.
+    found = {}
+    for model in (master, artifact):
+        names = [tensor_name(tensor) for tensor in model.schema.subgraphs[0].tensors]
+        (index,) = [i for i in range(len(names)) if names[i] == name]
+        found[id(model)] = channel_means(model, samples, [index])[index]
+        seen = []
+        run_samples(model, [index], samples, lambda _, __, values, seen=seen: seen.append(values))
+        tensor = model.schema.subgraphs[0].tensors[index]
+        values = np.concatenate(seen).astype(np.float64)
+        if tensor.type == schema.TensorType.INT8:
+            scale, zero = tensor.quantization.scale[0], tensor.quantization.zeroPoint[0]
+            values = (values - zero) * float(scale)
+        expected = values.mean(axis=(0, 1, 2))
+        size = np.abs(values).mean(axis=(0, 1, 2))
+        assert (np.abs(found[id(model)] - expected) <= 1e-5 * size).all()
+    assert tensor.type == schema.TensorType.INT8

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from PIL import Image
 
 from tests.model_files import model_path
 from tests.quantization.photographs import CALIBRATION, TEST, photo_path
@@ -205,14 +206,33 @@ def test_custom_operator_of_a_real_model_is_left_as_it_is(scheme):
     assert cosine(run_model(master)[0], run_model(artifact)[0]) > 0.999
 
 
-def test_custom_operator_that_calibration_cannot_run_is_one_line():
+def test_custom_operator_that_the_delegate_knows_does_not_stop_calibration():
     master, _ = make_float_master(model_path("selfie_segmentation").read_bytes())
-    samples = [{"input_1": np.zeros((1, 256, 256, 3), np.float32)}]
+    photos = [Image.open(photo_path(name)).convert("RGB") for name in CALIBRATION]
+    images = [np.asarray(photo.resize((256, 256)), np.float32) / 255 for photo in photos]
+    samples = [{"input_1": image[np.newaxis]} for image in images]
+    artifact = quantize(master, QuantizationSettings("int8"), samples).model
+    assert len(artifact) < 0.5 * len(master)
+    portrait = np.asarray(
+        Image.open(photo_path(TEST)).convert("RGB").resize((256, 256)), np.float32
+    )
+    expected, found = (
+        open_interpreter(content, "selfie").get_signature_runner()(input_1=portrait[None] / 255)
+        for content in (master, artifact)
+    )
+    for name, values in expected.items():
+        assert cosine(values, found[name]) > 0.97
+
+
+def test_custom_operator_that_nobody_can_run_is_one_line():
+    graph = ModelBuilder()
+    image = graph.input((1, 4, 4, 3))
+    content = graph.finish(graph.operator("MyTransform", [image], (1, 4, 4, 3), custom=True))
+    samples = [{"image": np.zeros((1, 4, 4, 3), np.float32)}]
     with pytest.raises(InputError) as raised:
-        quantize(master, QuantizationSettings("int8"), samples, where="selfie")
+        quantize(make_float_master(content)[0], QuantizationSettings("int8"), samples, where="net")
     assert str(raised.value) == (
-        "selfie: the runtime cannot run this model: Encountered unresolved custom op: "
-        "Convolution2DTransposeBias."
+        "net: the runtime cannot run this model: Encountered unresolved custom op: MyTransform."
     )
 
 

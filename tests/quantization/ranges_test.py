@@ -7,7 +7,8 @@ from tests.random_models import ModelBuilder, tiny_model
 from tools.graph.flatbuffer import parse_model, tensor_name
 from tools.graph.float_master import make_float_master
 from tools.graph.topology import Topology
-from tools.quantization.calibration import TensorStatistics, computed_tensors
+from tools.quantization.activation_statistics import TensorStatistics
+from tools.quantization.calibration import computed_tensors
 from tools.quantization.ranges import estimate_ranges
 
 _MASTER = make_float_master(tiny_model())[0]

@@ -1,38 +1,33 @@
-"""Statistics of a float model's activations over a representative dataset.
+"""Runs a model over a representative dataset and keeps what its activations did.
 
-One pass over the samples keeps, for every tensor that an operator computes, the
-extremes of each sample and the mean of each channel's largest magnitude: memory grows
-by 8 bytes a tensor and sample, whatever the tensors' sizes.
+The model runs as it does in use, with the runtime's delegate: those values are the truth
+that ranges and corrections are made for. (Kernels without the delegate differ in the last
+bits.) An instrumented copy of the model reduces its own activations, so that all that
+Python reads for a sample is a row of numbers. The samples are shared out among forked
+processes of one thread each, which load their own samples; what comes out does not depend
+on how many there are.
 """
 
 import contextlib
-import dataclasses
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
 from tools.errors import InputError
-from tools.graph.flatbuffer import TfliteModel, model_bytes, shape_of, tensor_name
+from tools.graph.flatbuffer import TfliteModel, tensor_name
 from tools.graph.topology import Topology
-
-
-@dataclasses.dataclass
-class TensorStatistics:
-    """What one tensor did over the samples.
-
-    Attributes:
-      lowest: float32 [samples], the smallest value in each sample.
-      highest: float32 [samples], the largest.
-      channel_magnitude: float64 [channels], the mean over samples of the largest
-        magnitude in each channel (the last dimension).
-    """
-
-    lowest: np.ndarray
-    highest: np.ndarray
-    channel_magnitude: np.ndarray
+from tools.quantization.activation_statistics import ActivationStatistics, Rows
+from tools.quantization.instrumentation import (
+    MEAN,
+    Layout,
+    instrumented,
+    plan_layout,
+    with_outputs,
+)
+from tools.quantization.sample_processes import over_samples
 
 
 @contextlib.contextmanager
@@ -105,10 +100,10 @@ def run_samples(
     samples: Sequence[Mapping[str, np.ndarray]],
     visit: Callable[[int, int, np.ndarray], None],
 ) -> None:
-    """Runs a float model over samples and shows chosen tensors.
+    """Runs a model over samples and shows chosen tensors, whole.
 
     Args:
-      model: a float master.
+      model: float or quantized.
       tensors: indices of tensors that operators compute.
       samples: for each, signature input name to array.
       visit: called with (sample number, tensor index, values). The values are only
@@ -117,14 +112,10 @@ def run_samples(
     Raises:
       InputError: when the runtime cannot run the model.
     """
-    interpreter = open_interpreter(model_bytes(model), model.where, keep_tensors=True)
-    inputs = signature_inputs(model)
+    runner = _Runner(with_outputs(model, tensors), model)
     for number, sample in enumerate(samples):
-        for name, index in inputs.items():
-            interpreter.set_tensor(index, sample[name])
-        interpreter.invoke()
-        for index in tensors:
-            visit(number, index, interpreter.get_tensor(index))
+        for index, values in zip(tensors, runner(sample), strict=True):
+            visit(number, index, values)
 
 
 def computed_tensors(model: TfliteModel) -> list[int]:
@@ -134,17 +125,143 @@ def computed_tensors(model: TfliteModel) -> list[int]:
     return [index for index in indices if graph.tensor(index).type == 0]
 
 
+class _Runner:
+    """A copy of a model with other outputs, open for running."""
+
+    def __init__(self, content: bytes, model: TfliteModel):
+        """Opens it.
+
+        Args:
+          content: the copy, which has the model's inputs in the model's order.
+          model: the model, whose signature names the inputs.
+        """
+        self._where = model.where
+        self._interpreter = open_interpreter(content, model.where)
+        order = [int(index) for index in model.schema.subgraphs[0].inputs]
+        places = [details["index"] for details in self._interpreter.get_input_details()]
+        self._inputs = {
+            name: places[order.index(index)] for name, index in signature_inputs(model).items()
+        }
+        self._outputs = [details["index"] for details in self._interpreter.get_output_details()]
+
+    def __call__(self, sample: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Runs one sample.
+
+        Raises:
+          InputError: when the sample does not fit, or the runtime fails.
+        """
+        try:
+            for name, index in self._inputs.items():
+                self._interpreter.set_tensor(index, sample[name])
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise InputError(f"{self._where}: a sample cannot be run: {reason}") from None
+        return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+# With activations and weights up to here, no product and no sum of a layer is larger than
+# float32 holds. Beyond, a sample is looked at tensor by tensor.
+_SURELY_FINITE = 1e15
+
+
+def _has_large_weights(model: TfliteModel) -> bool:
+    for tensor in model.schema.subgraphs[0].tensors:
+        values = model.tensor_data(tensor) if tensor.type == 0 else None
+        if values is None or not values.size:
+            continue
+        if max(float(values.max()), -float(values.min())) > _SURELY_FINITE:
+            return True
+    return False
+
+
+def _first_infinite(model: TfliteModel, sample: Mapping[str, np.ndarray]) -> int | None:
+    """Finds the first tensor, in the operators' order, that holds NaN or infinity."""
+    graph = Topology(model)
+    order = [int(index) for index in graph.subgraph.inputs]
+    order += [int(index) for op in graph.subgraph.operators for index in op.outputs]
+    order = [index for index in order if graph.tensor(index).type == 0]
+    # An input is no output of the runtime's, but can be looked at here.
+    given = {index: sample[name] for name, index in signature_inputs(model).items()}
+    computed = [index for index in order if index not in given]
+    found = dict(zip(computed, _Runner(with_outputs(model, computed), model)(sample), strict=True))
+    return next((i for i in order if not np.isfinite((given | found)[i]).all()), None)
+
+
+class _RowWriter:
+    """Runs samples and writes the rows of their statistics; one in each process."""
+
+    def __init__(self, model: TfliteModel, content: bytes, layout: Layout, samples, rows: Rows):
+        self._model, self._layout, self._samples, self._rows = model, layout, samples, rows
+        self._run = _Runner(content, model)
+        self._doubtful = _has_large_weights(model)
+
+    def __call__(self, number: int) -> None:
+        sample = self._samples[number]
+        row = np.concatenate(self._run(sample))
+        inputs = all(
+            np.isfinite(values).all() for values in sample.values() if values.dtype.kind == "f"
+        )
+        # A NaN makes the comparison false.
+        if self._doubtful or not inputs or not np.abs(row).max() <= _SURELY_FINITE:
+            self._refuse_infinite(number, sample, row)
+        self._rows.write(number, row)
+
+    def _refuse_infinite(self, number: int, sample, row: np.ndarray) -> None:
+        index = _first_infinite(self._model, sample)
+        if index is None and not np.isfinite(row).all():
+            index = self._layout.owner(int(np.flatnonzero(~np.isfinite(row))[0]))
+        if index is None:
+            return
+        names = getattr(self._samples, "names", None)
+        name = names[number] if names else f"number {number}"
+        tensor = self._model.schema.subgraphs[0].tensors[index]
+        raise InputError(
+            f"{self._model.where}: tensor {tensor_name(tensor)} becomes NaN or infinite on "
+            f"calibration sample {name}; check the sample and the input's mean and std"
+        )
+
+
+def _gather_rows(
+    model: TfliteModel,
+    layout: Layout,
+    samples: Sequence[Mapping[str, np.ndarray]],
+    progress: Callable[[int], None] | None,
+    processes: int | None,
+) -> Rows:
+    if not len(samples):
+        raise InputError(f"{model.where}: calibration needs at least one sample; give more data")
+    content = instrumented(model, layout)
+    rows = Rows(layout.width, len(samples))
+    over_samples(
+        len(samples),
+        lambda: _RowWriter(model, content, layout, samples, rows),
+        progress,
+        processes,
+    )
+    return rows
+
+
 def gather_statistics(
     model: TfliteModel,
     samples: Sequence[Mapping[str, np.ndarray]],
     progress: Callable[[int], None] | None = None,
-) -> dict[int, TensorStatistics]:
+    tensors: Collection[int] | None = None,
+    means: bool = False,
+    processes: int | None = None,
+) -> ActivationStatistics:
     """Runs a float model over a representative dataset and keeps what ranges need.
 
     Args:
       model: a float master.
-      samples: the dataset; each maps signature input names to float32 arrays.
+      samples: the dataset; each maps signature input names to float32 arrays. Each process
+        reads its own, so a lazy sequence is loaded in parallel.
       progress: called with the number of samples done.
+      tensors: indices of the tensors wanted; all activations where it is None. Operators
+        that none of them depends on are not run.
+      means: whether channel means are wanted too, at about a tenth of the model's time.
+      processes: how many, of one thread each; as many as there are cores where it is
+        None. It does not change the result.
 
     Returns:
       Tensor index to statistics.
@@ -153,40 +270,46 @@ def gather_statistics(
       InputError: when there are no samples, the runtime cannot run the model, or a
         tensor becomes NaN or infinite; the message names tensor and sample.
     """
-    if not len(samples):
-        raise InputError(f"{model.where}: calibration needs at least one sample; give more data")
-    graph = Topology(model)
-    tensors = computed_tensors(model)
-    count = len(samples)
-    result = {}
-    for index in tensors:
-        shape = shape_of(graph.tensor(index))
-        result[index] = TensorStatistics(
-            lowest=np.empty(count, np.float32),
-            highest=np.empty(count, np.float32),
-            channel_magnitude=np.zeros(shape[-1] if shape else 1),
-        )
+    wanted = computed_tensors(model) if tensors is None else [int(index) for index in tensors]
+    layout = plan_layout(model, wanted, wanted if means else ())
+    rows = _gather_rows(model, layout, samples, progress, processes)
+    return ActivationStatistics(layout, rows, wanted, wanted if means else ())
 
-    def visit(number: int, index: int, values: np.ndarray) -> None:
-        statistics = result[index]
-        channels = values.reshape(-1, statistics.channel_magnitude.size)
-        low, high = channels.min(axis=0), channels.max(axis=0)
-        statistics.lowest[number] = low.min()
-        statistics.highest[number] = high.max()
-        if not (np.isfinite(statistics.lowest[number]) and np.isfinite(statistics.highest[number])):
-            names = getattr(samples, "names", None)
-            sample = names[number] if names else f"number {number}"
-            raise InputError(
-                f"{model.where}: tensor {tensor_name(graph.tensor(index))} becomes NaN or "
-                f"infinite on calibration sample {sample}; check the sample and the input's "
-                "mean and std"
-            )
-        statistics.channel_magnitude += np.maximum(-low, high) / count
-        if progress and index == tensors[-1]:
-            progress(number + 1)
 
-    run_samples(model, tensors, samples, visit)
-    return result
+def channel_means(
+    model: TfliteModel,
+    samples: Sequence[Mapping[str, np.ndarray]],
+    tensors: Collection[int],
+    progress: Callable[[int], None] | None = None,
+    processes: int | None = None,
+) -> dict[int, np.ndarray]:
+    """Averages channels over a dataset, of a float or of a quantized model.
+
+    The cheap way to what bias correction needs: only operators that the tensors depend
+    on are run, and one reduction a tensor.
+
+    Args:
+      model: float, or quantized with float inputs.
+      samples: the dataset; each maps signature input names to float32 arrays.
+      tensors: indices of activations. Those of integers are dequantized before they are
+        averaged.
+      progress: called with the number of samples done.
+      processes: as of `gather_statistics`.
+
+    Returns:
+      Tensor index to float64 [channels], the mean over samples and all dimensions but the
+      last, in the units of the float model.
+
+    Raises:
+      InputError: as `gather_statistics`.
+    """
+    wanted = [int(index) for index in tensors]
+    layout = plan_layout(model, (), wanted)
+    rows = _gather_rows(model, layout, samples, progress, processes)
+    sums = np.zeros(layout.width)
+    for block in rows.blocks():
+        sums += block.sum(axis=0, dtype=np.float64)
+    return {i: sums[place] / len(samples) for i, place in layout.columns[MEAN].items()}
 
 
 def input_specifications(content: bytes, where: str) -> list[tuple[str, tuple[int, ...], np.dtype]]:

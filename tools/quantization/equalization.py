@@ -24,7 +24,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tools.graph.flatbuffer import TfliteModel, shape_of
 from tools.graph.pruning import prune
 from tools.graph.topology import PER_CHANNEL, Topology
-from tools.quantization.calibration import TensorStatistics
+from tools.quantization.activation_statistics import TensorStatistics
 
 _HOMOGENEOUS = frozenset({schema.ActivationFunctionType.NONE, schema.ActivationFunctionType.RELU})
 _POWER = 0.5

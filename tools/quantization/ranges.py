@@ -9,7 +9,7 @@ import numpy as np
 
 from tools.graph.flatbuffer import shape_of, tensor_name
 from tools.graph.topology import WEIGHTED, Topology
-from tools.quantization.calibration import TensorStatistics
+from tools.quantization.activation_statistics import TensorStatistics
 
 _STEPS = 255
 _WEIGHT_STEPS = 127

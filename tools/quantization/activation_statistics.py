@@ -1,0 +1,203 @@
+"""What activations did over a representative dataset, in a form that merges exactly.
+
+One row of float32 for each sample holds the extremes (and means) of every channel, as
+the model's instrumented copy gave them. Rows lie in a temporary file in the order of the
+samples, and every statistic is computed from them block by block: memory does not grow
+with the number of samples but by 8 bytes a tensor and sample, and no statistic depends on
+how many processes or shards gathered the rows. Two sets of rows are merged by putting one
+behind the other.
+"""
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from tools.graph.flatbuffer import TfliteModel, tensor_name
+from tools.quantization.instrumentation import MEAN, Layout
+
+# Samples that are looked at together. Sums over samples are made of sums over blocks, so
+# another number gives other last bits.
+_BLOCK = 64
+
+
+@dataclasses.dataclass
+class TensorStatistics:
+    """What one tensor did over the samples.
+
+    Attributes:
+      lowest: float32 [samples], the smallest value in each sample; 0 where the operator
+        clamps at zero.
+      highest: float32 [samples], the largest.
+      channel_magnitude: float64 [channels], the mean over samples of the largest
+        magnitude in each channel (the last dimension).
+      channel_lowest: float32 [channels], the smallest value in each channel in any sample;
+        0 where the operator clamps at zero.
+      channel_highest: float32 [channels], the largest.
+      channel_mean: float64 [channels], the mean of each channel over all samples; None
+        where it was not asked for.
+    """
+
+    lowest: np.ndarray
+    highest: np.ndarray
+    channel_magnitude: np.ndarray
+    channel_lowest: np.ndarray | None = None
+    channel_highest: np.ndarray | None = None
+    channel_mean: np.ndarray | None = None
+
+
+class Rows:
+    """float32 [samples, width] in a temporary file, which is gone with the object."""
+
+    def __init__(self, width: int, samples: int = 0):
+        self.width, self.samples = width, samples
+        # Its descriptor is what processes share that are forked later.
+        self._file = tempfile.TemporaryFile(prefix="activation_statistics.")  # noqa: SIM115
+
+    def write(self, number: int, row: np.ndarray) -> None:
+        """Puts a sample's row where it belongs; from any process."""
+        content = memoryview(np.ascontiguousarray(row, np.float32)).cast("B")
+        place = number * self.width * 4
+        while content:
+            written = os.pwrite(self._file.fileno(), content, place)
+            content, place = content[written:], place + written
+
+    def blocks(self, size: int = _BLOCK) -> Iterator[np.ndarray]:
+        """Reads all rows, `size` at a time, the last block being what is left."""
+        for start in range(0, self.samples, size):
+            count = min(size, self.samples - start)
+            block = np.empty((count, self.width), np.float32)
+            content, place = memoryview(block).cast("B"), start * self.width * 4
+            while content:
+                read = os.preadv(self._file.fileno(), [content], place)
+                if not read:
+                    raise OSError("the temporary file of activation statistics was cut short")
+                content, place = content[read:], place + read
+            yield block
+
+    def append(self, block: np.ndarray) -> None:
+        """Adds rows at the end."""
+        for row in block:
+            self.write(self.samples, row)
+            self.samples += 1
+
+
+class ActivationStatistics(Mapping[int, TensorStatistics]):
+    """Tensor index to TensorStatistics, computed when first asked for.
+
+    Attributes:
+      layout: of the rows.
+      rows: what the samples gave.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        rows: Rows,
+        tensors: Sequence[int],
+        means: Sequence[int] = (),
+        indices: Mapping[int, int] | None = None,
+        scales: Mapping[int, np.ndarray] | None = None,
+    ):
+        """Puts rows into tensors.
+
+        Args:
+          layout: of the rows.
+          rows: one for each sample.
+          tensors: indices, as the layout has them, of the tensors to show.
+          means: of those, the ones whose channel means are wanted.
+          indices: the layout's index to the index under which a tensor is shown.
+          scales: the layout's index to what each channel is divided by.
+        """
+        self.layout, self.rows = layout, rows
+        self._tensors, self._means = list(tensors), frozenset(means)
+        self._indices = dict(indices or {index: index for index in tensors})
+        self._scales = dict(scales or {})
+        self._shown: dict[int, TensorStatistics] | None = None
+
+    def _computed(self) -> dict[int, TensorStatistics]:
+        if self._shown is None:
+            self._shown = self._compute()
+        return self._shown
+
+    def __getitem__(self, index: int) -> TensorStatistics:
+        return self._computed()[index]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._computed())
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def _compute(self) -> dict[int, TensorStatistics]:
+        samples = self.rows.samples
+        found: dict[int, TensorStatistics] = {}
+        for index in self._tensors:
+            channels = self.layout.channels[index]
+            found[index] = TensorStatistics(
+                lowest=np.empty(samples, np.float32),
+                highest=np.empty(samples, np.float32),
+                channel_magnitude=np.zeros(channels),
+                channel_lowest=np.full(channels, np.inf, np.float32),
+                channel_highest=np.full(channels, -np.inf, np.float32),
+                channel_mean=np.zeros(channels) if index in self._means else None,
+            )
+        start = 0
+        for block in self.rows.blocks():
+            stop = start + len(block)
+            for index, entry in found.items():
+                scale = self._scales.get(index)
+                lows, highs = self.layout.extremes(block, index)
+                if scale is not None:
+                    lows, highs = lows / scale, highs / scale
+                entry.lowest[start:stop] = lows.min(axis=1)
+                entry.highest[start:stop] = highs.max(axis=1)
+                np.minimum(entry.channel_lowest, lows.min(axis=0), out=entry.channel_lowest)
+                np.maximum(entry.channel_highest, highs.max(axis=0), out=entry.channel_highest)
+                magnitude = np.maximum(-lows, highs)
+                entry.channel_magnitude += magnitude.sum(axis=0, dtype=np.float64) / samples
+                if entry.channel_mean is not None:
+                    means = block[:, self.layout.columns[MEAN][index]]
+                    means = means if scale is None else means / scale
+                    entry.channel_mean += means.sum(axis=0, dtype=np.float64) / samples
+            start = stop
+        return {self._indices[index]: entry for index, entry in found.items()}
+
+    def rescaled(
+        self, model: TfliteModel, scales: Mapping[str, np.ndarray]
+    ) -> "ActivationStatistics":
+        """Gives the statistics of a model whose channels were scaled, without running it.
+
+        They are what running it would give, to the bit, when the scales are powers of two
+        and the scaled model computes the same but for them: every product and every sum
+        is then the same number with another exponent, unless it leaves the range of
+        float32.
+
+        Args:
+          model: the scaled model. Its tensors are known by their names.
+          scales: tensor name to what each of its channels was divided by, float [channels];
+            a tensor that is not there was not scaled.
+
+        Returns:
+          Statistics under the scaled model's tensor indices; tensors that it has no more
+          are left out.
+        """
+        present = {
+            tensor_name(tensor): index
+            for index, tensor in enumerate(model.schema.subgraphs[0].tensors)
+        }
+        tensors, indices, divisors = [], {}, {}
+        for index in self._tensors:
+            name = self.layout.names[index]
+            if name not in present:
+                continue
+            tensors.append(index)
+            indices[index] = present[name]
+            scale = np.asarray(scales.get(name, 1), np.float32)
+            before = self._scales.get(index)
+            scale = scale if before is None else scale * before
+            if (scale != 1).any():
+                divisors[index] = scale
+        return ActivationStatistics(self.layout, self.rows, tensors, self._means, indices, divisors)
