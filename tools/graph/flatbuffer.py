@@ -5,8 +5,11 @@ metadata appends to the flatbuffer, constants that stand behind the flatbuffer, 
 alignment of 16 bytes that the schema demands of a buffer's data. All are kept here.
 """
 
+import copy
 import dataclasses
+import hashlib
 import io
+import math
 import struct
 import zipfile
 import zlib
@@ -25,6 +28,9 @@ _ZIP_END = b"PK\x05\x06"
 MAXIMUM_BYTES = 2**31 - 1
 
 _BUFFER_ALIGNMENT = 16
+
+# A zip of a megabyte may say that it holds a gigabyte of zeros.
+_MOST_ASSOCIATED_BYTES = 2**28
 
 OPERATOR_NAMES = {
     value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")
@@ -83,7 +89,7 @@ class TfliteModel:
             )
         shape = shape_of(tensor)
         content = np.asarray(data, dtype=np.uint8)
-        if content.size != np.prod(shape, dtype=np.int64) * np.dtype(dtype).itemsize:
+        if content.size != math.prod(shape) * np.dtype(dtype).itemsize:
             raise InputError(
                 f"{self.where}: tensor {tensor_name(tensor)} has {content.size} bytes for the "
                 f"shape {list(shape)}; the file is damaged, fetch it again"
@@ -199,7 +205,12 @@ def parse_model(content: bytes, where: str = "model") -> TfliteModel:
     damaged = InputError(f"{where}: the file is truncated or damaged; fetch it again")
     # The generated reader follows offsets wherever they point.
     try:
-        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+        tables = schema.Model.GetRootAs(content, 0)
+        if _names_more_tables_than_fit(tables, len(content)):
+            raise damaged
+        model = schema.ModelT.InitFromObj(tables)
+    except InputError:
+        raise
     except (
         struct.error,
         IndexError,
@@ -215,9 +226,23 @@ def parse_model(content: bytes, where: str = "model") -> TfliteModel:
     if not _is_sound(model) or not _fetch_outside_data(model, content):
         raise damaged
     try:
-        return TfliteModel(model, _associated_files(content), where)
+        return TfliteModel(model, _associated_files(content, where), where)
     except zipfile.BadZipFile:
         raise damaged from None
+
+
+def _names_more_tables_than_fit(model: schema.Model, size: int) -> bool:
+    """Says whether lists of the file overlap, so that it would be read many times over.
+
+    A table takes four bytes at the least, and four where a list leads to it.
+    """
+    tables = model.BuffersLength() + model.OperatorCodesLength()
+    for number in range(min(model.SubgraphsLength(), size // 8)):
+        subgraph = model.Subgraphs(number)
+        tables += subgraph.TensorsLength() + subgraph.OperatorsLength()
+        if tables > size // 8:
+            return True
+    return model.SubgraphsLength() + tables > size // 8
 
 
 def _indices(values) -> list[int]:
@@ -299,10 +324,11 @@ def _is_sound(model: schema.ModelT) -> bool:
     return all(0 <= buffer < len(model.buffers) for buffer in buffers)
 
 
-def _associated_files(content: bytes) -> list[tuple[str, bytes]]:
+def _associated_files(content: bytes, where: str) -> list[tuple[str, bytes]]:
     """Reads the zip that TFLite metadata appends to a flatbuffer.
 
     Raises:
+      InputError: when they are too large for label lists and the like.
       zipfile.BadZipFile: when it names files that it does not hold whole.
     """
     # The end record is the last 22 bytes, more with a comment.
@@ -314,14 +340,19 @@ def _associated_files(content: bytes) -> list[tuple[str, bytes]]:
         # Four bytes of the flatbuffer may look like a zip's end.
         return []
     with archive:
+        if sum(entry.file_size for entry in archive.infolist()) > _MOST_ASSOCIATED_BYTES:
+            raise InputError(
+                f"{where}: its associated files would take more than "
+                f"{_MOST_ASSOCIATED_BYTES} bytes; take them out of the zip at its end"
+            )
         try:
             return [(entry.filename, archive.read(entry)) for entry in archive.infolist()]
         except (RuntimeError, ValueError, OSError, EOFError, struct.error, zlib.error) as error:
             raise zipfile.BadZipFile(str(error)) from None
 
 
-class _AlignedSharingBuilder(flatbuffers.Builder):
-    """Aligns buffers as the schema demands, and writes equal vectors once.
+class _SharingBuilder(flatbuffers.Builder):
+    """Writes equal vectors once.
 
     A flatbuffer's vectors are reached through offsets, so two tables may share one.
     Zero points are where it tells: 64 bits for each channel, nearly always the same
@@ -335,11 +366,9 @@ class _AlignedSharingBuilder(flatbuffers.Builder):
     def CreateNumpyVector(self, x: np.ndarray) -> int:
         little_endian = np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("<"))
         payload = little_endian.tobytes()
-        # Only a Buffer's data is a vector of bytes that anything maps.
-        alignment = _BUFFER_ALIGNMENT if x.dtype == np.uint8 else x.itemsize
-        key = (x.dtype.str, alignment, payload)
+        key = (x.dtype.str, payload)
         if key not in self._written:
-            self.StartVector(x.itemsize, x.size, alignment)
+            self.StartVector(x.itemsize, x.size, x.itemsize)
             self.head = self.head - len(payload)
             self.Bytes[self.head : self.head + len(payload)] = payload
             self.vectorNumElems = x.size
@@ -353,10 +382,61 @@ class _AlignedSharingBuilder(flatbuffers.Builder):
         return self._written[key]
 
 
-def _pack(model: schema.ModelT, data: int) -> bytes:
-    builder = _AlignedSharingBuilder(data + 65536)
+def _pack(model: schema.ModelT) -> bytearray:
+    builder = _SharingBuilder(65536)
+    # What follows the flatbuffer then counts its alignment from the start of the file.
+    builder.minalign = _BUFFER_ALIGNMENT
     builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
-    return bytes(builder.Output())
+    return builder.Output()
+
+
+def _contents(buffer: schema.BufferT) -> np.ndarray | None:
+    """Reads a buffer's bytes, whatever a pass has put there, without copying an array."""
+    if buffer.data is None or isinstance(buffer.data, np.ndarray):
+        data = buffer.data
+    elif isinstance(buffer.data, list):
+        data = np.array(buffer.data, np.uint8)
+    else:
+        data = np.frombuffer(buffer.data, np.uint8)
+    return None if data is None else np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+
+
+def _with_data(structure: bytearray, contents: list[np.ndarray | None], where: str) -> bytes:
+    """Puts the buffers' data behind the tables, and leads the tables there.
+
+    Args:
+      structure: a flatbuffer whose buffers are empty; its size a multiple of 16.
+      contents: what they should hold, in order.
+      where: how messages name the model.
+
+    Returns:
+      The whole flatbuffer. Its constants are copied once.
+
+    Raises:
+      InputError: when it is too large for a flatbuffer.
+    """
+    model = schema.Model.GetRootAs(structure, 0)
+    pieces: list = [structure]
+    end = len(structure)
+    places: dict[tuple[int, bytes], int] = {}
+    for number, data in enumerate(contents):
+        if data is None or not data.size:
+            continue
+        key = (data.size, hashlib.sha256(data).digest())
+        if key not in places:
+            # A vector is its length in 32 bits, then its elements, which are aligned.
+            places[key] = end + -(end + 4) % _BUFFER_ALIGNMENT
+            pieces += [bytes(places[key] - end) + struct.pack("<I", data.size), data]
+            end = places[key] + 4 + data.size
+        table = model.Buffers(number)._tab
+        field = table.Pos + table.Offset(4)
+        if end > MAXIMUM_BYTES:
+            raise InputError(
+                f"{where}: the model takes more than the {MAXIMUM_BYTES} bytes that a TFLite "
+                "flatbuffer holds, split the model"
+            )
+        struct.pack_into("<I", structure, field, places[key] - field)
+    return b"".join(pieces)
 
 
 def model_bytes(model: TfliteModel) -> bytes:
@@ -380,10 +460,18 @@ def model_bytes(model: TfliteModel) -> bytes:
             f"{model.where}: {data} bytes of constants; a TFLite flatbuffer holds at most "
             f"{MAXIMUM_BYTES}, split the model"
         )
+    # The constants, which are nearly all of a model, are never built into tables: they
+    # would be copied for each time that the tables are written.
+    contents = [_contents(buffer) for buffer in model.schema.buffers]
+    bare = copy.copy(model.schema)
+    bare.buffers = [
+        schema.BufferT(None if held is None else np.empty(0, np.uint8), buffer.offset, buffer.size)
+        for held, buffer in zip(contents, model.schema.buffers, strict=True)
+    ]
     # Read again and written again, lists and arrays are alike: what the bytes are
     # does not depend on which code made the model.
-    canonical = schema.ModelT.InitFromObj(schema.Model.GetRootAs(_pack(model.schema, data), 0))
-    content = _pack(canonical, data)
+    canonical = schema.ModelT.InitFromObj(schema.Model.GetRootAs(_pack(bare), 0))
+    content = _with_data(_pack(canonical), contents, model.where)
     if not model.associated_files:
         return content
     stream = io.BytesIO(content)

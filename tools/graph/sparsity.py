@@ -10,6 +10,10 @@ import math
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+# A damaged shape asks for gigabytes. Real weights are at most 99% zeros.
+_MOST_EXPANSION = 1000
+_ALWAYS_EXPANDED = 2**20
+
 
 def _integers(vector) -> np.ndarray:
     """Reads one of the index vectors, which the schema stores in three widths."""
@@ -38,14 +42,18 @@ def densify(
     Raises:
       ValueError: when metadata and values do not fit each other.
     """
+    if sparsity.dimMetadata is None or any(part is None for part in sparsity.dimMetadata):
+        raise ValueError("it does not say how its dimensions are stored")
+    if math.prod(shape) > max(_MOST_EXPANSION * values.size, _ALWAYS_EXPANDED):
+        raise ValueError(f"it would be over {_MOST_EXPANSION} times as large as what is stored")
     order = _list(sparsity.traversalOrder)
     blocks = _list(sparsity.blockMap)
     levels = len(shape) + len(blocks)
-    if sorted(order) != list(range(levels)) or len(sparsity.dimMetadata or []) != levels:
+    if sorted(order) != list(range(levels)) or len(sparsity.dimMetadata) != levels:
         raise ValueError("its traversal order does not fit its shape")
     if not all(0 <= dimension < len(shape) for dimension in blocks):
         raise ValueError("its blocks name dimensions that it does not have")
-    by_level = dict(zip(order, sparsity.dimMetadata or [], strict=True))
+    by_level = dict(zip(order, sparsity.dimMetadata, strict=True))
     block_sizes = []
     for level in range(len(shape), levels):
         if by_level[level].format != schema.DimensionType.DENSE:
