@@ -9,7 +9,7 @@ from tests.graph.sparse_storage import sparse_model, store
 from tests.random_models import run_model
 from tools.errors import InputError
 from tools.graph.float_master import make_float_master
-from tools.graph.sparsity import densify
+from tools.graph.sparsity import densify, sparsify
 
 
 @strategies.composite
@@ -42,6 +42,60 @@ def test_what_was_stored_comes_back(stored):
     result = densify(values, dense.shape, sparsity)
     assert result.dtype == dense.dtype
     np.testing.assert_array_equal(result, dense)
+
+
+@strategies.composite
+def sparse_arrays(draw):
+    """Arrays of few elements, or few blocks, that are not zero."""
+    shape = draw(
+        strategies.lists(strategies.sampled_from([1, 2, 4, 8, 12]), min_size=1, max_size=4)
+    )
+    rng = np.random.default_rng(draw(strategies.integers(0, 2**32 - 1)))
+    block = draw(strategies.sampled_from([1, 2, 4]))
+    coarse = rng.random([-(-size // block) for size in shape]) < draw(
+        strategies.sampled_from([0.0, 0.05, 0.3, 1.0])
+    )
+    for dimension in range(len(shape)):
+        coarse = coarse.repeat(block, axis=dimension)
+    kept = coarse[tuple(slice(size) for size in shape)]
+    dtype = draw(strategies.sampled_from([np.int8, np.float16]))
+    return (rng.integers(1, 100, shape) * kept).astype(dtype)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(sparse_arrays())
+def test_densify_is_the_inverse_of_sparsify(dense):
+    values, sparsity, size = sparsify(dense)
+    assert values.dtype == dense.dtype
+    assert values.nbytes <= size
+    result = densify(values, dense.shape, sparsity)
+    np.testing.assert_array_equal(result, dense)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(sparse_arrays())
+def test_the_runtime_expands_what_sparsify_stored(dense):
+    dense = dense.astype(np.float32)
+    values, sparsity, _ = sparsify(dense)
+    (result,) = run_model(sparse_model(dense, values, sparsity))
+    (expected,) = run_model(sparse_model(dense, *store(dense, list(range(dense.ndim)), set())))
+    np.testing.assert_array_equal(result, expected)
+
+
+def test_sparsify_takes_what_is_smallest():
+    rows = np.zeros((64, 64), np.int8)
+    rows[3, :48] = 1
+    # Three blocks of 16 along the row, which four columns of blocks hold.
+    _, sparsity, size = sparsify(rows)
+    assert size == 48 + 3 + 5
+    assert list(sparsity.blockMap) == [1]
+    scattered = np.zeros((16, 1000), np.int8)
+    scattered[np.arange(16), np.arange(16) * 60] = 1
+    # A column of 16 needs one byte for its index, a row of 1,000 two.
+    _, sparsity, size = sparsify(scattered)
+    assert sparsity.blockMap is None
+    assert size == min(16 + 16 + 1001, 16 + 32 + 17)
+    assert list(sparsity.traversalOrder) == [0, 1]
 
 
 def test_orders_and_formats_of_a_matrix():

@@ -149,6 +149,7 @@ def test_what_a_person_reads(folder, tmp_path):
         "equalization",
         "range_estimation",
         "bias_range",
+        "sparse_weights",
         "compaction",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["net_q.tflite"]

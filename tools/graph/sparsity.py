@@ -1,4 +1,4 @@
-"""Expands a sparse constant from its sparsity metadata.
+"""Expands a sparse constant from its sparsity metadata, and stores one.
 
 The format is schema.fbs's SparsityParameters, after "The Sparse Polyhedral/TACO"
 storage: the tensor's dimensions, then the dimensions inside a block, are stored in
@@ -114,3 +114,83 @@ def densify(
     except IndexError:
         raise ValueError("its indices lie outside its shape") from None
     return dense
+
+
+_INDEX_VECTORS = (
+    (np.uint8, schema.Uint8VectorT, schema.SparseIndexVector.Uint8Vector),
+    (np.uint16, schema.Uint16VectorT, schema.SparseIndexVector.Uint16Vector),
+    (np.int32, schema.Int32VectorT, schema.SparseIndexVector.Int32Vector),
+)
+_BLOCKS = (1, 4, 8, 16)
+
+
+def _index_vector(values: np.ndarray):
+    """Makes the narrowest vector that holds indices; gives it, its type and its bytes."""
+    for dtype, kind, number in _INDEX_VECTORS:
+        if values.max(initial=0) <= np.iinfo(dtype).max:
+            vector = kind()
+            vector.values = values.astype(dtype)
+            return vector, number, vector.values.nbytes
+    raise ValueError("more elements than an index counts")
+
+
+def _rows(dense: np.ndarray, order: list[int], dimension: int, block: int) -> np.ndarray:
+    """Arranges an array as [rows, columns, block], the order's last dimension as columns."""
+    split = [*dense.shape[:dimension], dense.shape[dimension] // block, block]
+    split += dense.shape[dimension + 1 :]
+    inner = dimension + 1
+    outer = [level if level <= dimension else level + 1 for level in order]
+    arranged = dense.reshape(split).transpose([*outer, inner])
+    return arranged.reshape(-1, *arranged.shape[-2:])
+
+
+def sparsify(dense: np.ndarray) -> tuple[np.ndarray, schema.SparsityParametersT, int]:
+    """Stores an array by its elements that are not zero: the inverse of `densify`.
+
+    Tries each dimension as the compressed one, by single elements and by blocks of 4, 8
+    and 16 along the first or last dimension, and takes what needs the fewest bytes.
+
+    Args:
+      dense: of at least one dimension, all of them over 0.
+
+    Returns:
+      (values in storage order, their metadata, bytes of values and indices).
+    """
+    best = None
+    longest = [d for d in range(dense.ndim) if dense.shape[d] > 1] or [dense.ndim - 1]
+    for compressed in longest:
+        order = [d for d in range(dense.ndim) if d != compressed] + [compressed]
+        for dimension, block in {(d, b) for d in (longest[0], longest[-1]) for b in _BLOCKS}:
+            if dense.shape[dimension] % block:
+                continue
+            filled = _rows(dense, order, dimension, block).any(axis=2)
+            stored = int(filled.sum())
+            width = 1 if filled.shape[1] <= 256 else 2
+            size = stored * (block * dense.itemsize + width) + 2 * filled.shape[0]
+            choice = (size, block, compressed, dimension, order)
+            best = choice if best is None else min(best, choice)
+    _, block, compressed, dimension, order = best
+    rows = _rows(dense, order, dimension, block)
+    filled = rows.any(axis=2)
+    row, column = np.nonzero(filled)
+    segments = np.concatenate([[0], np.cumsum(filled.sum(axis=1))])
+    sparsity = schema.SparsityParametersT()
+    sparsity.traversalOrder = list(order)
+    sparsity.dimMetadata = []
+    for level in order[:-1]:
+        metadata = schema.DimensionMetadataT()
+        metadata.denseSize = dense.shape[level] // (block if level == dimension else 1)
+        sparsity.dimMetadata.append(metadata)
+    metadata = schema.DimensionMetadataT()
+    metadata.format = schema.DimensionType.SPARSE_CSR
+    metadata.arraySegments, metadata.arraySegmentsType, one = _index_vector(segments)
+    metadata.arrayIndices, metadata.arrayIndicesType, other = _index_vector(column)
+    sparsity.dimMetadata.append(metadata)
+    if block > 1:
+        sparsity.traversalOrder.append(dense.ndim)
+        sparsity.blockMap = [dimension]
+        metadata = schema.DimensionMetadataT()
+        metadata.denseSize = block
+        sparsity.dimMetadata.append(metadata)
+    values = rows[row, column].reshape(-1)
+    return values, sparsity, values.nbytes + one + other

@@ -22,6 +22,7 @@ from tools.quantization.ranges import estimate_ranges
 from tools.quantization.relu_fusion import fuse_relus
 from tools.quantization.schemes import plan
 from tools.quantization.settings import QuantizationSettings
+from tools.quantization.sparse_weights import store_weights_sparse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,6 +191,8 @@ def quantize(
     quantized = _apply(model, planned.recipe, ranges)
     artifact = parse_model(quantized, where)
     _restore_outputs(artifact, model)
+    if settings.enabled("sparse_weights"):
+        report(store_weights_sparse(artifact))
     report(compact(artifact, len(quantized), model.associated_files))
     content = model_bytes(artifact)
     if len(content) >= len(master):

@@ -45,6 +45,7 @@ PASSES: dict[str, dict[str, Any]] = {
     "equalization": {"enabled": True},
     "output_heads": {"enabled": True},
     "relu_fusion": {"enabled": True},
+    "sparse_weights": {"enabled": True},
 }
 
 
