@@ -10,24 +10,12 @@ import dataclasses
 
 import numpy as np
 
-# sRGB 0 to 255, from light to dark; what lies between two of them is mixed.
-_SKIN = (
-    (247, 219, 200),
-    (234, 192, 165),
-    (212, 160, 125),
-    (172, 118, 82),
-    (120, 78, 54),
-    (70, 45, 34),
-)
+from models.scenes.shading import SKIN, Lighting, bump, lit, mixed, noise, step, to_linear
+
 _HAIR = ((22, 18, 17), (52, 36, 28), (94, 62, 40), (150, 104, 60), (205, 170, 115), (150, 150, 150))
 _IRIS = ((60, 38, 22), (92, 66, 36), (80, 110, 80), (78, 112, 148), (120, 130, 135))
 _MARCH_STEPS = 14
 _MARCH_DAMPING = 0.62
-
-
-def to_linear(srgb) -> np.ndarray:
-    """Turns sRGB 0 to 255 into linear light 0 to 1, by the usual exponent of 2.2."""
-    return (np.asarray(srgb, np.float32) / np.float32(255)) ** np.float32(2.2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,35 +81,10 @@ class Expression:
     gaze: float
 
 
-@dataclasses.dataclass(frozen=True)
-class Lighting:
-    """One lamp and the light from all around.
-
-    Attributes:
-      direction: float32 [3], unit vector to the lamp.
-      lamp, above, below: colours.
-      gloss: of the skin, 0 to 1.
-    """
-
-    direction: np.ndarray
-    lamp: np.ndarray
-    above: np.ndarray
-    below: np.ndarray
-    gloss: float
-
-
-def _mixed(colors, position: float) -> np.ndarray:
-    """Reads a ramp of sRGB colours at 0 to 1, as linear light."""
-    place = position * (len(colors) - 1)
-    lower = min(int(place), len(colors) - 2)
-    ramp = to_linear(colors)
-    return ramp[lower] + (ramp[lower + 1] - ramp[lower]) * np.float32(place - lower)
-
-
 def draw_person(rng: np.random.Generator) -> Person:
     """Draws a person at random."""
     tone = rng.uniform()
-    skin = _mixed(_SKIN, tone) * rng.uniform(0.92, 1.08, 3).astype(np.float32)
+    skin = mixed(SKIN, tone) * rng.uniform(0.92, 1.08, 3).astype(np.float32)
     grey = rng.uniform() < 0.15
     shade = rng.uniform(0, 1 if tone < 0.5 else 0.35)
     bearded = rng.uniform() < 0.3
@@ -138,9 +101,9 @@ def draw_person(rng: np.random.Generator) -> Person:
         skin=skin,
         hair_color=to_linear(_HAIR[-1]) * rng.uniform(0.7, 1.6)
         if grey
-        else _mixed(_HAIR[:-1], shade),
+        else mixed(_HAIR[:-1], shade),
         lips=skin * np.float32([0.82, 0.45, 0.45]) * np.float32(rng.uniform(0.75, 1.1)),
-        iris=_mixed(_IRIS, rng.uniform(0, 1 if tone < 0.4 else 0.25)),
+        iris=mixed(_IRIS, rng.uniform(0, 1 if tone < 0.4 else 0.25)),
         clothes=to_linear(rng.uniform(15, 240, 3)),
         hair=str(
             rng.choice(["bald", "short", "full", "long", "curly"], p=[0.1, 0.3, 0.2, 0.25, 0.15])
@@ -166,22 +129,6 @@ def draw_expression(rng: np.random.Generator) -> Expression:
     )
 
 
-def draw_lighting(rng: np.random.Generator) -> Lighting:
-    """Draws lighting at random, from a flat sky to a hard lamp at the side."""
-    direction = np.float32([rng.uniform(-0.9, 0.9), rng.uniform(-0.9, 0.25), rng.uniform(0.35, 1)])
-    hardness = rng.uniform(0.35, 0.9)
-    warmth = rng.uniform(-0.15, 0.2)
-    tint = np.float32([1 + warmth, 1, 1 - warmth])
-    sky = np.float32([1 - warmth / 2, 1, 1 + warmth / 2])
-    return Lighting(
-        direction=direction / np.linalg.norm(direction),
-        lamp=tint * np.float32(1.25 * hardness),
-        above=sky * np.float32(1.05 * (1 - hardness) + 0.12),
-        below=sky * np.float32(0.75 * (1 - hardness) + 0.05) * np.float32([1.1, 1, 0.9]),
-        gloss=rng.uniform(0.0, 0.5),
-    )
-
-
 def rotation(yaw: float, pitch: float) -> np.ndarray:
     """Makes the matrix that turns head coordinates into the viewer's.
 
@@ -198,16 +145,6 @@ def rotation(yaw: float, pitch: float) -> np.ndarray:
     return (about_x @ about_y).astype(np.float32)
 
 
-def _bump(x, y, width: float, height: float) -> np.ndarray:
-    return np.exp(-np.square(x / np.float32(width)) - np.square(y / np.float32(height)))
-
-
-def _step(low: float, high: float, value) -> np.ndarray:
-    """Rises smoothly from 0 at `low` to 1 at `high`; falls when `high` is the smaller."""
-    t = np.clip((value - np.float32(low)) / np.float32(high - low), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
 def _relief(person: Person, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """How far the face stands out of the head's ellipsoid at (x, y)."""
     side = np.abs(x)
@@ -215,23 +152,23 @@ def _relief(person: Person, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     tip = 1 / (1 + np.exp(np.clip((y - 0.405) / 0.022, -30, 30)))
     nose = 0.25 * person.nose_length * ramp * tip
     nose = nose * np.exp(-np.square(x / (person.nose_width * (0.07 + 0.05 * ramp))))
-    wings = 0.075 * _bump(side - 0.115 * person.nose_width, y - 0.345, 0.055, 0.055)
+    wings = 0.075 * bump(side - 0.115 * person.nose_width, y - 0.345, 0.055, 0.055)
     eyes = person.eye_distance
-    sockets = -0.085 * _bump(side - eyes + 0.03, y + 0.01, 0.15, 0.10)
-    balls = 0.035 * _bump(side - eyes, y - 0.02, 0.10, 0.065)
-    brows = 0.045 * person.brow * _bump(side - 0.2, y + 0.17, 0.24, 0.07)
-    cheeks = 0.05 * person.cheeks * _bump(side - 0.37, y - 0.28, 0.16, 0.15)
-    mouth = 0.05 * _bump(x, y - 0.53, 0.19, 0.05) + 0.06 * _bump(x, y - 0.64, 0.16, 0.05)
-    chin = 0.07 * person.chin * _bump(x, y - 0.88, 0.2, 0.1) - 0.04 * _bump(x, y - 0.745, 0.2, 0.05)
+    sockets = -0.085 * bump(side - eyes + 0.03, y + 0.01, 0.15, 0.10)
+    balls = 0.035 * bump(side - eyes, y - 0.02, 0.10, 0.065)
+    brows = 0.045 * person.brow * bump(side - 0.2, y + 0.17, 0.24, 0.07)
+    cheeks = 0.05 * person.cheeks * bump(side - 0.37, y - 0.28, 0.16, 0.15)
+    mouth = 0.05 * bump(x, y - 0.53, 0.19, 0.05) + 0.06 * bump(x, y - 0.64, 0.16, 0.05)
+    chin = 0.07 * person.chin * bump(x, y - 0.88, 0.2, 0.1) - 0.04 * bump(x, y - 0.745, 0.2, 0.05)
     return nose + wings + sockets + balls + brows + cheeks + mouth + chin
 
 
 def _field(person: Person, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
     """The head's implicit function: about the distance to its surface, negative inside."""
-    width = person.width * (1 + person.jaw * _step(0.05, 0.7, y))
-    depth = 0.92 - 0.1 * _step(0.2, 1.0, y)
+    width = person.width * (1 + person.jaw * step(0.05, 0.7, y))
+    depth = 0.92 - 0.1 * step(0.2, 1.0, y)
     radius = np.sqrt(np.square(x / width) + np.square(y) + np.square(z / depth))
-    return radius - 1 - _step(0.05, 0.4, z) * _relief(person, x, y)
+    return radius - 1 - step(0.05, 0.4, z) * _relief(person, x, y)
 
 
 def _skin_color(person: Person, mood: Expression, x, y, z, grain) -> tuple[np.ndarray, np.ndarray]:
@@ -240,7 +177,7 @@ def _skin_color(person: Person, mood: Expression, x, y, z, grain) -> tuple[np.nd
     Returns:
       (colour, gloss factor) at each point.
     """
-    front = _step(0.1, 0.35, z)
+    front = step(0.1, 0.35, z)
     side = np.abs(x)
 
     def over(color, paint, mask):
@@ -250,28 +187,28 @@ def _skin_color(person: Person, mood: Expression, x, y, z, grain) -> tuple[np.nd
     skin = person.skin
     color = np.broadcast_to(skin, (*x.shape, 3)) * (1 + 0.10 * grain[:, None])
     red = skin * np.float32([1.0, 0.72, 0.70])
-    color = over(color, red, 0.5 * _bump(side - 0.36, y - 0.30, 0.17, 0.14))
-    color = over(color, red, 0.45 * _bump(x, y - 0.36, 0.11, 0.08))
+    color = over(color, red, 0.5 * bump(side - 0.36, y - 0.30, 0.17, 0.14))
+    color = over(color, red, 0.45 * bump(x, y - 0.36, 0.11, 0.08))
     # Folds from the nose to the mouth, deeper in a smile.
     fold = 0.16 + 0.42 * (y - 0.36)
-    depth = (0.18 + 0.3 * max(mood.smile, 0)) * _step(0.34, 0.42, y) * _step(0.66, 0.54, y)
+    depth = (0.18 + 0.3 * max(mood.smile, 0)) * step(0.34, 0.42, y) * step(0.66, 0.54, y)
     color = over(color, skin * 0.45, depth * np.exp(-np.square((side - fold - 0.04) / 0.028)))
     color = over(
-        color, skin * 0.12, 0.9 * _bump(side - 0.062 * person.nose_width, y - 0.405, 0.035, 0.02)
+        color, skin * 0.12, 0.9 * bump(side - 0.062 * person.nose_width, y - 0.405, 0.035, 0.02)
     )
-    color = over(color, skin * 0.4, 0.55 * _bump(x, y - 0.425, 0.15, 0.022))
+    color = over(color, skin * 0.4, 0.55 * bump(x, y - 0.425, 0.15, 0.022))
     # Eye sockets lie in shade.
     color = over(
-        color, skin * 0.5, 0.5 * _bump(side - person.eye_distance + 0.05, y + 0.03, 0.15, 0.075)
+        color, skin * 0.5, 0.5 * bump(side - person.eye_distance + 0.05, y + 0.03, 0.15, 0.075)
     )
     # Beard and moustache, before the lips.
     stubble = np.clip(1 + 1.2 * grain, 0.2, 1.8)
     jawline = 0.30 + 0.42 * np.square(np.clip(1 - side / 0.62, 0, 1))
-    growth = _step(0.0, 0.14, y - jawline) * _step(0.05, 0.3, z + 0.3)
+    growth = step(0.0, 0.14, y - jawline) * step(0.05, 0.3, z + 0.3)
     if person.beard:
         color = over(color, person.hair_color, 0.95 * person.beard * growth * stubble)
     if person.moustache:
-        lip = _bump(x, y - 0.475 - 0.25 * np.square(x), 0.21, 0.042)
+        lip = bump(x, y - 0.475 - 0.25 * np.square(x), 0.21, 0.042)
         color = over(color, person.hair_color, 1.1 * person.moustache * lip * stubble)
     # Mouth: the corners follow the smile.
     half = 0.24 + 0.05 * max(mood.smile, 0)
@@ -279,16 +216,16 @@ def _skin_color(person: Person, mood: Expression, x, y, z, grain) -> tuple[np.nd
     gap = 0.10 * mood.mouth_open * np.sqrt(np.clip(1 - np.square(x / (half * 0.85)), 0, 1))
     inside = np.sqrt(np.clip(1 - np.square(x / half), 0, 1))
     upper, lower = curve - gap * 0.3, curve + gap
-    upper_lip = _step(-0.012, 0.012, y - (upper - 0.055 * inside)) * _step(0.01, -0.01, y - upper)
-    lower_lip = _step(-0.01, 0.01, y - lower) * _step(0.012, -0.012, y - (lower + 0.075 * inside))
-    within = _step(half, half * 0.92, side)
+    upper_lip = step(-0.012, 0.012, y - (upper - 0.055 * inside)) * step(0.01, -0.01, y - upper)
+    lower_lip = step(-0.01, 0.01, y - lower) * step(0.012, -0.012, y - (lower + 0.075 * inside))
+    within = step(half, half * 0.92, side)
     color = over(color, person.lips * 0.8, upper_lip * within)
     color = over(color, person.lips, lower_lip * within)
-    opening = _step(-0.008, 0.008, y - upper) * _step(0.008, -0.008, y - lower) * within
+    opening = step(-0.008, 0.008, y - upper) * step(0.008, -0.008, y - lower) * within
     if mood.mouth_open:
         color = over(color, np.float32([0.05, 0.012, 0.012]), opening)
         teeth = (
-            opening * _step(0.01, -0.01, y - (upper + 0.065)) * _step(half * 0.85, half * 0.7, side)
+            opening * step(0.01, -0.01, y - (upper + 0.065)) * step(half * 0.85, half * 0.7, side)
         )
         color = over(color, np.float32([0.72, 0.68, 0.60]), 0.9 * teeth)
     line = np.exp(-np.square((y - upper) / 0.013)) * within
@@ -298,15 +235,15 @@ def _skin_color(person: Person, mood: Expression, x, y, z, grain) -> tuple[np.nd
     almond = np.clip(1 - np.square(across), 0, 1)
     upper_lid = 0.02 - 0.062 * person.eye_size * mood.eyes_open * almond**0.8
     lower_lid = 0.02 + 0.036 * person.eye_size * max(mood.eyes_open, 0.1) * almond
-    socket = _step(1.04, 0.96, np.abs(across))
-    eye = _step(-0.008, 0.008, y - upper_lid) * _step(0.008, -0.008, y - lower_lid) * socket
+    socket = step(1.04, 0.96, np.abs(across))
+    eye = step(-0.008, 0.008, y - upper_lid) * step(0.008, -0.008, y - lower_lid) * socket
     centre = person.eye_distance + np.sign(x) * 0.035 * mood.gaze
     distance = np.hypot(side - centre, y - 0.012) / (0.056 * person.eye_size)
     color = over(color, np.float32([0.62, 0.58, 0.55]), eye)
-    color = over(color, person.iris, eye * _step(1.12, 0.92, distance))
-    color = over(color, np.float32([0.006, 0.006, 0.006]), eye * _step(0.55, 0.4, distance))
-    color = over(color, np.float32([0.05, 0.03, 0.03]), 0.6 * eye * _step(0.0, -0.03, y + 0.028))
-    glint = _step(0.3, 0.12, np.hypot(x - np.sign(x) * centre - 0.018, y + 0.008) / 0.056)
+    color = over(color, person.iris, eye * step(1.12, 0.92, distance))
+    color = over(color, np.float32([0.006, 0.006, 0.006]), eye * step(0.55, 0.4, distance))
+    color = over(color, np.float32([0.05, 0.03, 0.03]), 0.6 * eye * step(0.0, -0.03, y + 0.028))
+    glint = step(0.3, 0.12, np.hypot(x - np.sign(x) * centre - 0.018, y + 0.008) / 0.056)
     color = over(color, np.float32([1.3, 1.3, 1.3]), eye * glint)
     lashes = np.exp(-np.square((y - upper_lid) / 0.016)) * socket
     color = over(color, np.float32([0.012, 0.008, 0.006]), 0.85 * lashes)
@@ -315,9 +252,9 @@ def _skin_color(person: Person, mood: Expression, x, y, z, grain) -> tuple[np.nd
     color = over(color, skin * 0.35, 0.4 * crease)
     # Eyebrows.
     arch = -0.155 - 0.045 * mood.brows_raised - 0.05 * (1 - np.square((side - 0.34) / 0.22))
-    thickness = 0.034 * _step(0.58, 0.3, side) + 0.006
+    thickness = 0.034 * step(0.58, 0.3, side) + 0.006
     brow = np.exp(-np.square((y - arch) / thickness))
-    brow = brow * _step(0.09, 0.15, side) * _step(0.56, 0.46, side)
+    brow = brow * step(0.09, 0.15, side) * step(0.56, 0.46, side)
     color = over(color, person.hair_color * 0.55, person.brow_weight * brow * (1 + 0.5 * grain))
     gloss = (
         np.clip(1 - 0.8 * growth * person.beard, 0, 1) + 1.5 * (lower_lip * within + eye) * front
@@ -330,30 +267,12 @@ def _skin_color(person: Person, mood: Expression, x, y, z, grain) -> tuple[np.nd
             1 / 2.6,
         )
         if person.glasses == "dark":
-            color = over(color, np.float32([0.012, 0.012, 0.015]), 0.97 * _step(1.02, 0.96, lens))
+            color = over(color, np.float32([0.012, 0.012, 0.015]), 0.97 * step(1.02, 0.96, lens))
         frame = np.exp(-np.square((lens - 1) / 0.085))
-        bridge = np.exp(-np.square((y + 0.035) / 0.022)) * _step(0.12, 0.09, side)
-        temple = np.exp(-np.square((y + 0.03) / 0.022)) * _step(0.5, 0.53, side)
+        bridge = np.exp(-np.square((y + 0.035) / 0.022)) * step(0.12, 0.09, side)
+        temple = np.exp(-np.square((y + 0.03) / 0.022)) * step(0.5, 0.53, side)
         color = over(color, person.frame_color, np.maximum(np.maximum(frame, bridge), temple))
     return color.astype(np.float32), gloss
-
-
-def _lit(lighting: Lighting, normal: np.ndarray, wrap: float = 0.15) -> np.ndarray:
-    """Light that falls on surfaces with these normals (the viewer's coordinates)."""
-    toward = np.clip((normal @ lighting.direction + wrap) / (1 + wrap), 0, 1)[..., None]
-    up = (0.5 - 0.5 * normal[..., 1])[..., None]
-    return lighting.lamp * toward + lighting.below + (lighting.above - lighting.below) * up
-
-
-def _noise(seed: int, x: np.ndarray, y: np.ndarray, frequency: float) -> np.ndarray:
-    """Smooth noise of about -1 to 1: bilinear in a table of random numbers."""
-    table = np.random.default_rng(seed).uniform(-1, 1, (64, 64)).astype(np.float32)
-    u, v = x * np.float32(frequency) + 32, y * np.float32(frequency) + 32
-    i, j = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
-    fu, fv = (u - i).astype(np.float32), (v - j).astype(np.float32)
-    i0, i1, j0, j1 = i & 63, (i + 1) & 63, j & 63, (j + 1) & 63
-    top = table[j0, i0] * (1 - fu) + table[j0, i1] * fu
-    return top * (1 - fv) + (table[j1, i0] * (1 - fu) + table[j1, i1] * fu) * fv
 
 
 def _ellipsoid(turn: np.ndarray, x, y, centre, radii):
@@ -388,20 +307,20 @@ def _body(person: Person, lighting: Lighting, x, y) -> tuple[np.ndarray, np.ndar
         alpha = alpha + (1 - alpha) * mask
 
     if person.hair in ("long", "curly"):
-        strands = _noise(person.texture_seed + 1, x, y * 0.15, 9)
+        strands = noise(person.texture_seed + 1, x, y * 0.15, 9)
         length = 1.35 if person.hair == "long" else 0.85
         wide = person.width * (1.22 if person.hair == "long" else 1.55)
         edge = np.hypot(x / wide, (y + 0.1) / length) + 0.03 * strands
         paint = person.hair_color * (0.35 + 0.25 * strands[..., None]) * lighting.above * 1.4
-        lay(paint, _step(1.04, 0.97, edge))
+        lay(paint, step(1.04, 0.97, edge))
     neck = 0.58 * person.width
     bend = np.clip(x / neck, -1, 1)
     normal = np.stack([bend, np.zeros_like(x), np.sqrt(1 - bend * bend)], -1)
-    shade = (0.45 + 0.55 * _step(0.85, 1.45, y))[..., None]
+    shade = (0.45 + 0.55 * step(0.85, 1.45, y))[..., None]
     flare = 0.25 * np.square(np.clip(y - 1.05, 0, 1))
     lay(
-        person.skin * _lit(lighting, normal) * shade,
-        _step(0.03, -0.03, np.abs(x) - neck - flare) * _step(0.3, 0.4, y),
+        person.skin * lit(lighting, normal) * shade,
+        step(0.03, -0.03, np.abs(x) - neck - flare) * step(0.3, 0.4, y),
     )
     top = 1.32 + 0.30 * np.square(x / 1.3) + 0.9 * np.clip(np.abs(x) - 1.45, 0, None) ** 1.5
     collar = np.where(
@@ -411,8 +330,8 @@ def _body(person: Person, lighting: Lighting, x, y) -> tuple[np.ndarray, np.ndar
     fall = np.clip(1 - (y - top) / 0.5, 0, 1) * 0.75
     normal = np.stack([bend * 0.8, -fall, np.sqrt(np.clip(1 - 0.64 * bend * bend, 0.1, 1))], -1)
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
-    weave = 1 + 0.12 * _noise(person.texture_seed + 2, x, y, 5)[..., None]
-    lay(person.clothes * _lit(lighting, normal) * weave, _step(-0.02, 0.03, y - top - collar))
+    weave = 1 + 0.12 * noise(person.texture_seed + 2, x, y, 5)[..., None]
+    lay(person.clothes * lit(lighting, normal) * weave, step(-0.02, 0.03, y - top - collar))
     return color, alpha
 
 
@@ -455,7 +374,7 @@ def render(
         hit, _, _, normal = _ellipsoid(
             turn, px, py, (ear * person.width * 0.99, 0.1, -0.08), (0.085, 0.21, 0.13)
         )
-        light = _lit(lighting, normal) * np.float32([0.95, 0.75, 0.72])
+        light = lit(lighting, normal) * np.float32([0.95, 0.75, 0.72])
         lay(person.skin * light, hit.astype(np.float32))
 
     # March from in front towards the surface; the field is about the distance to it.
@@ -469,7 +388,7 @@ def render(
     here = _field(person, *point.T)
     # A hit's edge is soft over about a pixel, in the field's own units.
     pixel = np.float32(abs(float(y[1, 0] - y[0, 0])) + abs(float(x[1, 0] - x[0, 0])))
-    solid = _step(0.03 + pixel, 0.01, here)
+    solid = step(0.03 + pixel, 0.01, here)
     nudge = np.float32(0.01)
     slope = np.stack(
         [_field(person, *(point + nudge * axis).T) - here for axis in np.eye(3, dtype=np.float32)],
@@ -478,14 +397,14 @@ def render(
     normal = slope @ turn.T
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9
     hx, hy, hz = point.T
-    grain = 0.6 * _noise(person.texture_seed, hx, hy, 23) + 0.4 * _noise(
+    grain = 0.6 * noise(person.texture_seed, hx, hy, 23) + 0.4 * noise(
         person.texture_seed + 3, hx, hy, 7
     )
     paint, gloss = _skin_color(person, mood, hx, hy, hz, grain)
     # The nose's shadow, on the side away from the lamp.
     away = -np.sign(lighting.direction[0]) * (0.10 + 0.08 * abs(lighting.direction[0]))
-    shadow = abs(lighting.direction[0]) * _bump(hx - away, hy - 0.30, 0.08, 0.14)
-    light = _lit(lighting, normal) * (1 - 0.45 * shadow * _step(0.2, 0.5, hz))[:, None]
+    shadow = abs(lighting.direction[0]) * bump(hx - away, hy - 0.30, 0.08, 0.14)
+    light = lit(lighting, normal) * (1 - 0.45 * shadow * step(0.2, 0.5, hz))[:, None]
     half = lighting.direction + np.float32([0, 0, 1])
     half /= np.linalg.norm(half)
     shine = np.clip(normal @ half, 0, 1) ** 18 * gloss * np.float32(0.22 * lighting.gloss)
@@ -496,19 +415,17 @@ def render(
         radii = (person.width * size * 1.02, 1.0 * size, 0.95 * size)
         hit, z, spot, bent = _ellipsoid(turn, px, py, (0, -0.05, -0.05), radii)
         sx, sy, sz = spot.T
-        strand = _noise(person.texture_seed + 4, np.arctan2(sx, -sy - 0.4) * 2, sy * 0.2, 9)
-        curl = _noise(person.texture_seed + 5, sx + 0.3 * sz, sy, 8)
+        strand = noise(person.texture_seed + 4, np.arctan2(sx, -sy - 0.4) * 2, sy * 0.2, 9)
+        curl = noise(person.texture_seed + 5, sx + 0.3 * sz, sy, 8)
         texture = curl if person.hair == "curly" else strand
         edge = person.hairline + 0.55 * np.power(np.abs(sx) / person.width, 3) + 0.05 * texture
         length = {"short": -0.05, "full": 0.25, "long": 1.1, "curly": 0.3}[person.hair]
-        back = _step(0.32, 0.05, sz)
+        back = step(0.32, 0.05, sz)
         edge = edge + (length - edge) * back
         mask = (
-            _step(0.05, -0.05, sy - edge)
-            * hit
-            * _step(-0.05, 0.0, z - depth + 0.12 * (here > 0.03))
+            step(0.05, -0.05, sy - edge) * hit * step(-0.05, 0.0, z - depth + 0.12 * (here > 0.03))
         )
-        light = _lit(lighting, bent, 0.3) * (0.75 + 0.45 * texture)[:, None]
+        light = lit(lighting, bent, 0.3) * (0.75 + 0.45 * texture)[:, None]
         sheen = np.exp(-np.square((bent @ half - 0.93) / 0.05)) * (0.5 + 0.5 * texture)
         lay(
             person.hair_color * light + (0.08 * sheen)[:, None] * lighting.lamp,
@@ -518,11 +435,11 @@ def render(
             # What hangs at the sides of the face, in front of the ears.
             fall = 0.2 if person.hair == "full" else 1.15
             rim = person.width * size
-            lock = _step(
+            lock = step(
                 -0.16, -0.08, np.abs(px) - rim * np.sqrt(np.clip(1 - py * py / 1.9, 0.25, 1))
             )
-            lock = lock * _step(0.06, 0.0, np.abs(px) - rim * 1.02) * _step(-0.5, -0.3, py)
-            lock = lock * _step(fall, fall - 0.15, py)
+            lock = lock * step(0.06, 0.0, np.abs(px) - rim * 1.02) * step(-0.5, -0.3, py)
+            lock = lock * step(fall, fall - 0.15, py)
             lay(person.hair_color * (0.45 + 0.3 * texture)[:, None] * lighting.above * 1.5, lock)
     color[near], alpha[near] = rgb, cover
     return np.clip(color, 0, 4), np.clip(alpha, 0, 1)

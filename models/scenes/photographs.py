@@ -3,12 +3,13 @@
 Colours are linear light, 0 to 1, float32 [height, width, 3].
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from models.scenes.head import to_linear
+from models.scenes.shading import to_linear
 from tools.errors import InputError
 
 
@@ -82,6 +83,30 @@ def blurred(colors: np.ndarray, radius: float) -> np.ndarray:
     if radius <= 0:
         return colors
     return np.asarray(Image.fromarray(colors).filter(ImageFilter.GaussianBlur(radius)))
+
+
+def background(
+    photographs: Mapping[str, Image.Image], rng: np.random.Generator, size, softest: float
+) -> np.ndarray:
+    """Makes what is behind a subject: part of a photograph, tinted and blurred, or a wall.
+
+    Args:
+      photographs: name to photograph.
+      rng: what decides everything.
+      size: width and height, pixels.
+      softest: largest radius of the blur, pixels.
+
+    Returns:
+      float32 [height, width, 3], linear light.
+    """
+    if rng.uniform() < 0.3:
+        return gradient(rng, size)
+    name = sorted(photographs)[int(rng.integers(len(photographs)))]
+    part = cropped(photographs[name], rng, size)
+    part = blurred(part, rng.uniform(0, softest) if rng.uniform() < 0.7 else 0)
+    # Brick and grass are grey photographs: tint them as a lamp would.
+    tint = rng.uniform(0.55, 1.25, 3) if rng.uniform() < 0.5 else rng.uniform(0.95, 1.05, 3)
+    return to_linear(part) * (tint * rng.uniform(0.4, 1.6)).astype(np.float32)
 
 
 def to_srgb(colors: np.ndarray) -> np.ndarray:

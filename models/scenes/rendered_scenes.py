@@ -5,27 +5,27 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from models.scenes.head import draw_expression, draw_lighting, draw_person, render, to_linear
-from models.scenes.photographs import blurred, cropped, gradient, photographed
+from models.scenes.head import draw_expression, draw_person, render
+from models.scenes.photographs import background, photographed
+from models.scenes.shading import draw_lighting
 
 _SIZES = ((256, 256), (256, 256), (320, 240), (240, 320), (288, 192), (192, 288), (224, 224))
 
 
-def _background(
-    photographs: Mapping[str, Image.Image], rng: np.random.Generator, size, softest: float
+def place_person(
+    scene: np.ndarray, rng: np.random.Generator, centre, half_height: float
 ) -> np.ndarray:
-    if rng.uniform() < 0.3:
-        return gradient(rng, size)
-    name = sorted(photographs)[int(rng.integers(len(photographs)))]
-    part = cropped(photographs[name], rng, size)
-    part = blurred(part, rng.uniform(0, softest) if rng.uniform() < 0.7 else 0)
-    # Brick and grass are grey photographs: tint them as a lamp would.
-    tint = rng.uniform(0.55, 1.25, 3) if rng.uniform() < 0.5 else rng.uniform(0.95, 1.05, 3)
-    return to_linear(part) * (tint * rng.uniform(0.4, 1.6)).astype(np.float32)
+    """Puts a person into a scene.
 
+    Args:
+      scene: float32 [height, width, 3], linear light.
+      rng: what decides everything else.
+      centre: of the face, pixels.
+      half_height: of the head, pixels.
 
-def _place(scene: np.ndarray, rng: np.random.Generator, centre, half_height: float) -> np.ndarray:
-    """Puts a person with the face's centre and half its height in pixels into a scene."""
+    Returns:
+      The scene with the person.
+    """
     height, width, _ = scene.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = (x - np.float32(centre[0])) / half_height, (y - np.float32(centre[1])) / half_height
@@ -56,13 +56,13 @@ def face_scene(photographs: Mapping[str, Image.Image], rng: np.random.Generator)
     """
     size = _SIZES[int(rng.integers(len(_SIZES)))]
     width, height = size
-    scene = _background(photographs, rng, size, softest=5)
+    scene = background(photographs, rng, size, softest=5)
     short = min(size)
     if rng.uniform() < 0.12 and width >= height:
         half = short * rng.uniform(0.17, 0.27)
         for middle in (0.27, 0.73):
             centre = (width * (middle + rng.uniform(-0.05, 0.05)), height * rng.uniform(0.35, 0.6))
-            scene = _place(scene, rng, centre, half * rng.uniform(0.85, 1.15))
+            scene = place_person(scene, rng, centre, half * rng.uniform(0.85, 1.15))
     else:
         half = short * np.exp(rng.uniform(np.log(0.11), np.log(0.46)))
         room_x, room_y = max(width / 2 - half, 0), max(height / 2 - half, 0)
@@ -70,11 +70,11 @@ def face_scene(photographs: Mapping[str, Image.Image], rng: np.random.Generator)
             width / 2 + rng.uniform(-0.9, 0.9) * room_x,
             height / 2 + rng.uniform(-0.9, 0.7) * room_y,
         )
-        scene = _place(scene, rng, centre, half)
+        scene = place_person(scene, rng, centre, half)
     return photographed(scene, rng)
 
 
 def empty_scene(photographs: Mapping[str, Image.Image], rng: np.random.Generator) -> np.ndarray:
     """Makes a scene without a person; arguments and result as `face_scene`."""
     size = _SIZES[int(rng.integers(len(_SIZES)))]
-    return photographed(_background(photographs, rng, size, softest=3), rng)
+    return photographed(background(photographs, rng, size, softest=3), rng)

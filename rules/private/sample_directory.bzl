@@ -12,6 +12,10 @@ def _sample_directory_impl(ctx):
         model = ctx.attr.model[FloatModelInfo].model
         arguments.add(model, format = "--float_model=%s")
         inputs.append(model)
+    if ctx.attr.detector:
+        detector = ctx.attr.detector[FloatModelInfo].model
+        arguments.add(detector, format = "--detector=%s")
+        inputs.append(detector)
     arguments.add("--output=" + directory.path)
     ctx.actions.run(
         executable = ctx.executable.tool,
@@ -28,7 +32,12 @@ sample_directory = rule(
     doc = "Runs a tool that writes calibration or test images into a directory.",
     attrs = {
         "arguments": attr.string_list(
-            doc = "Flags of the tool; `--photos`, `--float_model` and `--output` are added.",
+            doc = "Flags of the tool; `--photos`, `--float_model`, `--detector` and " +
+                  "`--output` are added.",
+        ),
+        "detector": attr.label(
+            providers = [FloatModelInfo],
+            doc = "A float_model that finds what the images are cut out around.",
         ),
         "model": attr.label(
             providers = [FloatModelInfo],

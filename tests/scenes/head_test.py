@@ -5,14 +5,12 @@ import pytest
 
 from models.scenes.head import (
     Expression,
-    Lighting,
     draw_expression,
-    draw_lighting,
     draw_person,
     render,
-    to_linear,
 )
 from models.scenes.photographs import to_srgb
+from models.scenes.shading import Lighting, draw_lighting, to_linear
 from tests.model_files import model_path
 from tools.graph.float_master import make_float_master
 from tools.quantization.calibration import open_interpreter
