@@ -1,0 +1,243 @@
+"""Command: searches how to quantize a model, and writes what it found as a settings file."""
+
+import argparse
+import sys
+
+from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path, whole_file
+from tools.errors import InputError
+from tools.quantize_model import add_input_flags, load_model_samples, progress_bar, tool_versions
+
+_EXAMPLES = """\
+  tune_model --float_model=face.tflite --calibration_data=./images/ --min_speedup=1.3 \\
+      --tolerance=0.05 --optimise=size --settings_output=face.settings.json
+  tune_model --float_model=face.tflite --calibration_data=./images/ --stop_at_first \\
+      --settings_output=face.settings.json
+
+The settings file is for review and for version control; quantize_model --settings= and
+quantized_model(settings = ...) apply it. An interrupted search goes on where it was.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    result = new_parser(
+        "tune_model",
+        "Searches schemes, choices and mixed recipes for the best artifact that reaches a goal.",
+        _EXAMPLES,
+    )
+    result.add_argument("--float_model", required=True, type=user_path, help="a float .tflite")
+    result.add_argument("--source_model", type=user_path, help="what it was made from")
+    result.add_argument(
+        "--calibration_data",
+        required=True,
+        action="append",
+        type=user_path,
+        help="representative dataset: a folder or file of images, .npy or .npz; every fourth "
+        "sample is held out for comparison; may be given several times",
+    )
+    add_input_flags(result)
+    result.add_argument("--task", type=user_path, help="JSON file: how outputs are decoded")
+    result.add_argument("--tolerance", type=float, help="1 - mean cosine similarity, per output")
+    result.add_argument("--gates", type=user_path, help="JSON file of gates (docs/gates.md)")
+    result.add_argument("--max_size", type=int, help="bytes")
+    result.add_argument("--min_speedup", type=float, help="times as fast as the float model")
+    result.add_argument("--min_fps", type=float, help="inferences a second on the device")
+    result.add_argument(
+        "--optimise",
+        default="size",
+        help="size, speed or similarity: what to improve beyond the goal (default: %(default)s)",
+    )
+    result.add_argument(
+        "--stop_at_first", action="store_true", help="end with the first stage that reaches it"
+    )
+    result.add_argument("--device", default="host", help="where to measure (default: %(default)s)")
+    result.add_argument("--threads", type=int, default=1, help="of the interpreter")
+    result.add_argument("--rounds", type=int, default=9, help="of a timing (default: %(default)s)")
+    result.add_argument(
+        "--samples", type=int, default=32, help="to hold out at the most (default: %(default)s)"
+    )
+    result.add_argument(
+        "--candidates", type=int, default=300, help="to make at the most (default: %(default)s)"
+    )
+    result.add_argument("--name", help="of the artifact (default: the settings file's)")
+    result.add_argument(
+        "--settings_output", required=True, type=user_path, help="settings file to write"
+    )
+    result.add_argument(
+        "--plots", type=user_path, help="folder for NAME.front.png, .html and .json"
+    )
+    result.add_argument(
+        "--journal", type=user_path, help="folder for what is known so far (default: user's cache)"
+    )
+    return result
+
+
+def _goal(arguments: argparse.Namespace):
+    from tools.report import read_json
+    from tools.tuning.goal import Goal
+
+    gates = read_json(arguments.gates) if arguments.gates else {}
+    if not isinstance(gates, dict):
+        raise InputError(f"{arguments.gates}: not a JSON object of gates")
+    if arguments.tolerance is not None or gates.get("tolerance") is None:
+        gates["tolerance"] = 0.05 if arguments.tolerance is None else arguments.tolerance
+    if arguments.max_size is not None:
+        gates["max_size"] = arguments.max_size
+    return Goal(gates, arguments.min_speedup, arguments.min_fps, arguments.optimise)
+
+
+def _latency(master: bytes, arguments: argparse.Namespace):
+    """Makes the function that times an artifact against the float master."""
+    import numpy as np
+
+    from tools.latency.interleaved import compare, median_interval
+    from tools.measure_latency import invoker
+
+    invoke_float, _ = invoker(master, str(arguments.float_model), arguments.threads)
+
+    def measure(content: bytes) -> dict:
+        invoke, _ = invoker(content, "candidate", arguments.threads)
+        measured = compare(invoke_float, invoke, arguments.rounds)
+        low, high = median_interval(measured.round_speedups)
+        return {
+            "fps": float(np.median(measured.round_fps)),
+            "high": high,
+            "low": low,
+            "speedup": float(np.median(measured.round_speedups)),
+        }
+
+    return measure
+
+
+def _print_front(front, others, picked, goal, master_bytes: int) -> None:
+    from tools.tuning.goal import missed_by
+
+    width = max(len(c.name) for c in front)
+    print(f"{'candidate':{width}}{'bytes':>12}{'smaller':>9}{'speed':>8}  {'interval':11}cosine")
+    for candidate in front:
+        low, high = candidate.speedup_interval
+        missed = missed_by(goal, candidate)
+        note = "<- chosen" if candidate is picked else ""
+        note = note or (f"misses {', '.join(missed)}" if missed else "")
+        print(
+            f"{candidate.name:{width}}{candidate.bytes:>12,}"
+            f"{1 - candidate.bytes / master_bytes:>9.1%}{candidate.speedup:>7.2f}x  "
+            f"{low:.2f}-{high:.2f}  {candidate.cosine:.4f}  {note}"
+        )
+    print(f"{len(front)} on the front of {len(front) + len(others)} timed")
+
+
+def _front_document(front, others, picked, goal, device: str, master_bytes: int) -> dict:
+    from tools.tuning.goal import missed_by
+
+    def entry(candidate, on_front: bool) -> dict:
+        return {
+            "bytes": candidate.bytes,
+            "chosen": candidate is picked,
+            "cosine": candidate.cosine,
+            "fps": candidate.fps,
+            "missed": missed_by(goal, candidate),
+            "name": candidate.name,
+            "on_front": on_front,
+            "settings": candidate.settings,
+            "sha256": candidate.sha256,
+            "speedup": candidate.speedup,
+            "speedup_interval": list(candidate.speedup_interval),
+        }
+
+    return {
+        "candidates": [entry(c, True) for c in front] + [entry(c, False) for c in others],
+        "device": device,
+        "float_master_bytes": master_bytes,
+        "kind": "rules_quantize.front",
+        "schema_version": 1,
+    }
+
+
+def main(arguments: argparse.Namespace) -> int:
+    import hashlib
+
+    from tools.graph.flatbuffer import read_bytes
+    from tools.graph.float_master import make_float_master
+    from tools.latency.device import cpu_model, pin_to_cpus
+    from tools.quantization.settings import settings_from_json, settings_text
+    from tools.report import read_json, write_json
+    from tools.tuning.evaluation import Evaluator, split
+    from tools.tuning.front_plot import write_plots
+    from tools.tuning.goal import chosen
+    from tools.tuning.journal import Journal, code_digest, default_directory
+    from tools.tuning.search import Search, front_of
+
+    if arguments.device != "host":
+        raise InputError(f"no device {arguments.device}; host is the only one known")
+    if arguments.samples < 1 or arguments.candidates < 4:
+        raise InputError("--samples takes at least 1 and --candidates at least 4")
+    where = str(arguments.float_model)
+    goal = _goal(arguments)
+    given = read_bytes(arguments.float_model)
+    master, _ = make_float_master(given, where)
+    source = len(read_bytes(arguments.source_model)) if arguments.source_model else None
+    task = read_json(arguments.task) if arguments.task else None
+    arguments.input_model = arguments.float_model
+    samples = load_model_samples(arguments, master, arguments.calibration_data)
+    calibration, held_out = split(samples, arguments.samples)
+    device = f"host, {cpu_model()}, {arguments.threads} thread(s)"
+    journal = Journal(
+        arguments.journal or default_directory(),
+        {
+            "calibration": samples.digest,
+            "code": code_digest(),
+            "device": device,
+            "held_out": len(held_out),
+            "master": hashlib.sha256(master).hexdigest(),
+            "task": task,
+            "tools": tool_versions(),
+        },
+    )
+    if len(journal):
+        print(f"going on from {len(journal)} results in {journal.path}", file=sys.stderr)
+    evaluator = Evaluator(
+        master,
+        goal,
+        calibration,
+        held_out,
+        journal,
+        _latency(master, arguments),
+        task,
+        source,
+        where,
+    )
+    pin_to_cpus(arguments.threads)
+    search = Search(evaluator, goal, arguments.candidates, arguments.stop_at_first, progress_bar())
+    measured = search.run()
+    journal.close()
+    if not measured:
+        raise InputError(f"{where}: no scheme can be applied to this model")
+    front = front_of(measured)
+    others = [c for c in measured if not any(c is f for f in front)]
+    picked = chosen(goal, measured)
+    if picked is not None and not any(picked is c for c in front):
+        front.append(picked)
+        others = [c for c in others if c is not picked]
+    name = arguments.name or arguments.settings_output.name.split(".")[0]
+    _print_front(front, others, picked, goal, len(master))
+    if arguments.plots:
+        document = _front_document(front, others, picked, goal, device, len(master))
+        files = write_plots(arguments.plots, name, front, others, picked, goal, len(master), device)
+        write_json(arguments.plots / f"{name}.front.json", document)
+        for path in [*files, arguments.plots / f"{name}.front.json"]:
+            print(path)
+    if picked is None:
+        print(
+            f"tune_model: {where}: no candidate reaches the goal; nothing written. Loosen it, "
+            "or give more calibration data",
+            file=sys.stderr,
+        )
+        return EXIT_GATE_FAILED
+    with whole_file(arguments.settings_output, "w") as file:
+        file.write(settings_text(settings_from_json(picked.settings)))
+    print(f"{arguments.settings_output}: {picked.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    run(parser(), main)

@@ -1,0 +1,197 @@
+"""Makes candidates, compares them with the float model, and times them.
+
+A search must not see the test data: whoever picks among hundreds of candidates by their
+result on a data set has tuned to it. So the calibration data is split. Every fourth
+sample is held out; ranges come from the others, and candidates are compared on what was
+held out.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tools.errors import InputError
+from tools.graph.flatbuffer import TfliteModel, model_bytes
+from tools.quantization.calibration import gather_statistics
+from tools.quantization.pipeline import quantize
+from tools.quantization.settings import QuantizationSettings, settings_to_json
+from tools.similarity.comparison import compare_outputs
+from tools.similarity.model_outputs import ModelOutputs
+from tools.tuning.goal import Candidate, Goal, judge
+from tools.tuning.journal import Journal
+
+HELD_OUT_EVERY = 4
+
+
+class Part(Sequence):
+    """Some samples of a set, held in memory."""
+
+    def __init__(self, samples, numbers: Sequence[int]):
+        """Reads the samples.
+
+        Args:
+          samples: a tools.samples.loading.SampleSet.
+          numbers: which of them.
+        """
+        self.names = tuple(samples.names[number] for number in numbers)
+        self._samples = [samples[number] for number in numbers]
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, number):
+        return self._samples[number]
+
+
+def split(samples, most: int) -> tuple[Part, Part]:
+    """Splits calibration data into what makes ranges and what is held out.
+
+    Args:
+      samples: a tools.samples.loading.SampleSet of at least 8.
+      most: how many samples to hold out at the most.
+
+    Returns:
+      (to calibrate with, held out).
+
+    Raises:
+      InputError: when there are too few.
+    """
+    if len(samples) < 2 * HELD_OUT_EVERY:
+        raise InputError(
+            f"{len(samples)} calibration samples: a search holds out every fourth one and "
+            f"needs at least {2 * HELD_OUT_EVERY}; give more"
+        )
+    held_out = list(range(HELD_OUT_EVERY - 1, len(samples), HELD_OUT_EVERY))
+    rest = sorted(set(range(len(samples))) - set(held_out))
+    step = -(-len(held_out) // most)
+    return Part(samples, rest), Part(samples, held_out[::step])
+
+
+class _Remembered:
+    """The float model's outputs on the held-out samples, computed once."""
+
+    def __init__(self, reference: ModelOutputs, samples: Part):
+        self.where, self.inputs, self.outputs = reference.where, reference.inputs, reference.outputs
+        self.shapes, self.input_shapes = reference.shapes, reference.input_shapes
+        self._known = {id(sample): reference(sample) for sample in samples}
+
+    def __call__(self, sample: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        return self._known[id(sample)]
+
+
+class Evaluator:
+    """Makes and judges candidates of one model; what is in the journal is not made again.
+
+    Attributes:
+      made: how many artifacts this process made.
+    """
+
+    def __init__(
+        self,
+        master: bytes,
+        goal: Goal,
+        calibration: Part,
+        held_out: Part,
+        journal: Journal,
+        latency: Callable[[bytes], dict],
+        task: Mapping[str, Any] | None = None,
+        source_bytes: int | None = None,
+        where: str = "model",
+    ):
+        """Runs the float model on the held-out samples.
+
+        Args:
+          master: a float master.
+          goal: what candidates are judged by.
+          calibration: samples for ranges.
+          held_out: samples to compare on.
+          journal: of this model, data and code.
+          latency: takes an artifact, and gives {"speedup", "low", "high", "fps"} against
+            the float master on the device that is meant.
+          task: how outputs are decoded.
+          source_bytes: of the file that the master was made from.
+          where: how messages name the model.
+        """
+        self.master, self.goal, self.where = master, goal, where
+        self.made = 0
+        self._calibration, self._held_out = calibration, held_out
+        self._journal, self._latency = journal, latency
+        self._task, self._source_bytes = task, source_bytes
+        self._reference = _Remembered(ModelOutputs(master, where), held_out)
+        self._statistics: dict[str, dict] = {}
+
+    def _gather(self, model: TfliteModel, samples, *arguments, **keywords) -> dict:
+        """Gathers statistics; candidates that share a graph share them."""
+        key = hashlib.sha256(model_bytes(model)).hexdigest()
+        # What is asked for beside the samples is part of the question.
+        key += repr([a for a in arguments if not callable(a)])
+        key += repr(sorted((k, v) for k, v in keywords.items() if not callable(v)))
+        if key not in self._statistics:
+            self._statistics[key] = gather_statistics(model, samples, *arguments, **keywords)
+        return self._statistics[key]
+
+    def artifact(self, settings: QuantizationSettings) -> bytes:
+        """Quantizes.
+
+        Raises:
+          InputError: when the settings cannot be applied.
+        """
+        self.made += 1
+        return quantize(self.master, settings, self._calibration, gather=self._gather).model
+
+    def evaluate(self, name: str, settings: QuantizationSettings) -> Candidate | None:
+        """Makes a candidate and compares it with the float model.
+
+        Args:
+          name: what is special about it.
+          settings: how to quantize.
+
+        Returns:
+          The candidate; None where these settings cannot be applied to this model, or
+          its outputs are not finite.
+        """
+        document = settings_to_json(settings)
+        result = self._journal.get(["candidate", document])
+        if result is None:
+            try:
+                content = self.artifact(settings)
+                outputs = ModelOutputs(content, name)
+                similarity = compare_outputs(self._reference, outputs, self._held_out, self._task)
+                result = {
+                    "bytes": len(content),
+                    "sha256": hashlib.sha256(content).hexdigest(),
+                    "similarity": similarity,
+                }
+            except InputError as error:
+                result = {"refused": str(error)}
+            self._journal.put(["candidate", document], result)
+        if "refused" in result:
+            return None
+        strain, loss, missed = judge(
+            self.goal,
+            result["similarity"],
+            result["bytes"],
+            len(self.master),
+            self._source_bytes,
+        )
+        return Candidate(
+            name=name,
+            settings=document,
+            bytes=result["bytes"],
+            sha256=result["sha256"],
+            similarity=result["similarity"],
+            strain=strain,
+            loss=loss,
+            missed=missed,
+        )
+
+    def measure(self, candidate: Candidate, settings: QuantizationSettings) -> None:
+        """Times a candidate against the float master, and writes the figures into it."""
+        result = self._journal.get(["latency", candidate.sha256])
+        if result is None:
+            result = self._latency(self.artifact(settings))
+            self._journal.put(["latency", candidate.sha256], result)
+        candidate.speedup, candidate.fps = result["speedup"], result["fps"]
+        candidate.speedup_interval = (result["low"], result["high"])
