@@ -11,6 +11,7 @@ load(
     "register_model",
     "similarity_test",
 )
+load("//rules/private:tune_model.bzl", "tune_model")
 load(
     ":providers.bzl",
     _FloatModelInfo = "FloatModelInfo",
@@ -256,6 +257,7 @@ def quantized_model(
         min_fps = {},
         min_speedup = None,
         threads = 1,
+        optimise = "size",
         registered_model = None,
         tags = [],
         visibility = None,
@@ -268,6 +270,8 @@ def quantized_model(
       NAME_similarity_test: the same gates as a test.
       NAME_fps_test: measures float master and artifact on the host. Made when min_fps
         or min_speedup is given.
+      NAME.tune: `bazel run` searches for settings that reach the gates, and writes
+        NAME.settings.json beside the BUILD file. Made when calibration_data is given.
       NAME.register: `bazel run` measures, and records the artifact in the registry.
 
     Args:
@@ -315,6 +319,7 @@ def quantized_model(
       min_fps: inferences a second by device; "host" is the machine that runs the test.
       min_speedup: how many times as fast as the float master.
       threads: of the interpreter that measures.
+      optimise: what NAME.tune improves beyond the gates: "size", "speed" or "similarity".
       registered_model: name in the registry. The default is the float model's name.
       tags: for every target.
       visibility: for every target.
@@ -328,40 +333,41 @@ def quantized_model(
             ))
     if scheme == "int8" and not calibration_data:
         fail("{}: scheme int8 needs calibration_data".format(name))
+    gates = json.encode({
+        "max_abs_error": max_abs_error,
+        "max_box_error_px": max_box_error,
+        "max_degradation": max_degradation,
+        "max_landmark_error": max_landmark_error,
+        "max_landmark_error_px": max_landmark_error_px,
+        "max_mean_abs_error": max_mean_abs_error,
+        "max_presence_error": max_presence_error,
+        "max_scale_error": max_scale_error,
+        "max_score_error": max_score_error,
+        "max_size": max_size,
+        "max_world_error": max_world_error,
+        "max_worst_landmark_error": max_worst_landmark_error,
+        "max_worst_landmark_error_px": max_worst_landmark_error_px,
+        "min_accuracy": min_accuracy,
+        "min_box_iou": min_box_iou,
+        "min_positives": min_positives,
+        "min_precision": min_precision,
+        "min_recall": min_recall,
+        "min_segmentation_iou": min_segmentation_iou,
+        "min_size_reduction": min_size_reduction,
+        "min_sqnr_db": min_sqnr,
+        "min_top1_agreement": min_top1_agreement,
+        "min_top5_agreement": min_top5_agreement,
+        "p5_tolerance": p5_tolerance,
+        "percent_max_degradation": percent_max_degradation,
+        "smaller_than_source": smaller_than_source,
+        "tolerance": tolerance,
+        "worst_tolerance": worst_tolerance,
+    })
     quantized_model_rule(
         name = name,
         model = model,
         calibration_data = calibration_data,
-        gates = json.encode({
-            "max_abs_error": max_abs_error,
-            "max_box_error_px": max_box_error,
-            "max_degradation": max_degradation,
-            "max_landmark_error": max_landmark_error,
-            "max_landmark_error_px": max_landmark_error_px,
-            "max_mean_abs_error": max_mean_abs_error,
-            "max_presence_error": max_presence_error,
-            "max_scale_error": max_scale_error,
-            "max_score_error": max_score_error,
-            "max_size": max_size,
-            "max_world_error": max_world_error,
-            "max_worst_landmark_error": max_worst_landmark_error,
-            "max_worst_landmark_error_px": max_worst_landmark_error_px,
-            "min_accuracy": min_accuracy,
-            "min_box_iou": min_box_iou,
-            "min_positives": min_positives,
-            "min_precision": min_precision,
-            "min_recall": min_recall,
-            "min_segmentation_iou": min_segmentation_iou,
-            "min_size_reduction": min_size_reduction,
-            "min_sqnr_db": min_sqnr,
-            "min_top1_agreement": min_top1_agreement,
-            "min_top5_agreement": min_top5_agreement,
-            "p5_tolerance": p5_tolerance,
-            "percent_max_degradation": percent_max_degradation,
-            "smaller_than_source": smaller_than_source,
-            "tolerance": tolerance,
-            "worst_tolerance": worst_tolerance,
-        }),
+        gates = gates,
         scheme = scheme,
         tags = tags,
         test_data = test_data,
@@ -386,6 +392,20 @@ def quantized_model(
             # Nothing else runs beside a measurement, and an old one says nothing
             # about this machine now.
             tags = tags + ["exclusive", "external", "local", "no-cache", "no-remote"],
+            threads = threads,
+            visibility = visibility,
+        )
+    if calibration_data:
+        tune_model(
+            name = name + ".tune",
+            artifact = name,
+            calibration_data = calibration_data,
+            gates = gates,
+            min_fps = str(min_fps.get("host", "")),
+            min_speedup = str(min_speedup or ""),
+            model = model,
+            optimise = optimise,
+            tags = tags,
             threads = threads,
             visibility = visibility,
         )
