@@ -12,6 +12,7 @@ from tools.quantization.calibration import gather_statistics
 from tools.quantization.compaction import compact
 from tools.quantization.ranges import estimate_ranges
 from tools.quantization.schemes import plan
+from tools.quantization.settings import QuantizationSettings
 
 
 @pytest.fixture(
@@ -29,7 +30,7 @@ def quantized(request):
     name, scheme = request.param
     master, _ = make_float_master(model_path(name).read_bytes())
     graph = Topology(parse_model(master))
-    planned = plan(graph, scheme)
+    planned = plan(graph, QuantizationSettings(scheme))
     ranges = None
     if planned.needs_calibration:
         samples = [{"input": random_image((1, 128, 128, 3), seed)} for seed in range(2)]

@@ -1,3 +1,4 @@
+import functools
 import hashlib
 import json
 import re
@@ -12,10 +13,17 @@ from tools.graph.float_master import make_float_master
 from tools.graph.topology import Topology
 from tools.quantization import recipes
 
+_STATIC = functools.partial(recipes.static, 8, 8)
+_WEIGHTS = functools.partial(recipes.weight_only, 8)
+_DYNAMIC = functools.partial(recipes.dynamic, 8)
 _ENTRIES = (
-    recipes.static_int8,
-    recipes.weight_only_int8,
-    recipes.dynamic_int8,
+    _STATIC,
+    functools.partial(recipes.static, 8, 4),
+    functools.partial(recipes.static, 16, 8),
+    _WEIGHTS,
+    functools.partial(recipes.weight_only, 4),
+    _DYNAMIC,
+    functools.partial(recipes.dynamic, 2),
     recipes.float16,
     recipes.unquantized,
 )
@@ -33,9 +41,13 @@ def test_library_takes_each_entry(entry):
 @pytest.mark.parametrize(
     ("entry", "precision", "bits", "activations"),
     [
-        (recipes.static_int8, "INTEGER", 8, True),
-        (recipes.weight_only_int8, "FLOAT", 8, False),
-        (recipes.dynamic_int8, "INTEGER", 8, False),
+        (_STATIC, "INTEGER", 8, True),
+        (functools.partial(recipes.static, 16, 8), "INTEGER", 8, True),
+        (functools.partial(recipes.static, 8, 4), "INTEGER", 4, True),
+        (_WEIGHTS, "FLOAT", 8, False),
+        (functools.partial(recipes.weight_only, 4), "FLOAT", 4, False),
+        (_DYNAMIC, "INTEGER", 8, False),
+        (functools.partial(recipes.dynamic, 2), "INTEGER", 2, False),
         (recipes.float16, "FLOAT", 16, False),
     ],
 )
@@ -46,7 +58,7 @@ def test_what_an_entry_asks_for(entry, precision, bits, activations):
     assert config["weight_tensor_config"]["symmetric"]
     assert ("activation_tensor_config" in config) == activations
     # Changing one entry changes no other.
-    config["weight_tensor_config"]["num_bits"] = 4
+    config["weight_tensor_config"]["num_bits"] = 3
     assert entry()["op_config"]["weight_tensor_config"]["num_bits"] == bits
 
 
@@ -67,7 +79,7 @@ def test_exactly_finds_one_operator(name):
 
 
 def test_text_is_json_and_the_same_for_the_same_recipe():
-    recipe = [recipes.static_int8(), recipes.unquantized(".*", "INPUT")]
+    recipe = [recipes.static(8, 8), recipes.unquantized(".*", "INPUT")]
     text = recipes.recipe_text(recipe)
     assert json.loads(text) == recipe
     assert text.endswith("]\n")
@@ -80,7 +92,7 @@ def test_text_is_json_and_the_same_for_the_same_recipe():
 def test_text_runs_in_the_library():
     """What is written down makes the same model again."""
     master, _ = make_float_master(tiny_model(channels=64))
-    recipe = [recipes.weight_only_int8(), recipes.unquantized("^scores;", "CONV_2D")]
+    recipe = [recipes.weight_only(8), recipes.unquantized("^scores;", "CONV_2D")]
     models = []
     for given in (recipe, json.loads(recipes.recipe_text(recipe))):
         library = quantizer.Quantizer(master)

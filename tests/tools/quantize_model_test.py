@@ -244,7 +244,7 @@ def _missing_model(given: Path) -> dict:
 
 
 def _unknown_type(given: Path) -> dict:
-    return {"quantization_type": "INT4"}
+    return {"quantization_type": "INT3"}
 
 
 def _no_data(given: Path) -> dict:
@@ -299,7 +299,7 @@ def _std_of_nought(given: Path) -> dict:
         (_small_model, "{given}/small.tflite: int8 makes it larger ("),
         (_model_of_unknown_operators, "{given}/custom.tflite: the runtime cannot run this model: "),
         (_missing_model, "{given}/none.tflite: No such file or directory"),
-        (_unknown_type, "no quantization type INT4; choose one of INT8, FULL_INTEGER, DYNAMIC, "),
+        (_unknown_type, "no quantization type INT3; choose one of INT8, FULL_INTEGER, DYNAMIC, "),
         (_no_data, "{folder}/net.tflite: int8 needs a representative dataset; give --calibration"),
         (_empty_folder, "{given}/empty: no images or arrays in this folder (.bmp, "),
         (_missing_folder, "{given}/none: no such file or folder"),

@@ -27,6 +27,13 @@ def _drop_operators(model: TfliteModel) -> None:
         subgraph.operators = kept[::-1]
 
 
+def _block_scales(subgraph: schema.SubGraphT) -> list[schema.BlockwiseQuantizationT]:
+    """Finds what names tensors of scales: weights that have one for each block."""
+    parameters = [tensor.quantization for tensor in subgraph.tensors]
+    details = [entry.details for entry in parameters if entry is not None]
+    return [entry for entry in details if isinstance(entry, schema.BlockwiseQuantizationT)]
+
+
 def _used_tensors(subgraph: schema.SubGraphT, model: schema.ModelT, index: int) -> set[int]:
     used = {int(i) for i in subgraph.inputs} | {int(i) for i in subgraph.outputs}
     for operator in subgraph.operators or []:
@@ -35,6 +42,8 @@ def _used_tensors(subgraph: schema.SubGraphT, model: schema.ModelT, index: int) 
     for signature in model.signatureDefs or []:
         if signature.subgraphIndex == index:
             used |= {entry.tensorIndex for entry in signature.inputs + signature.outputs}
+    for details in _block_scales(subgraph):
+        used |= {int(i) for i in (details.scales, details.zeroPoints) if i != -1}
     return used
 
 
@@ -50,6 +59,9 @@ def _drop_tensors(model: schema.ModelT) -> int:
                 kept.append(tensor)
         dropped += len(subgraph.tensors) - len(kept)
         subgraph.tensors = kept
+        for details in _block_scales(subgraph):
+            details.scales = new_index[details.scales]
+            details.zeroPoints = new_index[details.zeroPoints]
         subgraph.inputs = [new_index[int(i)] for i in subgraph.inputs]
         subgraph.outputs = [new_index[int(i)] for i in subgraph.outputs]
         for operator in subgraph.operators or []:

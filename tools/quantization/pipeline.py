@@ -13,14 +13,17 @@ from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, tensor_name
 from tools.graph.float_master import refuse_quantized
 from tools.graph.topology import Topology
+from tools.quantization import recipes
 from tools.quantization.bias_range import make_room_for_biases
+from tools.quantization.block_scales import mend_block_scales
 from tools.quantization.calibration import gather_statistics
 from tools.quantization.compaction import compact
 from tools.quantization.dead_channels import remove_dead_channels
 from tools.quantization.equalization import equalize
+from tools.quantization.patterns import EarlierScopes
 from tools.quantization.ranges import estimate_ranges
 from tools.quantization.relu_fusion import fuse_relus
-from tools.quantization.schemes import plan
+from tools.quantization.schemes import STATIC, Plan, plan
 from tools.quantization.settings import QuantizationSettings
 from tools.quantization.sparse_weights import store_weights_sparse
 
@@ -72,8 +75,8 @@ def _apply(model: TfliteModel, recipe: list[dict], ranges: dict | None) -> bytes
     return bytes(result.quantized_model)
 
 
-def _restore_outputs(artifact: TfliteModel, model: TfliteModel) -> None:
-    """Makes each output, and what signatures call it, float again.
+def _restore_outputs(artifact: TfliteModel, model: TfliteModel, stay_float: bool = True) -> None:
+    """Makes each output that is to stay float, and what signatures call it, float again.
 
     Where an operator reads an output too, the library gives that operator's int8 tensor
     as the output, or leaves the signature at the int8 tensor.
@@ -82,7 +85,8 @@ def _restore_outputs(artifact: TfliteModel, model: TfliteModel) -> None:
     (before, *_), outputs = model.schema.subgraphs, []
     for index, original in zip(graph.subgraph.outputs, before.outputs, strict=True):
         wanted, producer = before.tensors[int(original)].type, graph.producer.get(int(index))
-        if graph.tensor(index).type != wanted and producer and graph.name(producer) == "QUANTIZE":
+        other = stay_float and graph.tensor(index).type != wanted
+        if other and producer and graph.name(producer) == "QUANTIZE":
             index = producer.inputs[0]
         outputs.append(int(index))
     graph.subgraph.outputs = outputs
@@ -112,12 +116,21 @@ def _float_tensors(model: TfliteModel, reasons: dict[str, str], scheme: str) -> 
             name = tensor_name(tensor)
             if int(index) in graph.outputs and kind == "DEQUANTIZE":
                 reason = "output of the model, which stays float"
-            elif scheme == "int8":
+            elif scheme in STATIC:
                 reason = reasons.get(name, f"{kind} is not quantized by this scheme")
             else:
                 reason = reasons.get(name, f"{scheme} keeps activations in float")
             result.append({"name": name, "reason": reason})
     return result
+
+
+def _layers_entry(settings: QuantizationSettings, planned: Plan) -> dict:
+    """Makes the report's entry of the operators that have a scheme of their own."""
+    told = [
+        f"{scheme} for the {count} that {pattern} matches"
+        for (pattern, scheme), count in zip(settings.layers, planned.matched, strict=True)
+    ]
+    return {"changed": sum(planned.matched), "detail": "; ".join(told), "name": "layers"}
 
 
 def quantize(
@@ -157,21 +170,22 @@ def quantize(
     def report(entry: dict) -> None:
         passes.append({"gain": None} | entry)
 
+    before = EarlierScopes(Topology(model))
     if settings.enabled("dead_channels"):
         report(remove_dead_channels(model))
     if settings.enabled("relu_fusion"):
         report(fuse_relus(model))
     ranges = None
-    if scheme == "int8":
+    if settings.needs_calibration:
         if calibration is None:
             raise InputError(
-                f"{where}: int8 needs a representative dataset; give --calibration_data"
+                f"{where}: {scheme} needs a representative dataset; give --calibration_data"
             )
 
         def told(what: str) -> Callable[[int], None] | None:
             return (lambda done: progress(what, done, len(calibration))) if progress else None
 
-        if settings.enabled("equalization"):
+        if settings.quantizes_activations and settings.enabled("equalization"):
             first = gather(model, calibration, told("calibrating channels"))
             report(equalize(model, first))
         statistics = gather(model, calibration, told("calibrating ranges"))
@@ -187,10 +201,14 @@ def quantize(
         )
         if settings.enabled("bias_range"):
             report(make_room_for_biases(model, ranges))
-    planned = plan(Topology(model), scheme)
+    planned = plan(Topology(model), settings, before)
+    if settings.layers:
+        report(_layers_entry(settings, planned))
     quantized = _apply(model, planned.recipe, ranges)
     artifact = parse_model(quantized, where)
-    _restore_outputs(artifact, model)
+    _restore_outputs(artifact, model, settings.output_type == "float32")
+    if any(recipes.is_blockwise(entry) for entry in planned.recipe):
+        report(mend_block_scales(artifact))
     if settings.enabled("sparse_weights"):
         report(store_weights_sparse(artifact))
     report(compact(artifact, len(quantized), model.associated_files))

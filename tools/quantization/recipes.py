@@ -17,79 +17,103 @@ _MIN_MAX = "min_max_uniform_quantize"
 _NO_QUANTIZATION = "no_quantize"
 
 
-def _weights(bits: int, symmetric: bool = True) -> dict:
+def _entry(algorithm: str, config: dict, regex: str, operation: str) -> dict:
     return {
-        "dtype": "INT",
-        "granularity": "CHANNELWISE",
-        "num_bits": bits,
-        "symmetric": symmetric,
-    }
-
-
-def static_int8(regex: str = ".*", operation: str = "*") -> dict:
-    """An entry: weights int8 by channel, activations int8 by tensor."""
-    return {
-        "algorithm_key": _MIN_MAX,
-        "op_config": {
-            "activation_tensor_config": {
-                "dtype": "INT",
-                "granularity": "TENSORWISE",
-                "num_bits": 8,
-                "symmetric": False,
-            },
-            "compute_precision": "INTEGER",
-            "explicit_dequantize": False,
-            "min_weight_elements": 0,
-            "skip_checks": False,
-            "weight_tensor_config": _weights(8),
-        },
+        "algorithm_key": algorithm,
+        "op_config": {"min_weight_elements": 0, "skip_checks": False} | config,
         "operation": operation,
         "regex": regex,
     }
 
 
-def weight_only_int8(regex: str = ".*", operation: str = "*") -> dict:
-    """An entry: weights int8 by channel, computed in float."""
-    return {
-        "algorithm_key": _MIN_MAX,
-        "op_config": {
-            "compute_precision": "FLOAT",
-            "explicit_dequantize": True,
-            "min_weight_elements": 0,
-            "skip_checks": False,
-            "weight_tensor_config": _weights(8),
+def _weights(bits: int, granularity: str = "CHANNELWISE") -> dict:
+    return {"dtype": "INT", "granularity": granularity, "num_bits": bits, "symmetric": True}
+
+
+def static(activation_bits: int, weight_bits: int, regex: str = ".*", operation: str = "*") -> dict:
+    """An entry: activations by tensor, weights by channel, integer arithmetic.
+
+    Args:
+      activation_bits: 8 (any zero point) or 16 (zero point 0).
+      weight_bits: 4 or 8.
+      regex: of the operators that it is for.
+      operation: the library's name for a kind of operator, or "*".
+
+    Returns:
+      The entry.
+    """
+    config = {
+        "activation_tensor_config": {
+            "dtype": "INT",
+            "granularity": "TENSORWISE",
+            "num_bits": activation_bits,
+            "symmetric": activation_bits == 16,
         },
-        "operation": operation,
-        "regex": regex,
+        "compute_precision": "INTEGER",
+        "explicit_dequantize": False,
+        "weight_tensor_config": _weights(weight_bits),
     }
+    return _entry(_MIN_MAX, config, regex, operation)
 
 
-def dynamic_int8(regex: str = ".*", operation: str = "*") -> dict:
-    """An entry: weights int8 by channel, activations quantized as the operator runs."""
-    entry = weight_only_int8(regex, operation)
-    entry["op_config"] |= {"compute_precision": "INTEGER", "explicit_dequantize": False}
-    return entry
+def weight_only(bits: int, regex: str = ".*", operation: str = "*") -> dict:
+    """An entry: weights by channel, computed in float."""
+    config = {
+        "compute_precision": "FLOAT",
+        "explicit_dequantize": True,
+        "weight_tensor_config": _weights(bits),
+    }
+    return _entry(_MIN_MAX, config, regex, operation)
+
+
+def dynamic(bits: int, regex: str = ".*", operation: str = "*", block: int = 0) -> dict:
+    """An entry: activations are quantized as the operator runs.
+
+    Args:
+      bits: of the weights.
+      regex: of the operators that it is for.
+      operation: the library's name for a kind of operator, or "*".
+      block: weights that share a scale, along their last dimension; 0 is a channel.
+
+    Returns:
+      The entry.
+    """
+    config = {
+        "compute_precision": "INTEGER",
+        "explicit_dequantize": False,
+        "weight_tensor_config": _weights(bits, f"BLOCKWISE_{block}" if block else "CHANNELWISE"),
+    }
+    return _entry(_MIN_MAX, config, regex, operation)
 
 
 def float16(regex: str = ".*", operation: str = "*") -> dict:
     """An entry: weights float16, computed in float32."""
-    return {
-        "algorithm_key": "float_casting",
-        "op_config": {
-            "compute_precision": "FLOAT",
-            "explicit_dequantize": True,
-            "min_weight_elements": 0,
-            "skip_checks": False,
-            "weight_tensor_config": {
-                "dtype": "FLOAT",
-                "granularity": "TENSORWISE",
-                "num_bits": 16,
-                "symmetric": True,
-            },
+    config = {
+        "compute_precision": "FLOAT",
+        "explicit_dequantize": True,
+        "weight_tensor_config": {
+            "dtype": "FLOAT",
+            "granularity": "TENSORWISE",
+            "num_bits": 16,
+            "symmetric": True,
         },
-        "operation": operation,
-        "regex": regex,
     }
+    return _entry("float_casting", config, regex, operation)
+
+
+def unsigned_end(regex: str, operation: str) -> dict:
+    """An entry: the model's inputs or outputs are uint8.
+
+    Args:
+      regex: of their names.
+      operation: "INPUT" or "OUTPUT".
+
+    Returns:
+      The entry.
+    """
+    entry = static(8, 8, regex, operation)
+    entry["op_config"]["activation_tensor_config"]["dtype"] = "UINT"
+    return entry
 
 
 def unquantized(regex: str, operation: str = "*") -> dict:
@@ -100,6 +124,17 @@ def unquantized(regex: str, operation: str = "*") -> dict:
         "operation": operation,
         "regex": regex,
     }
+
+
+def is_static(entry: dict) -> bool:
+    """Says whether an entry quantizes activations by ranges that calibration finds."""
+    return "activation_tensor_config" in entry["op_config"]
+
+
+def is_blockwise(entry: dict) -> bool:
+    """Says whether an entry gives each block of weights a scale."""
+    weights = entry["op_config"].get("weight_tensor_config", {})
+    return weights.get("granularity", "").startswith("BLOCKWISE")
 
 
 def exactly(graph: Topology, operator: schema.OperatorT) -> str:

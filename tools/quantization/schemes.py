@@ -1,22 +1,104 @@
-"""What each scheme does with each operator of a model."""
+"""What each scheme does with each operator of a model.
+
+| scheme              | weights                  | arithmetic                           |
+|---------------------|--------------------------|--------------------------------------|
+| int8                | int8                     | int8; output heads float             |
+| int4                | int4, else int8          | int8; output heads float             |
+| int16x8             | int8                     | int16 activations                    |
+| mixed               | int8, but as `layers` say| as `layers` say                      |
+| dynamic             | int8                     | int8 where that is faster, else float|
+| dynamic_int4        | int4, else int8          | int8, else float                     |
+| int2                | int2, else int8          | int8, else float                     |
+| blockwise_int4_SIZE | int4, a scale a block    | int8, else float                     |
+| weight_only_int8    | int8                     | float                                |
+| weight_only_int4    | int4, else int8          | float                                |
+| float16             | float16                  | float                                |
+| float               | float                    | float (in `layers` only)             |
+
+"else": for operators of which the library or the runtime has no such form.
+"""
 
 import dataclasses
+import functools
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
 from tools.graph.flatbuffer import shape_of, tensor_name
 from tools.graph.topology import WEIGHTED, Topology
-from tools.quantization import recipes
+from tools.quantization import patterns, recipes
 from tools.quantization.output_heads import output_heads
 
+if TYPE_CHECKING:
+    from tools.quantization.settings import QuantizationSettings
+
+BLOCK_SIZES = (32, 64, 128, 256)
+
+_Form = Callable[..., dict]
+_INT8 = functools.partial(recipes.static, 8, 8)
+_INT4 = functools.partial(recipes.static, 8, 4)
+_INT16 = functools.partial(recipes.static, 16, 8)
+_DYNAMIC, _DYNAMIC_INT4, _DYNAMIC_INT2 = (
+    functools.partial(recipes.dynamic, bits) for bits in (8, 4, 2)
+)
+_WEIGHTS_INT8, _WEIGHTS_INT4 = (functools.partial(recipes.weight_only, bits) for bits in (8, 4))
+_FLOAT = recipes.unquantized
+# How each scheme writes an operator: the first of these that the operator has, else float.
+_FORMS: dict[str, tuple[_Form, ...]] = {
+    "int8": (_INT8,),
+    "int4": (_INT4, _INT8),
+    "int16x8": (_INT16,),
+    "dynamic": (_DYNAMIC, _WEIGHTS_INT8),
+    "dynamic_int4": (_DYNAMIC_INT4, _WEIGHTS_INT8),
+    "int2": (_DYNAMIC_INT2, _WEIGHTS_INT8),
+    **{
+        f"blockwise_int4_{size}": (
+            functools.partial(recipes.dynamic, 4, block=size),
+            _WEIGHTS_INT8,
+        )
+        for size in BLOCK_SIZES
+    },
+    "weight_only_int8": (_WEIGHTS_INT8,),
+    "weight_only_int4": (_WEIGHTS_INT4, _WEIGHTS_INT8),
+    "float16": (recipes.float16,),
+    "float": (_FLOAT,),
+}
+# Arithmetic on activations of which the ranges are known.
+STATIC = frozenset({"int4", "int8", "int16x8", "mixed"})
 # As the command line spells them; FULL_INTEGER is another name for INT8.
-SCHEMES = ("INT8", "FULL_INTEGER", "DYNAMIC", "FLOAT16", "WEIGHT_ONLY_INT8")
+SCHEMES = (
+    "INT8",
+    "FULL_INTEGER",
+    "DYNAMIC",
+    "FLOAT16",
+    "WEIGHT_ONLY_INT8",
+    "WEIGHT_ONLY_INT4",
+    "MIXED",
+    "INT16X8",
+    "INT4",
+    "DYNAMIC_INT4",
+    "INT2",
+    *(f"BLOCKWISE_INT4_{size}" for size in BLOCK_SIZES),
+)
+# What an operator may be given by `layers`.
+LAYER_SCHEMES = tuple(_FORMS)
+
+_NO_FORM = "the library has no such form of it"
+_ALGORITHMS = {
+    "gptq": "GPTQ",
+    "hadamard": "DECOMPOSED_HADAMARD_ROTATION",
+    "mse": "MSE",
+    "octav": "OCTAV",
+}
 
 # XNNPACK has a hybrid kernel (float activations, quantized as they come in) for CONV_2D
 # and FULLY_CONNECTED, none for DEPTHWISE_CONV_2D. Quantizing an activation costs time in
 # proportion to its channels; under these counts, measured one operator at a time on
 # x86-64, that is more than the int8 product saves.
+_DYNAMIC_KERNELS = frozenset({"CONV_2D", "FULLY_CONNECTED"})
 _DYNAMIC_LEAST_INPUTS = 32
 _DYNAMIC_LEAST_OUTPUTS = 64
 
@@ -29,21 +111,23 @@ class Plan:
       recipe: in ai-edge-quantizer's JSON form.
       kept_float: name of an operator's output to the reason why it is computed in float.
       needs_calibration: whether the recipe takes ranges.
+      matched: how many operators each of the settings' layers names, in their order.
     """
 
     recipe: list[dict]
     kept_float: dict[str, str]
     needs_calibration: bool
+    matched: tuple[int, ...] = ()
 
 
 def canonical_scheme(name: str) -> str:
-    """Reads a scheme's name.
+    """Reads the name of a whole model's scheme.
 
     Args:
-      name: in either case.
+      name: one of SCHEMES, in either case.
 
     Returns:
-      One of "int8", "dynamic", "float16", "weight_only_int8".
+      In small letters; "int8" for FULL_INTEGER.
 
     Raises:
       InputError: when there is no such scheme.
@@ -54,21 +138,21 @@ def canonical_scheme(name: str) -> str:
     return "int8" if upper == "FULL_INTEGER" else upper.lower()
 
 
-def _int8(graph: Topology) -> Plan:
-    recipe = [
-        recipes.static_int8(),
-        recipes.unquantized(".*", "INPUT"),
-        recipes.unquantized(".*", "OUTPUT"),
-    ]
-    kept = {}
-    for operator in output_heads(graph):
-        name = graph.name(operator)
-        entry = recipes.weight_only_int8 if name in WEIGHTED else recipes.unquantized
-        recipe.append(entry(recipes.exactly(graph, operator), _operation(graph, operator)))
-        kept[tensor_name(graph.tensor(operator.outputs[0]))] = (
-            "output head: int8 weights, float arithmetic" if name in WEIGHTED else "output head"
-        )
-    return Plan(recipe, kept, needs_calibration=True)
+def canonical_layer_scheme(name: str) -> str:
+    """Reads the name of an operator's scheme.
+
+    Args:
+      name: one of LAYER_SCHEMES, in either case.
+
+    Returns:
+      In small letters.
+
+    Raises:
+      InputError: when there is no such scheme for an operator.
+    """
+    if name.lower() not in LAYER_SCHEMES:
+        raise InputError(f"no scheme {name} for a layer; choose one of {', '.join(LAYER_SCHEMES)}")
+    return name.lower()
 
 
 def _operation(graph: Topology, operator: schema.OperatorT) -> str:
@@ -76,54 +160,254 @@ def _operation(graph: Topology, operator: schema.OperatorT) -> str:
     from ai_edge_quantizer import qtyping
 
     name = graph.name(operator)
+    if name == "TRANSPOSE_CONV":
+        return "CONV_2D_TRANSPOSE"
     return name if name in qtyping.TFLOperationName.__members__ else "*"
 
 
-def _dynamic(graph: Topology) -> Plan:
-    recipe = [recipes.weight_only_int8()]
-    kept = {}
-    for operator in graph.subgraph.operators:
-        name = graph.name(operator)
-        if name not in WEIGHTED:
-            continue
-        weights = shape_of(graph.tensor(operator.inputs[1]))
-        if (
-            name in ("CONV_2D", "FULLY_CONNECTED")
-            and weights[-1] >= _DYNAMIC_LEAST_INPUTS
-            and weights[0] >= _DYNAMIC_LEAST_OUTPUTS
-        ):
-            recipe.append(recipes.dynamic_int8(recipes.exactly(graph, operator), name))
-        else:
-            reason = (
-                "the delegate has no dynamic kernel for it"
-                if name not in ("CONV_2D", "FULLY_CONNECTED")
-                else "too few channels for dynamic int8 to win"
-            )
-            kept[tensor_name(graph.tensor(operator.outputs[0]))] = f"weights only: {reason}"
-    return Plan(recipe, kept, needs_calibration=False)
+@functools.cache
+def _library_takes(operation: str, entry: str) -> bool:
+    from ai_edge_quantizer import algorithm_manager, qtyping
+
+    parsed = json.loads(entry)
+    try:
+        algorithm_manager.check_op_quantization_config(
+            parsed["algorithm_key"],
+            qtyping.TFLOperationName(operation),
+            qtyping.OpQuantizationConfig.from_dict(parsed["op_config"]),
+        )
+    except ValueError:
+        return False
+    return True
 
 
-def plan(graph: Topology, scheme: str) -> Plan:
-    """Makes the recipe of a scheme for a model.
+def _library_has(operation: str, entry: dict) -> bool:
+    """Says whether the library writes a kind of operator so."""
+    anywhere = entry | {"operation": "", "regex": ""}
+    return operation != "*" and _library_takes(operation, json.dumps(anywhere, sort_keys=True))
+
+
+def _computes_float(entry: dict) -> bool:
+    return entry["op_config"].get("compute_precision", "FLOAT") == "FLOAT"
+
+
+def _unfit(graph: Topology, operator: schema.OperatorT, form: _Form) -> str | None:
+    """Says why an operator cannot be written so; None when it can."""
+    if form is _FLOAT:
+        return None
+    entry, name = form(regex=""), graph.name(operator)
+    if not _library_has(_operation(graph, operator), entry):
+        return _NO_FORM
+    if name not in WEIGHTED:
+        return None
+    if not graph.is_constant(operator.inputs[1]):
+        return "its weights are computed"
+    if not _computes_float(entry) and not recipes.is_static(entry) and name not in _DYNAMIC_KERNELS:
+        return "the delegate has no dynamic kernel for it"
+    weights = entry["op_config"]["weight_tensor_config"]
+    # The runtime takes such a file, and computes other numbers.
+    if weights["num_bits"] == 2 and name != "FULLY_CONNECTED":
+        return "the runtime has no 2-bit kernel for it"
+    block = int(weights["granularity"].partition("BLOCKWISE_")[2] or 1)
+    inputs = shape_of(graph.tensor(operator.inputs[1]))[-1]
+    return f"its {inputs} inputs are no multiple of {block}" if inputs % block else None
+
+
+def _told(graph: Topology, operator: schema.OperatorT) -> str:
+    name = patterns.scope(graph, operator).removesuffix(";")
+    # A converter that fuses operators joins their names.
+    return f"{graph.name(operator)} {name[:80]}{'...' * (len(name) > 80)}"
+
+
+def _pays_dynamic(graph: Topology, operator: schema.OperatorT) -> bool:
+    weights = shape_of(graph.tensor(operator.inputs[1]))
+    return weights[-1] >= _DYNAMIC_LEAST_INPUTS and weights[0] >= _DYNAMIC_LEAST_OUTPUTS
+
+
+def _arithmetic(form: _Form) -> str:
+    """Says how an operator is written that computes in float."""
+    if form is _FLOAT:
+        return "float"
+    weights = form(regex="")["op_config"]["weight_tensor_config"]
+    return f"{weights['dtype'].lower()}{weights['num_bits']} weights, float arithmetic"
+
+
+def _choose(graph: Topology, operator: schema.OperatorT, scheme: str) -> tuple[_Form, str | None]:
+    """Chooses an operator's form.
 
     Args:
-      graph: of the prepared float master.
-      scheme: from `canonical_scheme`.
+      graph: of the model.
+      operator: of it.
+      scheme: one of LAYER_SCHEMES.
 
     Returns:
-      The plan.
+      (the form, why it is not the scheme's first; None when it is).
     """
-    if scheme == "int8":
-        return _int8(graph)
-    if scheme == "dynamic":
-        return _dynamic(graph)
-    entry, reason = {
-        "float16": (recipes.float16(), "float16 weights, float arithmetic"),
-        "weight_only_int8": (recipes.weight_only_int8(), "int8 weights, float arithmetic"),
-    }[scheme]
-    kept = {
-        tensor_name(graph.tensor(operator.outputs[0])): reason
+    missing, forms = None, _FORMS[scheme]
+    # Forms differ in weights: one does for an operator without.
+    for form in (*(forms if graph.name(operator) in WEIGHTED else forms[-1:]), _FLOAT):
+        reason = _unfit(graph, operator, form)
+        if reason is None:
+            return form, missing
+        missing = missing or reason
+    raise AssertionError("every operator can be left in float")
+
+
+class _Forms:
+    """The form of every operator of a model, and why some compute in float."""
+
+    def __init__(self, graph: Topology, scheme: str):
+        self.graph = graph
+        self.of: dict[int, _Form] = {}
+        self.reasons: dict[int, str] = {}
+        first_unfit, fits = None, False
+        for operator in graph.subgraph.operators:
+            form, missing = _choose(graph, operator, scheme)
+            if graph.name(operator) in WEIGHTED:
+                fits |= missing is None
+                if missing and (first_unfit is None or first_unfit[1] == _NO_FORM):
+                    first_unfit = operator, missing
+            if scheme == "dynamic" and form is _DYNAMIC and not _pays_dynamic(graph, operator):
+                form, missing = _WEIGHTS_INT8, "too few channels for dynamic int8 to win"
+            reason = None
+            if graph.name(operator) in WEIGHTED:
+                kept = "float" if form is _FLOAT else "weights only"
+                reason = f"{kept}: {missing}" if missing else _arithmetic(form)
+            self.give(operator, form, reason)
+        if first_unfit and not fits:
+            operator, missing = first_unfit
+            raise InputError(
+                f"{graph.model.where}: {scheme} fits no operator of this model; "
+                f"{_told(graph, operator)}: {missing}"
+            )
+
+    def give(self, operator: schema.OperatorT, form: _Form, reason: str | None) -> None:
+        self.of[id(operator)] = form
+        self.reasons.pop(id(operator), None)
+        if reason is not None and _computes_float(form(regex="")):
+            self.reasons[id(operator)] = reason
+
+    def keep_heads(self) -> None:
+        """Keeps what stands between the last weights and the outputs from int8."""
+        for operator in output_heads(self.graph):
+            if self.graph.name(operator) in WEIGHTED:
+                reason = f"output head: {_arithmetic(_WEIGHTS_INT8)}"
+                self.give(operator, _WEIGHTS_INT8, reason)
+            else:
+                self.give(operator, _FLOAT, "output head")
+
+    def give_layer(self, pattern: str, scheme: str, before: patterns.EarlierScopes | None) -> int:
+        """Gives what a pattern matches a scheme; returns how many operators that are."""
+        graph, where = self.graph, f"{self.graph.model.where}: layers"
+        found = patterns.matching(graph, pattern, before)
+        if not found:
+            names = [patterns.scope(graph, operator) for operator in graph.subgraph.operators]
+            raise patterns.no_match(where, pattern, names)
+        chosen = [(operator, *_choose(graph, operator, scheme)) for operator in found]
+        if all(missing for _, _, missing in chosen):
+            first, _, missing = chosen[0]
+            raise InputError(
+                f"{where}: {scheme} fits none of the {len(found)} operators that {pattern} "
+                f"matches; {_told(graph, first)}: {missing}"
+            )
+        for operator, form, _ in chosen:
+            self.give(operator, form, f"layers give it {scheme}: {_arithmetic(form)}")
+        return len(found)
+
+    def recipe(self, base: _Form) -> list[dict]:
+        """Writes the base for all operators, and each other one by its exact name."""
+        result = [base(regex=".*")]
+        for operator in self.graph.subgraph.operators:
+            operation = _operation(self.graph, operator)
+            usual = base if _library_has(operation, base(regex="")) else _FLOAT
+            form = self.of[id(operator)]
+            if form is not usual:
+                result.append(
+                    form(regex=recipes.exactly(self.graph, operator), operation=operation)
+                )
+        return result
+
+
+def _ends(settings: "QuantizationSettings") -> list[dict]:
+    """Writes the types of the model's inputs and outputs."""
+    forms = {
+        "float32": recipes.unquantized,
+        "int8": _INT8,
+        "uint8": recipes.unsigned_end,
+    }
+    return [
+        forms[kind](regex=".*", operation=end)
+        for end, kind in (("INPUT", settings.input_type), ("OUTPUT", settings.output_type))
+        if kind != "float32" or settings.scheme in STATIC
+    ]
+
+
+def _with_weight_algorithm(recipe: list[dict], graph: Topology, algorithm: str) -> list[dict]:
+    """Has the library find weights' steps in another way, where it can."""
+    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
+    key = AlgorithmName[_ALGORITHMS[algorithm]].value
+    kinds = {
+        _operation(graph, operator)
         for operator in graph.subgraph.operators
         if graph.name(operator) in WEIGHTED
     }
-    return Plan([entry], kept, needs_calibration=False)
+    result, changed = [], 0
+    for entry in recipe:
+        result.append(entry)
+        if entry["algorithm_key"] != "min_max_uniform_quantize":
+            continue
+        for kind in sorted(kinds if entry["operation"] == "*" else kinds & {entry["operation"]}):
+            other = entry | {"algorithm_key": key, "operation": kind}
+            if _library_has(kind, other):
+                result.append(other)
+                changed += 1
+    if not changed:
+        raise InputError(
+            f"{graph.model.where}: weight algorithm {algorithm} fits no operator of this model "
+            "in this scheme"
+        )
+    return result
+
+
+def plan(
+    graph: Topology, settings: "QuantizationSettings", before: patterns.EarlierScopes | None = None
+) -> Plan:
+    """Makes the recipe of a scheme and layers for a model.
+
+    Args:
+      graph: of the prepared float master.
+      settings: scheme, layers, and the types of inputs and outputs.
+      before: the scopes from before the graph was prepared, in which layers are
+        searched as well.
+
+    Returns:
+      The plan.
+
+    Raises:
+      InputError: when a layer's pattern matches no operator, or its scheme fits none of
+        those that it matches.
+    """
+    scheme = "int8" if settings.scheme == "mixed" else settings.scheme
+    forms = _Forms(graph, scheme)
+    if scheme in ("int4", "int8") and settings.enabled("output_heads"):
+        forms.keep_heads()
+    matched = tuple(
+        forms.give_layer(pattern, wanted, before) for pattern, wanted in settings.layers
+    )
+    base, *others = forms.recipe(_FORMS[scheme][-1])
+    # The library keeps entries of the same regex together, at the first one's place.
+    recipe = [base, *_ends(settings), *others]
+    if settings.weight_algorithm != "min_max":
+        recipe = _with_weight_algorithm(recipe, graph, settings.weight_algorithm)
+    return Plan(
+        recipe=recipe,
+        kept_float={
+            tensor_name(graph.tensor(index)): forms.reasons[id(operator)]
+            for operator in graph.subgraph.operators
+            if id(operator) in forms.reasons
+            for index in operator.outputs
+        },
+        needs_calibration=any(recipes.is_static(entry) for entry in recipe),
+        matched=matched,
+    )

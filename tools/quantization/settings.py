@@ -28,7 +28,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tools.errors import InputError
-from tools.quantization.schemes import canonical_scheme
+from tools.quantization.schemes import STATIC, canonical_layer_scheme, canonical_scheme
 
 KIND = "rules_quantize.settings"
 SCHEMA_VERSION = 1
@@ -110,11 +110,26 @@ class QuantizationSettings:
         _one_of("weight algorithm", self.weight_algorithm, WEIGHT_ALGORITHMS)
         for pattern, _ in self.layers:
             _compile(pattern)
+        layers = tuple((pattern, canonical_layer_scheme(name)) for pattern, name in self.layers)
+        object.__setattr__(self, "layers", layers)
+        if self.scheme == "mixed" and not layers:
+            raise InputError("scheme mixed is int8 with layers of other schemes; give layers")
         for name, choices in self.passes.items():
             _one_of("pass", name, PASSES)
             for choice, value in choices.items():
                 _one_of(f"choice of pass {name}", choice, PASSES[name])
                 _same_type(f"passes.{name}.{choice}", value, PASSES[name][choice])
+
+    @property
+    def quantizes_activations(self) -> bool:
+        """Whether some operator computes with activations whose ranges are known."""
+        return bool(STATIC & {self.scheme, *(scheme for _, scheme in self.layers)})
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether ranges of activations, or of inputs and outputs, are needed."""
+        ends = {self.input_type, self.output_type}
+        return self.quantizes_activations or ends != {"float32"}
 
     def choices(self, name: str) -> dict[str, Any]:
         """Gives the choices of one pass, defaults included."""
