@@ -10,13 +10,16 @@ from tools.quantization.bias_range import make_room_for_biases
 from tools.quantization.calibration import gather_statistics
 from tools.quantization.pipeline import quantize
 from tools.quantization.ranges import estimate_ranges
-from tools.quantization.settings import QuantizationSettings
+from tools.quantization.settings import QuantizationSettings, RangeSettings
 
 _SAMPLES = [{"image": random_image((1, 6, 6, 3), seed)} for seed in range(4)]
 
 
+_MIN_MAX = RangeSettings("min_max")
+
+
 def ranges_of(model) -> dict:
-    return estimate_ranges(Topology(model), gather_statistics(model, _SAMPLES), 0)
+    return estimate_ranges(Topology(model), gather_statistics(model, _SAMPLES), _MIN_MAX)
 
 
 def steps_of_biases(model, ranges) -> list[np.ndarray]:

@@ -17,6 +17,7 @@ from tools.graph.topology import Topology
 from tools.quantization.calibration import (
     channel_means,
     computed_tensors,
+    gather_histograms,
     gather_statistics,
     input_specifications,
     open_interpreter,
@@ -24,6 +25,7 @@ from tools.quantization.calibration import (
     signature_inputs,
 )
 from tools.quantization.pipeline import quantize
+from tools.quantization.range_estimators import HALF_BINS
 from tools.quantization.settings import QuantizationSettings
 from tools.samples.loading import InputSpec, Preprocessing, load_samples
 
@@ -257,3 +259,38 @@ def test_channel_means_of_a_float_and_of_a_quantized_model():
         size = np.abs(values).mean(axis=(0, 1, 2))
         assert (np.abs(found[id(model)] - expected) <= 1e-5 * size).all()
     assert tensor.type == schema.TensorType.INT8
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(float_models())
+def test_histograms_count_every_value(content):
+    master, _ = make_float_master(content)
+    model = parse_model(master)
+    images = [random_image((1, 6, 6, 3), seed) for seed in range(2)]
+    ran = [all_tensors(master, image) for image in images]
+    reach = {index: max(float(np.abs(run[index]).max()) for run in ran) for index in ran[0]}
+    reach = {index: magnitude for index, magnitude in reach.items() if magnitude}
+    found = gather_histograms(model, [{"image": image} for image in images], reach)
+    assert list(found) == list(reach)
+    for index, histogram in found.items():
+        values = np.concatenate([run[index].ravel() for run in ran])
+        assert histogram.magnitude == reach[index]
+        assert histogram.zeros == (values == 0).sum()
+        bins = np.floor(values * np.float32(HALF_BINS / reach[index])).astype(int) + HALF_BINS
+        expected = np.bincount(np.minimum(bins, 2 * HALF_BINS - 1), minlength=2 * HALF_BINS)
+        np.testing.assert_array_equal(histogram.counts, expected)
+
+
+def test_histograms_do_not_depend_on_the_number_of_processes_and_count_what_is_beyond():
+    model = parse_model(make_float_master(tiny_model())[0])
+    samples = _samples(48)
+    # Half of what the input reaches: the rest is in the outermost bins.
+    reach = dict.fromkeys(computed_tensors(model), 0.5)
+    one, other = (gather_histograms(model, samples, reach, None, count) for count in (1, 3))
+    for index, histogram in one.items():
+        np.testing.assert_array_equal(histogram.counts, other[index].counts)
+        assert histogram.zeros == other[index].zeros
+        size = np.prod(model.schema.subgraphs[0].tensors[index].shape)
+        assert histogram.counts.sum() == len(samples) * size
+    (image,) = model.schema.subgraphs[0].inputs
+    assert 0.2 < one[image].counts[0] / one[image].counts.sum() < 0.3

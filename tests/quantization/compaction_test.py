@@ -12,7 +12,9 @@ from tools.quantization.calibration import gather_statistics
 from tools.quantization.compaction import compact
 from tools.quantization.ranges import estimate_ranges
 from tools.quantization.schemes import plan
-from tools.quantization.settings import QuantizationSettings
+from tools.quantization.settings import QuantizationSettings, RangeSettings
+
+_MIN_MAX = RangeSettings("min_max")
 
 
 @pytest.fixture(
@@ -34,7 +36,7 @@ def quantized(request):
     ranges = None
     if planned.needs_calibration:
         samples = [{"input": random_image((1, 128, 128, 3), seed)} for seed in range(2)]
-        ranges = estimate_ranges(graph, gather_statistics(graph.model, samples), 0)
+        ranges = estimate_ranges(graph, gather_statistics(graph.model, samples), _MIN_MAX)
     library = quantizer.Quantizer(master)
     library.load_quantization_recipe(planned.recipe)
     return master, bytes(library.quantize(ranges).quantized_model)

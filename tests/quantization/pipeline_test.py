@@ -12,7 +12,7 @@ from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
 from tools.quantization.calibration import open_interpreter
 from tools.quantization.pipeline import quantize
-from tools.quantization.settings import QuantizationSettings, RangeSettings
+from tools.quantization.settings import RANGE_ESTIMATORS, QuantizationSettings, RangeSettings
 from tools.samples.loading import InputSpec, Preprocessing, SampleSet, load_samples
 
 SCHEMES = ("int8", "dynamic", "float16", "weight_only_int8")
@@ -136,6 +136,23 @@ def test_progress_is_told(face):
         ("calibrating ranges", 1, 2),
         ("calibrating ranges", 2, 2),
     ]
+
+
+@pytest.mark.parametrize("estimator", RANGE_ESTIMATORS)
+def test_every_range_estimator_makes_a_model_that_is_like_the_float_model(estimator):
+    master, _ = make_float_master(tiny_model(channels=16))
+    samples = [{"image": random_image((1, 16, 16, 3), seed)} for seed in range(8)]
+    chosen = QuantizationSettings("int8", ranges=RangeSettings(estimator))
+    told = []
+    result = quantize(master, chosen, samples, lambda *progress: told.append(progress))
+    again = quantize(master, chosen, samples)
+    assert result.model == again.model
+    assert cosine(run_model(master)[0], run_model(result.model)[0]) > 0.98
+    assert [what for what, done, _ in told if done == 8][-1] == (
+        "counting values"
+        if estimator in ("value_percentile", "mse", "entropy")
+        else "calibrating ranges"
+    )
 
 
 def test_other_data_and_percentiles_make_other_models(face):

@@ -4,13 +4,17 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings, strategies
 
 from tests.random_models import ModelBuilder, tiny_model
+from tools.errors import InputError
 from tools.graph.flatbuffer import parse_model, tensor_name
 from tools.graph.float_master import make_float_master
 from tools.graph.topology import Topology
 from tools.quantization.activation_statistics import TensorStatistics
 from tools.quantization.calibration import computed_tensors
-from tools.quantization.ranges import estimate_ranges
+from tools.quantization.range_estimators import HALF_BINS, Histogram
+from tools.quantization.ranges import estimate_ranges, find_ranges, plan_ranges
+from tools.quantization.settings import RANGE_ESTIMATORS, RangeSettings
 
+_MIN_MAX = RangeSettings("min_max")
 _MASTER = make_float_master(tiny_model())[0]
 
 
@@ -28,7 +32,7 @@ def estimate(lowest, highest, percentile: float, which: str = "scores") -> tuple
     }
     (index,) = [i for i in statistics if tensor_name(graph.tensor(i)) == which]
     statistics[index] = _statistics(lowest, highest)
-    ranges = estimate_ranges(graph, statistics, percentile)
+    ranges = estimate_ranges(graph, statistics, RangeSettings(percentile=percentile))
     assert set(ranges) == {tensor_name(graph.tensor(i)) for i in statistics}
     for limits in ranges.values():
         for values in limits.values():
@@ -112,7 +116,9 @@ def test_what_is_always_nought_has_a_width_that_kernels_take(name, least, width)
     graph = _pair(name, schema.ActivationFunctionType.RELU)
     inputs = {index: _statistics([-1], [3]) for index in graph.inputs}
     (output,) = graph.outputs
-    ranges = estimate_ranges(graph, inputs | {output: _statistics([0], [width])}, 0)
+    ranges = estimate_ranges(
+        graph, inputs | {output: _statistics([0], [width])}, RangeSettings("min_max")
+    )
     limits = ranges[tensor_name(graph.tensor(output))]
     assert limits["min"].item() == 0
     assert limits["max"].item() == pytest.approx(least, rel=1e-3)
@@ -123,6 +129,89 @@ def test_a_range_that_kernels_take_is_left(name):
     graph = _pair(name)
     inputs = {index: _statistics([-1], [3]) for index in graph.inputs}
     (output,) = graph.outputs
-    ranges = estimate_ranges(graph, inputs | {output: _statistics([-0.5], [0.25])}, 0)
+    ranges = estimate_ranges(
+        graph, inputs | {output: _statistics([-0.5], [0.25])}, RangeSettings("min_max")
+    )
     limits = ranges[tensor_name(graph.tensor(output))]
     assert (limits["min"].item(), limits["max"].item()) == (-0.5, 0.25)
+
+
+def _graph_and_statistics() -> tuple[Topology, dict[int, TensorStatistics]]:
+    graph = Topology(parse_model(_MASTER, "net.tflite"))
+    lowest, highest = -np.linspace(1, 2, 11), np.linspace(3, 4, 11)
+    tensors = computed_tensors(graph.model)
+    return graph, {index: _statistics(lowest, highest) for index in tensors}
+
+
+def _evenly(magnitudes: dict[int, float]) -> dict[int, Histogram]:
+    counts = np.full(2 * HALF_BINS, 10)
+    return {index: Histogram(reach, counts, 0) for index, reach in magnitudes.items()}
+
+
+@pytest.mark.parametrize("estimator", RANGE_ESTIMATORS)
+def test_every_estimator_is_chosen_by_its_name(estimator):
+    graph, statistics = _graph_and_statistics()
+    settings = RangeSettings(estimator, percentile=10, value_percentile=25, smoothing=0)
+    ranges, entry = find_ranges(graph, statistics, settings, _evenly)
+    expected = {
+        "extremes_percentile": (-1.9, 3.9),
+        "extremes_mean": (-1.5, 3.5),
+        "min_max": (-2, 4),
+        "moving_average": (-2, 4),
+        "value_percentile": (-2, 2),
+        "mse": (-2, 4),
+        "entropy": (-2, 4),
+    }[estimator]
+    limits = ranges["scores"]
+    assert (limits["min"].item(), limits["max"].item()) == pytest.approx(expected, rel=1e-2)
+    assert ranges["image"]["max"].item() == 4
+    assert entry["changed"] == len(ranges) == len(statistics)
+    told = {
+        "extremes_percentile": "10% of their extremes left outside",
+        "moving_average": "moving_average of their extremes, smoothing 0",
+        "value_percentile": "25% of their values left outside",
+    }
+    assert entry["detail"].endswith(f"from 11 samples, {told.get(estimator, estimator)}")
+
+
+def test_tensors_have_ranges_and_estimators_of_their_own():
+    graph, statistics = _graph_and_statistics()
+    settings = RangeSettings(
+        tensors=(("", "min_max"), ("image|scores", -7, 9), ("^scores$", "value_percentile")),
+        value_percentile=25,
+    )
+    plan = plan_ranges(graph, statistics, settings)
+    by_name = {tensor_name(graph.tensor(index)): index for index in statistics}
+    assert plan.magnitudes == {by_name["scores"]: 4}
+    assert plan.given == {by_name["image"]: (-7, 9)}
+    ranges, entry = find_ranges(graph, statistics, settings, _evenly)
+    found = {name: (v["min"].item(), v["max"].item()) for name, v in ranges.items()}
+    assert found.pop("image") == (-7, 9)
+    assert found.pop("scores") == pytest.approx((-2, 2), rel=1e-2)
+    assert set(found.values()) == {(-2, 4)}
+    assert entry["detail"].endswith("3 patterns with their own")
+
+
+def test_values_are_counted_only_where_an_estimator_needs_them():
+    graph, statistics = _graph_and_statistics()
+
+    def count(_):
+        raise AssertionError("nothing needs a histogram")
+
+    find_ranges(graph, statistics, RangeSettings("extremes_mean"), count)
+    for entry in statistics.values():
+        entry.lowest[:], entry.highest[:] = 0, 0
+    ranges, _ = find_ranges(graph, statistics, RangeSettings("entropy"), count)
+    assert ranges["image"]["max"].item() == 0
+
+
+@pytest.mark.parametrize("choice", [(0, 1), ("mse",)])
+def test_a_pattern_that_no_tensor_has_is_one_line(choice):
+    graph, statistics = _graph_and_statistics()
+    settings = RangeSettings(tensors=(("nowhere", *choice),))
+    with pytest.raises(InputError) as raised:
+        estimate_ranges(graph, statistics, settings)
+    assert str(raised.value) == (
+        "net.tflite: the pattern nowhere of a range is found in no activation's name (such as "
+        "image); correct or remove it"
+    )

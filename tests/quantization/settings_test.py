@@ -9,6 +9,7 @@ from tools.quantization.settings import (
     INPUT_OUTPUT_TYPES,
     KIND,
     PASSES,
+    RANGE_ESTIMATORS,
     WEIGHT_ALGORITHMS,
     QuantizationSettings,
     RangeSettings,
@@ -28,6 +29,7 @@ def _settings(draw) -> QuantizationSettings:
         (draw(_PATTERNS), *sorted(draw(st.lists(_NUMBERS, min_size=2, max_size=2, unique=True))))
         for _ in range(draw(st.integers(0, 2)))
     ]
+    tensors += draw(st.lists(st.tuples(_PATTERNS, st.sampled_from(RANGE_ESTIMATORS)), max_size=2))
     layers = st.tuples(_PATTERNS, st.sampled_from(("float", *_SCHEMES)))
     passes = st.dictionaries(
         st.sampled_from(sorted(PASSES)), st.fixed_dictionaries({"enabled": st.booleans()})
@@ -37,7 +39,13 @@ def _settings(draw) -> QuantizationSettings:
         layers=tuple(draw(st.lists(layers, max_size=3))),
         input_type=draw(st.sampled_from(INPUT_OUTPUT_TYPES)),
         output_type=draw(st.sampled_from(INPUT_OUTPUT_TYPES)),
-        ranges=RangeSettings(percentile=draw(st.floats(0, 50)), tensors=tuple(tensors)),
+        ranges=RangeSettings(
+            estimator=draw(st.sampled_from(RANGE_ESTIMATORS)),
+            percentile=draw(st.floats(0, 50)),
+            smoothing=draw(st.floats(0, 1)),
+            value_percentile=draw(st.floats(0, 50)),
+            tensors=tuple(tensors),
+        ),
         weight_algorithm=draw(st.sampled_from(WEIGHT_ALGORITHMS)),
         passes=draw(passes),
     )
@@ -94,6 +102,23 @@ _TENSOR = {"max": 1, "min": 0, "pattern": "a"}
         (
             {"ranges": {"tensors": [_TENSOR | {"min": 1}]}},
             "s.json: range of a: 1 to 1 is none; give finite numbers, the smaller first",
+        ),
+        ({"ranges": {"smoothing": 1.5}}, "s.json: smoothing 1.5: give 0 to 1"),
+        (
+            {"ranges": {"value_percentile": -1}},
+            "s.json: value_percentile -1: give 0 to 50 (percent)",
+        ),
+        (
+            {"ranges": {"estimator": "best"}},
+            "s.json: no range estimator best; choose one of " + ", ".join(RANGE_ESTIMATORS),
+        ),
+        (
+            {"ranges": {"tensors": [{"estimator": "best", "pattern": "a"}]}},
+            "s.json: no range estimator of a: best; choose one of " + ", ".join(RANGE_ESTIMATORS),
+        ),
+        (
+            {"ranges": {"tensors": [_TENSOR | {"estimator": "mse"}]}},
+            "s.json: ranges.tensors[0]: unknown field max",
         ),
         ({"ranges": {"tensors": [{"min": 1}]}}, "s.json: ranges.tensors[0]: pattern is missing"),
         (

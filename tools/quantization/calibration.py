@@ -27,6 +27,7 @@ from tools.quantization.instrumentation import (
     plan_layout,
     with_outputs,
 )
+from tools.quantization.range_estimators import HALF_BINS, Histogram
 from tools.quantization.sample_processes import over_samples
 
 
@@ -310,6 +311,86 @@ def channel_means(
     for block in rows.blocks():
         sums += block.sum(axis=0, dtype=np.float64)
     return {i: sums[place] / len(samples) for i, place in layout.columns[MEAN].items()}
+
+
+# Values that are binned together: as many as stay in a core's own cache.
+_CHUNK = 32768
+
+
+class _ValueCounter:
+    """Runs samples and counts the values of chosen tensors into histograms."""
+
+    def __init__(self, model: TfliteModel, magnitudes: Mapping[int, float], samples):
+        self._samples, self._magnitudes = samples, magnitudes
+        given = {index: name for name, index in signature_inputs(model).items()}
+        self._given = {index: given[index] for index in magnitudes if index in given}
+        self._computed = [index for index in magnitudes if index not in given]
+        self._run = _Runner(with_outputs(model, self._computed), model) if self._computed else None
+        self.counts = {index: np.zeros(2 * HALF_BINS, np.int64) for index in magnitudes}
+        self.zeros = dict.fromkeys(magnitudes, 0)
+
+    def __call__(self, number: int) -> None:
+        sample = self._samples[number]
+        for index, name in self._given.items():
+            self._count(index, sample[name])
+        if self._run:
+            for index, values in zip(self._computed, self._run(sample), strict=True):
+                self._count(index, values)
+
+    def _count(self, index: int, values: np.ndarray) -> None:
+        values = values.reshape(-1)
+        self.zeros[index] += values.size - int(np.count_nonzero(values))
+        factor = np.float32(HALF_BINS / self._magnitudes[index])
+        for start in range(0, values.size, _CHUNK):
+            bins = values[start : start + _CHUNK] * factor
+            np.floor(bins, out=bins)
+            np.clip(bins, -HALF_BINS, HALF_BINS - 1, out=bins)
+            bins += HALF_BINS
+            self.counts[index] += np.bincount(bins.astype(np.intp), minlength=2 * HALF_BINS)
+
+
+def gather_histograms(
+    model: TfliteModel,
+    samples: Sequence[Mapping[str, np.ndarray]],
+    magnitudes: Mapping[int, float],
+    progress: Callable[[int], None] | None = None,
+    processes: int | None = None,
+) -> dict[int, Histogram]:
+    """Counts the values of activations over a representative dataset.
+
+    Every value of every sample is read and counted in Python, which takes several times as
+    long as the model itself: only for estimators that need it, and only for the tensors
+    that they are asked for. Counts are whole numbers, so that they merge exactly.
+
+    Args:
+      model: a float master.
+      samples: the dataset; each maps signature input names to float32 arrays.
+      magnitudes: tensor index to the largest magnitude that the tensor's histogram reaches,
+        more than 0. What is larger counts in the outermost bins.
+      progress: called with the number of samples done.
+      processes: as of `gather_statistics`.
+
+    Returns:
+      Tensor index to histogram.
+
+    Raises:
+      InputError: when the runtime cannot run the model.
+    """
+    counted = over_samples(
+        len(samples),
+        lambda: _ValueCounter(model, magnitudes, samples),
+        progress,
+        processes,
+        lambda counter: (counter.counts, counter.zeros),
+    )
+    return {
+        index: Histogram(
+            magnitude,
+            np.sum([counts[index] for counts, _ in counted], axis=0),
+            sum(zeros[index] for _, zeros in counted),
+        )
+        for index, magnitude in magnitudes.items()
+    }
 
 
 def input_specifications(content: bytes, where: str) -> list[tuple[str, tuple[int, ...], np.dtype]]:

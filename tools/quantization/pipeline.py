@@ -16,12 +16,12 @@ from tools.graph.topology import Topology
 from tools.quantization import recipes
 from tools.quantization.bias_range import make_room_for_biases
 from tools.quantization.block_scales import mend_block_scales
-from tools.quantization.calibration import gather_statistics
+from tools.quantization.calibration import gather_histograms, gather_statistics
 from tools.quantization.compaction import compact
 from tools.quantization.dead_channels import remove_dead_channels
 from tools.quantization.equalization import equalize
 from tools.quantization.patterns import EarlierScopes
-from tools.quantization.ranges import estimate_ranges
+from tools.quantization.ranges import find_ranges
 from tools.quantization.relu_fusion import fuse_relus
 from tools.quantization.schemes import STATIC, Plan, plan
 from tools.quantization.settings import QuantizationSettings
@@ -189,16 +189,13 @@ def quantize(
             first = gather(model, calibration, told("calibrating channels"))
             report(equalize(model, first))
         statistics = gather(model, calibration, told("calibrating ranges"))
-        percentile = settings.ranges.percentile
-        ranges = estimate_ranges(Topology(model), statistics, percentile)
-        report(
-            {
-                "changed": len(ranges),
-                "detail": f"{len(ranges)} ranges from {len(calibration)} samples, percentile "
-                f"{percentile:g} of their extremes left outside",
-                "name": "range_estimation",
-            }
+        ranges, entry = find_ranges(
+            Topology(model),
+            statistics,
+            settings.ranges,
+            lambda reach: gather_histograms(model, calibration, reach, told("counting values")),
         )
+        report(entry)
         if settings.enabled("bias_range"):
             report(make_room_for_biases(model, ranges))
     planned = plan(Topology(model), settings, before)

@@ -8,9 +8,12 @@
       "input_type": "float32",
       "output_type": "float32",
       "ranges": {
-        "estimator": "percentile",
+        "estimator": "extremes_percentile",
         "percentile": 0.5,
-        "tensors": [{"pattern": "^logits$", "min": -8, "max": 8}]
+        "tensors": [
+          {"pattern": "^logits$", "min": -8, "max": 8},
+          {"pattern": "^mask", "estimator": "mse"}
+        ]
       },
       "weights": {"algorithm": "min_max"},
       "passes": {"equalization": {"enabled": false}}
@@ -35,7 +38,16 @@ SCHEMA_VERSION = 1
 
 INPUT_OUTPUT_TYPES = ("float32", "int8", "uint8")
 WEIGHT_ALGORITHMS = ("min_max", "mse", "octav", "gptq", "hadamard")
-RANGE_ESTIMATORS = ("percentile",)
+# See tools.quantization.range_estimators; the last three count every value.
+RANGE_ESTIMATORS = (
+    "extremes_percentile",
+    "extremes_mean",
+    "min_max",
+    "moving_average",
+    "value_percentile",
+    "mse",
+    "entropy",
+)
 
 # A pass's own choices and their defaults; a choice has the type of its default. A pass
 # that is not enabled leaves no entry in the report.
@@ -54,23 +66,35 @@ class RangeSettings:
     """How the range of each activation is found.
 
     Attributes:
-      estimator: one of RANGE_ESTIMATORS.
-      percentile: share (percent, 0 to 50) of the samples' extremes that ranges may leave
-        outside, on either side.
-      tensors: (pattern, low, high): the range of each activation in whose name the
-        pattern is found, whatever the samples say; later ones over earlier ones.
+      estimator: one of RANGE_ESTIMATORS. The model's inputs have min_max in any case.
+      percentile: of extremes_percentile: share (percent, 0 to 50) of the samples' extremes
+        that ranges may leave outside, on either side.
+      smoothing: of moving_average: the weight of what came before, 0 to 1.
+      value_percentile: of the estimator of that name: share (percent, 0 to 50) of the
+        values that ranges may leave outside, on either side.
+      tensors: (pattern, low, high), or (pattern, estimator): the range, or the estimator, of
+        each activation in whose name the pattern is found; later ones over earlier ones.
     """
 
-    estimator: str = "percentile"
+    estimator: str = "extremes_percentile"
     percentile: float = 0.5
-    tensors: tuple[tuple[str, float, float], ...] = ()
+    smoothing: float = 0.95
+    value_percentile: float = 0.01
+    tensors: tuple[tuple[str, float, float] | tuple[str, str], ...] = ()
 
     def __post_init__(self):
         _one_of("range estimator", self.estimator, RANGE_ESTIMATORS)
-        if not 0 <= self.percentile <= 50:
-            raise InputError(f"percentile {self.percentile:g}: give 0 to 50 (percent)")
-        for pattern, low, high in self.tensors:
+        for name in ("percentile", "value_percentile"):
+            if not 0 <= getattr(self, name) <= 50:
+                raise InputError(f"{name} {getattr(self, name):g}: give 0 to 50 (percent)")
+        if not 0 <= self.smoothing <= 1:
+            raise InputError(f"smoothing {self.smoothing:g}: give 0 to 1")
+        for pattern, *choice in self.tensors:
             _compile(pattern)
+            if len(choice) == 1:
+                _one_of(f"range estimator of {pattern}:", choice[0], RANGE_ESTIMATORS)
+                continue
+            low, high = choice
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise InputError(
                     f"range of {pattern}: {low:g} to {high:g} is none; give finite numbers, "
@@ -186,10 +210,14 @@ def settings_to_json(settings: QuantizationSettings) -> dict:
         "ranges": {
             "estimator": settings.ranges.estimator,
             "percentile": settings.ranges.percentile,
+            "smoothing": settings.ranges.smoothing,
             "tensors": [
-                {"max": high, "min": low, "pattern": pattern}
-                for pattern, low, high in settings.ranges.tensors
+                {"estimator": choice[0], "pattern": pattern}
+                if len(choice) == 1
+                else {"max": choice[1], "min": choice[0], "pattern": pattern}
+                for pattern, *choice in settings.ranges.tensors
             ],
+            "value_percentile": settings.ranges.value_percentile,
         },
         "schema_version": SCHEMA_VERSION,
         "scheme": settings.scheme,
@@ -259,8 +287,11 @@ def settings_from_json(value: Any, where: str = "settings") -> QuantizationSetti
     for number, entry in enumerate(ranges.take("tensors", [])):
         tensor = _Fields(entry, f"{where}: ranges.tensors[{number}]")
         pattern = tensor.take("pattern", "", required=True)
-        low, high = (float(tensor.take(name, 0.0, required=True)) for name in ("min", "max"))
-        tensors.append((pattern, low, high))
+        if "estimator" in tensor.value:
+            tensors.append((pattern, tensor.take("estimator", "")))
+        else:
+            low, high = (float(tensor.take(name, 0.0, required=True)) for name in ("min", "max"))
+            tensors.append((pattern, low, high))
         tensor.finish()
     weights = _Fields(document.take("weights", {}), f"{where}: weights")
     default = RangeSettings()
@@ -273,6 +304,8 @@ def settings_from_json(value: Any, where: str = "settings") -> QuantizationSetti
             ranges=RangeSettings(
                 estimator=ranges.take("estimator", default.estimator),
                 percentile=float(ranges.take("percentile", default.percentile)),
+                smoothing=float(ranges.take("smoothing", default.smoothing)),
+                value_percentile=float(ranges.take("value_percentile", default.value_percentile)),
                 tensors=tuple(tensors),
             ),
             weight_algorithm=weights.take("algorithm", "min_max"),
