@@ -1,16 +1,22 @@
 """Scales are powers of two: float outputs stay the same to the bit, not just nearly."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from tests.model_files import model_path
-from tests.random_models import ModelBuilder, float_models, random_image, run_model
+from tests.random_models import ModelBuilder, float_models, random_image, run_model, tiny_model
 from tools.graph.description import describe
-from tools.graph.flatbuffer import model_bytes, parse_model, shape_of, tensor_name
+from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, shape_of, tensor_name
 from tools.graph.float_master import make_float_master
 from tools.graph.topology import Topology
-from tools.quantization.calibration import gather_statistics, signature_inputs
+from tools.quantization.calibration import (
+    gather_statistics,
+    scaled_statistics,
+    signature_inputs,
+)
 from tools.quantization.equalization import equalize
 from tools.quantization.relu_fusion import fuse_relus
 
@@ -57,6 +63,62 @@ def test_random_models_compute_the_same_to_the_bit(content):
     equalize(model, gather_statistics(model, random_samples(model)))
     for one, other in zip(before, run_model(model_bytes(model)), strict=True):
         np.testing.assert_array_equal(other, one)
+
+
+def check_scaled_statistics(content: bytes, count: int) -> int:
+    """Derives an equalized model's statistics, and gathers them. Returns how many differ."""
+    model = parse_model(content)
+    samples = random_samples(model, count)
+    before, scales = gather_statistics(model, samples, means=True), {}
+    equalize(model, before, scales)
+    derived = before.rescaled(model, scales)
+    found = gather_statistics(model, samples, means=True)
+    assert set(derived) == set(found)
+    changed = 0
+    for index, expected in found.items():
+        for field in dataclasses.fields(expected):
+            values = getattr(derived[index], field.name)
+            np.testing.assert_array_equal(values, getattr(expected, field.name))
+        (old,) = [i for i, name in before.layout.names.items() if name == _name(model, index)]
+        changed += not np.array_equal(before[old].channel_highest, expected.channel_highest)
+    return changed
+
+
+def _name(model: TfliteModel, index: int) -> str:
+    return tensor_name(model.schema.subgraphs[0].tensors[index])
+
+
+@pytest.mark.parametrize(
+    ("name", "least_changed"),
+    [("face_detection_short_range", 40), ("hand_landmark_lite", 20), ("pose_detection", 25)],
+)
+def test_statistics_of_equalized_real_models_follow_to_the_bit(name, least_changed):
+    model = parse_model(make_float_master(model_path(name).read_bytes())[0])
+    fuse_relus(model)
+    assert check_scaled_statistics(model_bytes(model), 3) >= least_changed
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(float_models())
+def test_statistics_of_equalized_random_models_follow_to_the_bit(content):
+    model = parse_model(make_float_master(content)[0])
+    fuse_relus(model)
+    check_scaled_statistics(model_bytes(model), 2)
+
+
+def test_statistics_are_gathered_again_where_scales_do_not_tell_all():
+    model = parse_model(make_float_master(tiny_model())[0])
+    samples = random_samples(model, 5)
+    before, scales = gather_statistics(model, samples), {}
+    equalize(model, before, scales)
+    exact = scaled_statistics(model, samples, before, scales)
+    told = []
+    wrong = {name: values * 2 for name, values in scales.items()}
+    again = scaled_statistics(model, samples, before, wrong, told.append)
+    assert told == [1, 2, 3, 4, 5]
+    for index, expected in gather_statistics(model, samples).items():
+        np.testing.assert_array_equal(exact[index].highest, expected.highest)
+        np.testing.assert_array_equal(again[index].highest, expected.highest)
 
 
 class _Stream:

@@ -148,11 +148,10 @@ def test_every_range_estimator_makes_a_model_that_is_like_the_float_model(estima
     again = quantize(master, chosen, samples)
     assert result.model == again.model
     assert cosine(run_model(master)[0], run_model(result.model)[0]) > 0.98
-    assert [what for what, done, _ in told if done == 8][-1] == (
-        "counting values"
-        if estimator in ("value_percentile", "mse", "entropy")
-        else "calibrating ranges"
-    )
+    # Equalization's own statistics are derived, not gathered.
+    counted = estimator in ("value_percentile", "mse", "entropy")
+    expected = ["calibrating", "counting values"] if counted else ["calibrating"]
+    assert [what for what, done, _ in told if done == 8] == expected
 
 
 def test_other_data_and_percentiles_make_other_models(face):

@@ -277,6 +277,47 @@ def gather_statistics(
     return ActivationStatistics(layout, rows, wanted, wanted if means else ())
 
 
+def scaled_statistics(
+    model: TfliteModel,
+    samples: Sequence[Mapping[str, np.ndarray]],
+    before: ActivationStatistics,
+    scales: Mapping[str, np.ndarray],
+    progress: Callable[[int], None] | None = None,
+) -> ActivationStatistics:
+    """Gives the statistics of a model whose channels were scaled, most often without a run.
+
+    Where the scales are powers of two, and the scaled model computes the same but for
+    them, its statistics follow from the original's to the bit
+    (`ActivationStatistics.rescaled`). Two samples are run to see that it does. Where it
+    does not, all are.
+
+    Args:
+      model: the scaled model.
+      samples: the dataset that `before` is of.
+      before: statistics of the original.
+      scales: tensor name to what each of its channels was divided by, float [channels].
+      progress: called with the number of samples done, where all are run.
+
+    Returns:
+      Tensor index of the scaled model to statistics, of the tensors of `before`.
+
+    Raises:
+      InputError: as `gather_statistics`.
+    """
+    derived = before.rescaled(model, scales)
+    numbers = sorted({0, len(samples) - 1})
+    shown = [samples[number] for number in numbers]
+    found = gather_statistics(model, shown, tensors=list(derived), processes=1)
+    for index, statistics in found.items():
+        for place, number in enumerate(numbers):
+            if (
+                statistics.lowest[place] != derived[index].lowest[number]
+                or statistics.highest[place] != derived[index].highest[number]
+            ):
+                return gather_statistics(model, samples, progress, list(derived))
+    return derived
+
+
 def channel_means(
     model: TfliteModel,
     samples: Sequence[Mapping[str, np.ndarray]],

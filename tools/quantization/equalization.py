@@ -18,10 +18,12 @@ rounded to a power of two, so that every product is exact and the float outputs 
 the same to the bit (but for the order of sums, which does not change either).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.graph.flatbuffer import TfliteModel, shape_of
+from tools.graph.flatbuffer import TfliteModel, shape_of, tensor_name
 from tools.graph.pruning import prune
 from tools.graph.topology import PER_CHANNEL, Topology
 from tools.quantization.activation_statistics import TensorStatistics
@@ -152,12 +154,18 @@ def _scale_weights(
         bias.buffer = graph.model.add_constant(scaled.astype(np.float32))
 
 
-def equalize(model: TfliteModel, statistics: dict[int, TensorStatistics]) -> dict:
+def equalize(
+    model: TfliteModel,
+    statistics: Mapping[int, TensorStatistics],
+    scales: dict[str, np.ndarray] | None = None,
+) -> dict:
     """Scales the channels of every stream that allows it.
 
     Args:
       model: a float master; changed in place. Its float outputs stay the same.
       statistics: by tensor index, of this model; those of the changed model are others.
+      scales: filled with what each channel of each tensor is divided by, float64
+        [channels] by tensor name.
 
     Returns:
       The report's entry: {"name", "changed", "detail"}.
@@ -192,6 +200,8 @@ def equalize(model: TfliteModel, statistics: dict[int, TensorStatistics]) -> dic
         if (into != 1).any() or (out != 1).any():
             _scale_weights(graph, operator, into, out)
             changed += 1
+    if scales is not None:
+        scales |= {tensor_name(graph.tensor(index)): values for index, values in scale.items()}
     prune(model)
     scaled = sum(int((values != 1).sum()) for values in scale.values())
     return {

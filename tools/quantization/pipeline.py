@@ -14,9 +14,10 @@ from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, tensor
 from tools.graph.float_master import refuse_quantized
 from tools.graph.topology import Topology
 from tools.quantization import recipes
+from tools.quantization.activation_statistics import ActivationStatistics
 from tools.quantization.bias_range import make_room_for_biases
 from tools.quantization.block_scales import mend_block_scales
-from tools.quantization.calibration import gather_histograms, gather_statistics
+from tools.quantization.calibration import gather_histograms, gather_statistics, scaled_statistics
 from tools.quantization.compaction import compact
 from tools.quantization.dead_channels import remove_dead_channels
 from tools.quantization.equalization import equalize
@@ -139,7 +140,7 @@ def quantize(
     calibration: Sequence[Mapping[str, np.ndarray]] | None,
     progress: Callable[[str, int, int], None] | None = None,
     where: str = "model",
-    gather: Callable[..., dict] = gather_statistics,
+    gather: Callable[..., ActivationStatistics] = gather_statistics,
 ) -> QuantizationResult:
     """Quantizes a float master.
 
@@ -185,10 +186,13 @@ def quantize(
         def told(what: str) -> Callable[[int], None] | None:
             return (lambda done: progress(what, done, len(calibration))) if progress else None
 
+        statistics = gather(model, calibration, told("calibrating"))
         if settings.quantizes_activations and settings.enabled("equalization"):
-            first = gather(model, calibration, told("calibrating channels"))
-            report(equalize(model, first))
-        statistics = gather(model, calibration, told("calibrating ranges"))
+            scales: dict[str, np.ndarray] = {}
+            report(equalize(model, statistics, scales))
+            statistics = scaled_statistics(
+                model, calibration, statistics, scales, told("calibrating again")
+            )
         ranges, entry = find_ranges(
             Topology(model),
             statistics,
