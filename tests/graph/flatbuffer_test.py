@@ -89,6 +89,26 @@ def test_equal_constants_are_written_once():
     assert len(model_bytes(model)) < once + 64
 
 
+def test_equal_tables_are_written_once():
+    content = tiny_model()
+    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
+    tables = [graph.Operators(number).BuiltinOptions() for number in (0, 2, 4, 6)]
+    assert len({table.Pos for table in tables}) == 1
+    # Those of the activations between are another kind's, or none.
+    assert all(graph.Operators(number).BuiltinOptions() is None for number in (1, 3, 5))
+
+
+def test_equal_tables_of_different_buffers_are_not_one():
+    graph = ModelBuilder()
+    image = graph.input((1, 1, 2, 4))
+    first = graph.constant(np.float32([1, 2, 3, 4]))
+    second = graph.constant(np.float32([4, 3, 2, 1]))
+    content = graph.finish(graph.binary("ADD", graph.binary("MUL", image, first), second))
+    model = parse_model(content)
+    values = [model.tensor_data(model.schema.subgraphs[0].tensors[i]) for i in (first, second)]
+    np.testing.assert_array_equal(values, [[1, 2, 3, 4], [4, 3, 2, 1]])
+
+
 @pytest.mark.parametrize(
     ("name", "files"),
     [

@@ -258,7 +258,7 @@ def _with_spare_bytes(master: bytes) -> bytes:
 
 
 def test_model_that_would_grow_is_refused():
-    master, _ = make_float_master(tiny_model(channels=2))
+    master, _ = make_float_master(tiny_model(channels=1))
     samples = [{"image": random_image((1, 16, 16, 3), 0)}]
     with pytest.raises(InputError, match=r"^net: int8 makes it larger \(\d+ to \d+ b"):
         quantize(master, QuantizationSettings("int8"), samples, where="net")

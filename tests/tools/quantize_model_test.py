@@ -226,7 +226,7 @@ def _quantized_model(given: Path) -> dict:
 
 
 def _small_model(given: Path) -> dict:
-    (given / "small.tflite").write_bytes(tiny_model(channels=2))
+    (given / "small.tflite").write_bytes(tiny_model(channels=1))
     return {"input_model": given / "small.tflite"}
 
 

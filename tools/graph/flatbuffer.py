@@ -28,6 +28,7 @@ _ZIP_END = b"PK\x05\x06"
 MAXIMUM_BYTES = 2**31 - 1
 
 _BUFFER_ALIGNMENT = 16
+_BYTES = np.dtype(np.uint8).str
 
 # A zip of a megabyte may say that it holds a gigabyte of zeros.
 _MOST_ASSOCIATED_BYTES = 2**28
@@ -352,16 +353,47 @@ def _associated_files(content: bytes, where: str) -> list[tuple[str, bytes]]:
 
 
 class _SharingBuilder(flatbuffers.Builder):
-    """Writes equal vectors once.
+    """Writes equal vectors and equal tables once.
 
-    A flatbuffer's vectors are reached through offsets, so two tables may share one.
-    Zero points are where it tells: 64 bits for each channel, nearly always the same
-    zeros, twice for each convolution.
+    A flatbuffer's vectors and tables are reached through offsets, so two tables may
+    share one. Zero points are where it tells: 64 bits for each channel, nearly always
+    the same zeros, twice for each convolution. Operators of a kind have the same
+    options, most often.
     """
 
     def __init__(self, size: int):
         super().__init__(size)
         self._written: dict[tuple, int] = {}
+        self._children: dict[int, int] = {}
+
+    def StartObject(self, numfields: int) -> None:
+        super().StartObject(numfields)
+        self._children = {}
+
+    def PrependUOffsetTRelativeSlot(self, o: int, x: int, d: int) -> None:
+        super().PrependUOffsetTRelativeSlot(o, x, d)
+        if x != d:
+            self._children[o] = x
+
+    def EndObject(self) -> int:
+        empty = self._written.get((_BYTES, b""))
+        # A buffer's: what it holds is filled in later, in each by itself.
+        if empty is not None and empty in self._children.values():
+            return super().EndObject()
+        end, size = self.objectEnd, self.Offset() - self.objectEnd
+        fields = bytearray(self.Bytes[self.head : self.head + size])
+        for slot in self._children:
+            # Offsets count from where they stand, which differs between equal tables.
+            start = self.Offset() - self.current_vtable[slot]
+            fields[start : start + 4] = bytes(4)
+        places = tuple(place and place - end for place in self.current_vtable)
+        key = ("table", places, bytes(fields), tuple(self._children.items()))
+        if key not in self._written:
+            self._written[key] = super().EndObject()
+            return self._written[key]
+        self.head = len(self.Bytes) - end
+        self.current_vtable, self.objectEnd, self.nested = None, None, False
+        return self._written[key]
 
     def CreateNumpyVector(self, x: np.ndarray) -> int:
         little_endian = np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("<"))
@@ -442,7 +474,7 @@ def _with_data(structure: bytearray, contents: list[np.ndarray | None], where: s
 def model_bytes(model: TfliteModel) -> bytes:
     """Writes a model.
 
-    Equal vectors are written once, buffers are aligned to 16 bytes, and the
+    Equal vectors and tables are written once, buffers are aligned to 16 bytes, and the
     associated files follow as an uncompressed zip, whose entries carry no time.
 
     Args:

@@ -212,7 +212,7 @@ def quantize(
         report(mend_block_scales(artifact))
     if settings.enabled("sparse_weights"):
         report(store_weights_sparse(artifact))
-    report(compact(artifact, len(quantized), model.associated_files))
+    report(compact(artifact, len(quantized), model))
     content = model_bytes(artifact)
     if len(content) >= len(master):
         raise InputError(
