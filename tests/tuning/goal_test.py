@@ -1,0 +1,117 @@
+"""What reaches a goal, what is chosen, and what stays on the front."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.similarity.report_documents import report
+from tools.errors import InputError
+from tools.tuning.goal import (
+    Candidate,
+    Goal,
+    chosen,
+    judge,
+    missed_by,
+    pareto_front,
+    share_used,
+)
+
+
+def similarity(**cosines: float) -> dict:
+    (output, *_) = report()["similarity"]["outputs"]
+    outputs = [
+        output | {"name": name, "cosine_mean": cosine, "cosine_min": cosine}
+        for name, cosine in cosines.items()
+    ]
+    return {"outputs": outputs, "samples": 4, "task": None}
+
+
+def candidate(name: str = "c", size: int = 100, loss: float = 0.5, **others) -> Candidate:
+    values = {"missed": [], "speedup": 1.0, "fps": 100.0} | others
+    return Candidate(name, {}, size, name, similarity(a=0.99), loss, loss, **values)
+
+
+def test_shares_of_thresholds():
+    assert share_used({"name": "tolerance", "value": 0.01, "threshold": 0.05}) == pytest.approx(0.2)
+    assert share_used({"name": "min_sqnr_db", "value": 20, "threshold": 10}) == 0.5
+    assert share_used({"name": "max_size", "value": 1, "threshold": 2}) is None
+    assert share_used({"name": "tolerance", "value": 0.1, "threshold": 0}) == float("inf")
+    assert share_used({"name": "tolerance", "value": 0.0, "threshold": 0}) == 0
+
+
+def test_strain_is_the_worst_and_loss_the_mean():
+    goal = Goal({"tolerance": 0.1})
+    strain, loss, missed = judge(goal, similarity(a=0.98, b=0.94), 50, 100, None)
+    assert strain == pytest.approx(0.6)
+    assert loss == pytest.approx(0.4)
+    assert missed == []
+
+
+def test_every_gate_that_does_not_hold_is_named():
+    goal = Goal({"tolerance": 0.01, "max_size": 40, "smaller_than_source": True})
+    _, _, missed = judge(goal, similarity(a=0.98), 50, 100, 45)
+    assert missed == ["max_size", "smaller_than_source", "tolerance"]
+
+
+def test_a_source_that_is_not_known_is_not_compared_with():
+    _, _, missed = judge(Goal({"smaller_than_source": True}), similarity(a=1.0), 50, 100, None)
+    assert missed == []
+
+
+def test_speed_counts_only_when_it_was_measured():
+    goal = Goal({}, min_speedup=1.5, min_fps=200)
+    assert missed_by(goal, candidate(speedup=2.0, fps=300.0)) == []
+    assert missed_by(goal, candidate(speedup=None, fps=None)) == ["min_speedup", "min_fps"]
+    assert missed_by(goal, candidate(missed=["tolerance"], fps=300.0)) == [
+        "tolerance", "min_speedup",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("optimise", "expected"), [("size", "small"), ("speed", "fast"), ("similarity", "alike")]
+)
+def test_the_best_of_those_that_reach_the_goal(optimise, expected):
+    candidates = [
+        candidate("small", 10, 0.9, speedup=1.0),
+        candidate("fast", 30, 0.8, speedup=3.0),
+        candidate("alike", 50, 0.1, speedup=0.9),
+        candidate("smallest", 1, 0.9, missed=["tolerance"]),
+        candidate("untimed", 1, 0.0, speedup=None),
+    ]
+    assert chosen(Goal({}, optimise=optimise), candidates).name == expected
+
+
+def test_nothing_is_chosen_when_nothing_reaches_the_goal():
+    assert chosen(Goal({}, min_speedup=9.0), [candidate()]) is None
+
+
+def test_what_to_optimise_must_be_known():
+    with pytest.raises(InputError, match="nothing to optimise called beauty; choose one of size"):
+        Goal({}, optimise="beauty")
+
+
+_SMALL = st.integers(1, 4)
+
+
+@given(st.lists(st.tuples(_SMALL, _SMALL, _SMALL), max_size=12))
+def test_the_front_beats_all_others_and_none_of_itself(points):
+    candidates = [
+        candidate(str(number), size, float(loss), speedup=float(speed))
+        for number, (size, loss, speed) in enumerate(points)
+    ]
+    front = pareto_front(candidates)
+
+    def no_worse(one: Candidate, other: Candidate) -> bool:
+        return (
+            one.bytes <= other.bytes and one.loss <= other.loss and one.speedup >= other.speedup
+        )
+
+    for one in front:
+        assert not any(no_worse(other, one) for other in front if other is not one)
+    for one in candidates:
+        assert any(no_worse(other, one) for other in front)
+
+
+def test_what_was_not_timed_may_be_on_the_front():
+    slow = candidate("untimed", 200, 0.9, speedup=None)
+    assert pareto_front([candidate(), slow]) == [candidate(), slow]
