@@ -1,0 +1,134 @@
+"""The tune_model command, as it is typed, on a small model, timed for real."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tests.random_models import tiny_model
+from tests.tools.commands import refusal, run_command
+from tools import quantize_model, tune_model
+from tools.command_line import EXIT_GATE_FAILED
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("given")
+    (path / "net.tflite").write_bytes(tiny_model(channels=64))
+    samples = np.random.default_rng(0).normal(size=(16, 16, 16, 3)).astype(np.float32)
+    np.save(path / "samples.npy", samples)
+    return path
+
+
+def flags(folder, output, *others: str) -> list[str]:
+    return [
+        f"--float_model={folder / 'net.tflite'}",
+        f"--calibration_data={folder / 'samples.npy'}",
+        f"--settings_output={output / 'net.settings.json'}",
+        f"--plots={output / 'plots'}",
+        f"--journal={output / 'journal'}",
+        "--candidates=12",
+        *others,
+    ]
+
+
+@pytest.fixture(scope="module")
+def tuned(folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("out")
+    done = run_command(tune_model, *flags(folder, output, "--stop_at_first"))
+    assert done.returncode == 0, done.stderr
+    return output, done
+
+
+def test_it_writes_settings_that_quantize_model_takes(tuned, folder):
+    output, _ = tuned
+    front = json.loads((output / "plots" / "net.front.json").read_text())
+    (picked,) = [entry for entry in front["candidates"] if entry["chosen"]]
+    done = run_command(
+        quantize_model,
+        f"--input_model={folder / 'net.tflite'}",
+        f"--output_model={output / 'net_q.tflite'}",
+        f"--settings={output / 'net.settings.json'}",
+        f"--calibration_data={folder / 'samples.npy'}",
+    )
+    assert done.returncode == 0, done.stderr
+    assert (output / "net_q.tflite").stat().st_size == picked["bytes"]
+
+
+def test_it_prints_the_front_and_draws_it(tuned):
+    output, done = tuned
+    assert "<- chosen" in done.stdout
+    assert "on the front of" in done.stdout
+    png = (output / "plots" / "net.front.png").read_bytes()
+    assert png.startswith(b"\x89PNG")
+    page = (output / "plots" / "net.front.html").read_text()
+    assert "<svg" in page
+    assert 'class="chosen"' in page
+    # A page that needs nothing else.
+    assert "<script" not in page
+    assert 'src="http' not in page
+
+
+def test_it_goes_on_where_it_was(tuned, folder):
+    output, first = tuned
+    again = run_command(tune_model, *flags(folder, output, "--stop_at_first"))
+    assert "going on from" in again.stderr
+    assert again.stdout == first.stdout
+
+
+def test_killed_it_goes_on_where_it_was(folder, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, tune_model.__file__, *flags(folder, tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={"PYTHONPATH": ":".join(path for path in sys.path if path)},
+    )
+    deadline = time.monotonic() + 120
+    journals = []
+    while time.monotonic() < deadline:
+        journals = list((tmp_path / "journal").glob("*/journal.jsonl"))
+        if journals and journals[0].read_bytes().count(b"\n") >= 2:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    known = journals[0].read_bytes().splitlines(keepends=True)
+    assert not (tmp_path / "net.settings.json").exists()
+    done = run_command(tune_model, *flags(folder, tmp_path, "--stop_at_first"))
+    assert done.returncode == 0, done.stderr
+    assert "going on from" in done.stderr
+    assert journals[0].read_bytes().splitlines(keepends=True)[: len(known)] == known
+
+
+def test_a_goal_out_of_reach_writes_the_front_and_no_settings(folder, tmp_path):
+    done = run_command(
+        tune_model, *flags(folder, tmp_path, "--min_speedup=1000", "--candidates=4")
+    )
+    assert done.returncode == EXIT_GATE_FAILED
+    (line,) = done.stderr.splitlines()
+    assert "no candidate reaches the goal; nothing written" in line
+    assert "misses min_speedup" in done.stdout
+    assert not (tmp_path / "net.settings.json").exists()
+    assert (tmp_path / "plots" / "net.front.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--device=moon", "no device moon"),
+        ("--optimise=beauty", "nothing to optimise called beauty"),
+        ("--samples=0", "--samples takes at least 1"),
+    ],
+)
+def test_refusals(folder, tmp_path, flag, message):
+    assert message in refusal(tune_model, *flags(folder, tmp_path, flag))
+
+
+def test_gates_must_be_an_object(folder, tmp_path):
+    (tmp_path / "gates.json").write_text("[]")
+    line = refusal(tune_model, *flags(folder, tmp_path, f"--gates={tmp_path / 'gates.json'}"))
+    assert line.endswith("not a JSON object of gates")
