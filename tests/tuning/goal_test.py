@@ -102,9 +102,7 @@ def test_the_front_beats_all_others_and_none_of_itself(points):
     front = pareto_front(candidates)
 
     def no_worse(one: Candidate, other: Candidate) -> bool:
-        return (
-            one.bytes <= other.bytes and one.loss <= other.loss and one.speedup >= other.speedup
-        )
+        return one.bytes <= other.bytes and one.loss <= other.loss and one.speedup >= other.speedup
 
     for one in front:
         assert not any(no_worse(other, one) for other in front if other is not one)

@@ -105,9 +105,7 @@ def test_killed_it_goes_on_where_it_was(folder, tmp_path):
 
 
 def test_a_goal_out_of_reach_writes_the_front_and_no_settings(folder, tmp_path):
-    done = run_command(
-        tune_model, *flags(folder, tmp_path, "--min_speedup=1000", "--candidates=4")
-    )
+    done = run_command(tune_model, *flags(folder, tmp_path, "--min_speedup=1000", "--candidates=4"))
     assert done.returncode == EXIT_GATE_FAILED
     (line,) = done.stderr.splitlines()
     assert "no candidate reaches the goal; nothing written" in line

@@ -10,16 +10,20 @@
 5. Few bits: the same for 4-bit weights, where they lose least for the bytes they save.
 
 Everything is compared on samples held out of the calibration data. What is then on the
-front of size and similarity is timed, and the front of all three remains.
+front of size, similarity and estimated time is timed, and the front of size, similarity
+and measured speed remains. The estimate counts multiplications, each with the time that
+its arithmetic takes of float's: it only decides what is worth timing.
 """
 
 import dataclasses
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.graph.flatbuffer import parse_model, shape_of
 from tools.graph.topology import WEIGHTED, Topology
+from tools.quantization.patterns import scope
 from tools.quantization.recipes import exactly
 from tools.quantization.relu_fusion import fuse_relus
 from tools.quantization.settings import (
@@ -37,7 +41,15 @@ _BEST_BLOCKS = 3
 _FIBONACCI = (1, 2, 3, 5, 8, 13, 21, 34)
 _PERCENTILES = (0.0, 0.2, 1.0, 2.0)
 _FLOAT_ARITHMETIC = "weight_only_int8"
-_FOUR_BITS = "weight_only_int4"
+_FOUR_BITS = {
+    "dynamic": "dynamic_int4",
+    "int8": "int4",
+    _FLOAT_ARITHMETIC: "weight_only_int4",
+}
+# What a multiplication takes of a float one's time (x86-64 with VNNI, XNNPACK).
+_TIMES = {"dynamic": 0.8, "dynamic_int4": 0.8, "int4": 0.5, "int8": 0.5, "mixed": 0.5}
+# They change no result, or none but where nothing works without them.
+_NOTHING_TO_TRY = frozenset({"bias_range", "dead_channels", "relu_fusion", "sparse_weights"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,11 +58,13 @@ class WeightedOperator:
 
     Attributes:
       pattern: the regular expression that finds it and no other.
+      scope: what patterns are searched in.
       multiplications: for one inference.
       weights: how many.
     """
 
     pattern: str
+    scope: str
     multiplications: int
     weights: int
 
@@ -83,7 +97,9 @@ def _described(graph: Topology, operator: schema.OperatorT) -> WeightedOperator:
     if graph.name(operator) != "FULLY_CONNECTED":
         _, height, width, _ = shape_of(graph.tensor(operator.outputs[0]))
         places = height * width
-    return WeightedOperator(exactly(graph, operator), places * weights, weights)
+    return WeightedOperator(
+        exactly(graph, operator), scope(graph, operator), places * weights, weights
+    )
 
 
 class Search:
@@ -111,6 +127,8 @@ class Search:
         self._budget, self._stop_at_first, self._tell = budget, stop_at_first, tell
         self._operators = weighted_operators(evaluator.master, evaluator.where)
         self.candidates: list[Candidate] = []
+        # Of each scheme, the candidate that mixed recipes start from.
+        self._bases: dict[str, Candidate] = {}
 
     def run(self) -> list[Candidate]:
         """Searches.
@@ -119,13 +137,9 @@ class Search:
           The measured candidates, in the order in which they were found; the front and
           the whole-model schemes among them.
         """
-        plain = [
-            (scheme, QuantizationSettings(scheme))
-            for scheme in ("dynamic", "float16", _FLOAT_ARITHMETIC)
-        ]
         for stage in (
-            lambda: self._try_all("whole-model schemes", plain),
-            lambda: self._try_all("int8", [("int8", QuantizationSettings("int8"))]),
+            lambda: self._plain("whole-model schemes", ("dynamic", "float16", _FLOAT_ARITHMETIC)),
+            lambda: self._plain("int8", ("int8",)),
             self._choices_of_int8,
             self._mixed,
             self._few_bits,
@@ -155,17 +169,34 @@ class Search:
         self._tell(stage, len(named), len(named))
         return results
 
+    def _estimated_time(self, candidate: Candidate) -> float:
+        """Counts multiplications in units of a float one; see the module's docstring."""
+        layers = [(re.compile(e["pattern"]), e["scheme"]) for e in candidate.settings["layers"]]
+        total = 0.0
+        for operator in self._operators:
+            scheme = candidate.settings["scheme"]
+            for pattern, other in layers:
+                if pattern.search(operator.scope):
+                    scheme = other
+            total += operator.multiplications * _TIMES.get(scheme, 1.0)
+        return total
+
     def _measure_front(self) -> None:
-        unmeasured = [c for c in self.candidates if c.speedup is None]
-        # Of those not timed yet, only what no other one beats in size and likeness.
+        """Times what no other candidate seems to beat in all respects."""
+        places = {c.sha256: (c.bytes, c.loss, self._estimated_time(c)) for c in self.candidates}
+
+        def beaten(candidate: Candidate) -> bool:
+            place = places[candidate.sha256]
+            return any(
+                other != place and all(a <= b for a, b in zip(other, place, strict=True))
+                for other in places.values()
+            )
+
+        # The plain schemes are what everyone compares with.
         worth = [
             c
-            for c in unmeasured
-            if len(self.candidates) <= 4
-            or not any(
-                o.bytes <= c.bytes and o.loss <= c.loss and (o.bytes, o.loss) != (c.bytes, c.loss)
-                for o in self.candidates
-            )
+            for c in self.candidates
+            if c.speedup is None and (c.name in self._bases or not beaten(c))
         ]
         for number, candidate in enumerate(worth):
             self._tell("timing", number, len(worth))
@@ -173,12 +204,14 @@ class Search:
         if worth:
             self._tell("timing", len(worth), len(worth))
 
-    def _best(self, scheme: str) -> Candidate | None:
-        of_scheme = [c for c in self.candidates if c.settings["scheme"] == scheme]
-        return min(of_scheme, key=lambda c: c.loss, default=None)
+    def _plain(self, stage: str, schemes: Sequence[str]) -> None:
+        named = [(scheme, QuantizationSettings(scheme)) for scheme in schemes]
+        for scheme, candidate in zip(schemes, self._try_all(stage, named), strict=True):
+            if candidate:
+                self._bases[scheme] = candidate
 
     def _choices_of_int8(self) -> None:
-        base = next((c for c in self.candidates if c.settings["scheme"] == "int8"), None)
+        base = self._bases.get("int8")
         if base is None:
             return
         for stage, variants in _variants():
@@ -187,6 +220,7 @@ class Search:
             for candidate in self._try_all(stage, named):
                 if candidate and candidate.loss < base.loss * _STAYS:
                     base = candidate
+        self._bases["int8"] = base
 
     def _gains(
         self, base: Candidate, scheme: str, stage: str
@@ -227,7 +261,7 @@ class Search:
         self._try_all(stage, named)
 
     def _mixed(self) -> None:
-        base = self._best("int8")
+        base = self._bases.get("int8")
         if base is None:
             return
         gains = self._gains(base, _FLOAT_ARITHMETIC, "sensitivity")
@@ -242,15 +276,15 @@ class Search:
         )
 
     def _few_bits(self) -> None:
-        for scheme in ("int8", _FLOAT_ARITHMETIC, "dynamic"):
-            base = self._best(scheme)
+        for scheme, four_bits in _FOUR_BITS.items():
+            base = self._bases.get(scheme)
             if base is None:
                 continue
-            gains = self._gains(base, _FOUR_BITS, f"4-bit sensitivity of {scheme}")
+            gains = self._gains(base, four_bits, f"4-bit sensitivity of {scheme}")
             possible = [(op, gain) for op, gain in gains if gain > -float("inf")]
             # What it costs for a byte saved; four bits save half a byte a weight.
             ordered = sorted(possible, key=lambda pair: -pair[1] / pair[0].weights)
-            self._nested(base, _FOUR_BITS, "few bits", [op for op, _ in ordered], "of 4 bits")
+            self._nested(base, four_bits, "few bits", [op for op, _ in ordered], "of 4 bits")
 
 
 def _with(
@@ -278,8 +312,7 @@ def _variants() -> list[tuple[str, list[tuple[str, Callable]]]]:
     estimators = [(e, ranges(estimator=e)) for e in RANGE_ESTIMATORS
                   if e != default.ranges.estimator]  # fmt: skip
     percentiles = [(f"percentile {p:g}", ranges(percentile=p)) for p in _PERCENTILES]
-    # Without these, graphs fall into pieces or biases are clipped: nothing to try.
-    passes = [name for name in sorted(PASSES) if name not in ("bias_range", "relu_fusion")]
+    passes = [name for name in sorted(PASSES) if name not in _NOTHING_TO_TRY]
     named = [(f"{'without' if default.enabled(n) else 'with'} {n}", switched(n)) for n in passes]
     return [("range estimators", estimators + percentiles), ("passes", named)]
 
