@@ -88,9 +88,9 @@ def test_the_delegate_runs_all_of_it(made):
 
 
 _PREPARED = ["dead_channels", "relu_fusion"]
-_FINISHED = ["sparse_weights", "compaction"]
+_FINISHED = ["pointwise", "sparse_weights", "compaction"]
 # Those that find nothing to do in this model.
-_IDLE = ("bias_range", "dead_channels", "sparse_weights")
+_IDLE = ("bias_range", "dead_channels", "pointwise", "sparse_weights")
 
 
 def test_result_says_what_was_done(made):

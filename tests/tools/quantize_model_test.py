@@ -149,6 +149,7 @@ def test_what_a_person_reads(folder, tmp_path):
         "equalization",
         "range_estimation",
         "bias_range",
+        "pointwise",
         "sparse_weights",
         "compaction",
     ]

@@ -22,6 +22,7 @@ from tools.quantization.compaction import compact
 from tools.quantization.dead_channels import remove_dead_channels
 from tools.quantization.equalization import equalize
 from tools.quantization.patterns import EarlierScopes
+from tools.quantization.pointwise import use_matrix_products
 from tools.quantization.ranges import find_ranges
 from tools.quantization.relu_fusion import fuse_relus
 from tools.quantization.schemes import STATIC, Plan, plan
@@ -202,6 +203,8 @@ def quantize(
         report(entry)
         if settings.enabled("bias_range"):
             report(make_room_for_biases(model, ranges))
+    if settings.enabled("pointwise"):
+        report(use_matrix_products(model, settings, before))
     planned = plan(Topology(model), settings, before)
     if settings.layers:
         report(_layers_entry(settings, planned))

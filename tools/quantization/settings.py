@@ -56,6 +56,7 @@ PASSES: dict[str, dict[str, Any]] = {
     "dead_channels": {"enabled": True},
     "equalization": {"enabled": True},
     "output_heads": {"enabled": True},
+    "pointwise": {"enabled": True},
     "relu_fusion": {"enabled": True},
     "sparse_weights": {"enabled": True},
 }
