@@ -248,7 +248,8 @@ def quantized_model(
         min_top5_agreement = None,
         min_accuracy = None,
         min_sqnr = None,
-        max_scale_error = None,
+        max_scale_error = 0.2,
+        min_layer_correlation = 0.5,
         max_abs_error = None,
         max_mean_abs_error = None,
         max_degradation = {},
@@ -308,9 +309,11 @@ def quantized_model(
       min_accuracy: share of samples with the class of their label (classifiers).
       min_sqnr: decibels, for every output.
       max_scale_error: how much longer or shorter an output may be over all samples: 0.1 is
-        by 10%. Like all that follows a number, or a dict by output with "*" for the others.
-      max_abs_error: largest error of an output, in its own unit.
-      max_mean_abs_error: mean error of an output, in its own unit.
+        by 10%. A number, or a dict by output with "*" for the others.
+      min_layer_correlation: smallest correlation of a layer's values with the float
+        model's. It finds a layer that is broken, however little the outputs show of it.
+      max_abs_error: largest error of an output, in its own unit; also a dict by output.
+      max_mean_abs_error: mean error of an output, in its own unit; also a dict by output.
       max_degradation: how much worse a metric may be than the float model's own, by the
         metric's name in docs/gates.md: {"accuracy": 0.01}.
       percent_max_degradation: the same in percent of the float model's own.

@@ -131,6 +131,7 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.report import read_json, write_json
     from tools.similarity.comparison import compare_outputs, make_report, refuse_overlap
     from tools.similarity.gates import check_gates, failure_lines
+    from tools.similarity.layers import compare_layers
     from tools.similarity.model_outputs import ModelOutputs
 
     given = read_bytes(arguments.float_model)
@@ -150,6 +151,7 @@ def main(arguments: argparse.Namespace) -> int:
         read_json(arguments.task) if arguments.task else None,
         lambda done: bar("comparing", done, len(test)),
     )
+    similarity["layers"] = compare_layers(master, artifact, test, str(arguments.quantized_model))
     report = make_report(
         name=arguments.name or arguments.quantized_model.stem,
         version=arguments.version,

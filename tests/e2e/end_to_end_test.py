@@ -58,7 +58,7 @@ def test_an_artifact_beyond_its_gates_fails_the_build_and_its_report_is_there():
     lines = _refused("beyond_tolerance")
     (start,) = [n for n, line in enumerate(lines) if line.startswith("beyond_tolerance: refused")]
     assert lines[start].endswith(
-        "3 of 4 gates failed; worst: tolerance of output classificators"
+        "3 of 7 gates failed; worst: tolerance of output classificators"
     ), lines[start]
     assert "1 - mean cosine similarity is" in lines[start + 1]
     assert "allowed 0.0001 (worst sample " in lines[start + 1]

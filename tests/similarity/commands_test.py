@@ -79,7 +79,7 @@ def test_fails_beyond_the_tolerance_and_keeps_the_report(folder, tmp_path):
     result = _validate(folder, "--test_data=test_images/", "--tolerance=1e-9", f"--report={path}")
     assert result.returncode == 1
     first, reason, where = result.stderr.splitlines()
-    assert first.startswith("quantized: refused, 2 of 2 gates failed; worst: tolerance of output")
+    assert first.startswith("quantized: refused, 2 of 5 gates failed; worst: tolerance of output")
     assert "allowed 1e-09" in reason
     assert where.endswith(str(path))
     document = json.loads(path.read_text())
@@ -158,7 +158,7 @@ def test_gates_come_from_a_file_and_flags_go_before_it(folder, tmp_path):
     path.write_text(json.dumps({"max_size": 10, "tolerance": {"regressors": 1e-9}}))
     result = _validate(folder, "--test_data=test_images/", f"--gates={path}", "--max_size=10000000")
     assert result.returncode == 1
-    assert "1 of 2 gates failed; worst: tolerance of output regressors" in result.stderr
+    assert "1 of 5 gates failed; worst: tolerance of output regressors" in result.stderr
     path.write_text("[]")
     line = _one_line(_validate(folder, "--test_data=test_images/", f"--gates={path}"))
     assert "gates.json: not an object of thresholds" in line

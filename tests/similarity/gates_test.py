@@ -156,6 +156,20 @@ def test_an_artifact_that_finds_nothing_has_no_precision():
         assert _failed({gate: 0.5}, document) == {(gate, None)}
 
 
+def test_the_worst_layer():
+    assert _failed({"min_layer_correlation": 0.9}) == set()
+    verdict = check_gates(report(), {"min_layer_correlation": 0.91})
+    assert (
+        "layer conv2d_5 has a correlation of 0.9 with the float model's, wanted 0.91"
+        in (failure_lines(verdict, "r")[1])
+    )
+    # An artifact from elsewhere has other names, an older report no such field.
+    for layers in (None, {"correlation_min": None, "worst": None}):
+        document = report()
+        document["similarity"]["layers"] = layers
+        assert _failed({"min_layer_correlation": 0.91}, document) == set()
+
+
 def test_a_report_of_one_task_only_is_judged_too():
     document = report()
     del document["similarity"]["tasks"]

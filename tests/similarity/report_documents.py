@@ -80,6 +80,7 @@ _REPORT = {
     "schema_version": 1,
     "scheme": "int8",
     "similarity": {
+        "layers": {"compared": 70, "correlation_min": 0.9, "samples": 3, "worst": "conv2d_5"},
         "outputs": [
             {
                 "cosine_mean": 0.96,

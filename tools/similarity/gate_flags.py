@@ -17,12 +17,13 @@ _HELP = {
     "max_scale_error": "how much longer or shorter an output may be, 0.1 is by 10%%",
     "max_degradation": "METRIC=NUMBER: how much worse than the float model's own",
     "percent_max_degradation": "METRIC=NUMBER: the same in percent",
+    "min_layer_correlation": "smallest correlation of a layer with the float model's, -1 to 1",
     "max_size": "bytes of the artifact",
     "min_size_reduction": "how much smaller than the float master, 0.7 is by 70%%",
     "smaller_than_source": "the artifact must be smaller than --source_model",
     "min_positives": "samples in which the float model must see something",
 }
-_ONE_NUMBER = ("max_size", "min_positives", "min_size_reduction")
+_ONE_NUMBER = ("max_size", "min_layer_correlation", "min_positives", "min_size_reduction")
 
 
 def _number(text: str) -> float:

@@ -102,22 +102,24 @@ _ABSOLUTE = {
     "min_top5_agreement": "top5_agreement",
 }
 _DEGRADATIONS = ("max_degradation", "percent_max_degradation")
-_OF_THE_FILE = {
+_OF_THE_MODEL = {
+    "min_layer_correlation": "layer {layer} has a correlation of {value:.3g} with the float "
+    "model's, wanted {threshold:g}",
     "max_size": "{value:,} bytes, allowed {threshold:,}",
     "min_size_reduction": "{value:.1%} smaller than the float master, wanted {threshold:.1%}",
     "smaller_than_source": "{value:,} bytes, the model it was made from has {threshold:,}",
 }
-GATES = tuple(sorted([*_ABSOLUTE, *_DEGRADATIONS, *_OF_THE_FILE, *_TOLERANCES, "min_positives"]))
+GATES = tuple(sorted([*_ABSOLUTE, *_DEGRADATIONS, *_OF_THE_MODEL, *_TOLERANCES, "min_positives"]))
 
 # What holds where nothing is said; `quantized_model` has the same defaults.
-DEFAULTS = {"tolerance": 0.05}
+DEFAULTS = {"max_scale_error": 0.2, "min_layer_correlation": 0.5, "tolerance": 0.05}
 
 # What an artifact has none of when it finds nothing where the float model finds something.
 _NOTHING_FOUND = frozenset({"box_iou_mean", "box_precision", "precision"})
 
 
 def metric_of(gate: str) -> str | None:
-    """Gives the metric that a gate holds, None for those of the file and the data."""
+    """Gives the metric that a gate holds, None for those of the whole model and the data."""
     return _ABSOLUTE.get(gate) or _TOLERANCES.get(gate)
 
 
@@ -280,7 +282,7 @@ def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates")
     Returns:
       The verdict: {"kind", "schema_version", "name", "passed", "gates": [{"name",
       "value", "threshold", "passed", and where it applies "output", "task", "metric",
-      "worst_sample"}]}.
+      "layer", "worst_sample"}]}.
 
     Raises:
       InputError: when a gate is unknown, or cannot be judged for this model.
@@ -304,7 +306,14 @@ def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates")
                 raise InputError(f"{where}: smaller_than_source, and the report names no source")
             # One byte less is smaller.
             gates.append(_judged(name, size, source["bytes"] - 1, False))
-        elif name in _OF_THE_FILE:
+        elif name == "min_layer_correlation":
+            _check_number(name, setting, where)
+            layers = report["similarity"].get("layers") or {}
+            # An artifact from elsewhere may have none of the float model's names.
+            if layers.get("correlation_min") is not None:
+                value, layer = layers["correlation_min"], layers["worst"]
+                gates.append(_judged(name, value, setting, True, layer=layer))
+        elif name in _OF_THE_MODEL:
             _check_number(name, setting, where)
             reduction = name == "min_size_reduction"
             value = report["size"]["reduction"] if reduction else size
@@ -343,8 +352,8 @@ def _reason(gate: dict) -> str:
         if gate["value"] == 0:
             return NOT_REPRESENTATIVE
         return "the float model sees something in {value} images, wanted {threshold}".format(**gate)
-    if name in _OF_THE_FILE:
-        return _OF_THE_FILE[name].format(**gate)
+    if name in _OF_THE_MODEL:
+        return _OF_THE_MODEL[name].format(**gate)
     metric = METRICS[gate.get("metric") or metric_of(name)]
     wanted, unit = "wanted" if _at_least(name) else "allowed", metric.unit
     label = f"{metric.label} "

@@ -1,11 +1,12 @@
 """Runs a model, float or quantized at its ends, on float samples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tools.errors import InputError
 from tools.graph.description import describe
+from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.quantization.calibration import open_interpreter
 
 
@@ -41,12 +42,13 @@ class ModelOutputs:
       shapes: of the outputs.
     """
 
-    def __init__(self, content: bytes, where: str):
+    def __init__(self, content: bytes, where: str, also: Sequence[int] = ()):
         """Opens a model.
 
         Args:
           content: a whole .tflite file.
           where: how messages name it.
+          also: indices of tensors between the operators, for `tensor`.
 
         Raises:
           InputError: when it cannot be read or run.
@@ -55,9 +57,14 @@ class ModelOutputs:
         self.where = where
         self.inputs = [entry["name"] for entry in described["inputs"]]
         self.outputs = [entry["name"] for entry in described["outputs"]]
+        ends = len(self.outputs)
+        if also:
+            content = _with_outputs(content, also, where)
         self._interpreter = open_interpreter(content, where)
         self._input_details = self._interpreter.get_input_details()
-        self._output_details = self._interpreter.get_output_details()
+        details = self._interpreter.get_output_details()
+        self._output_details = details[:ends]
+        self._details = {entry["index"]: entry for entry in details}
         self.shapes = [tuple(int(n) for n in d["shape"]) for d in self._output_details]
         self.input_shapes = [tuple(int(n) for n in d["shape"]) for d in self._input_details]
 
@@ -84,14 +91,39 @@ class ModelOutputs:
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[:1]
             raise InputError(f"{self.where}: the runtime failed: {''.join(reason)}") from None
-        results = []
-        for details in self._output_details:
-            values = self._interpreter.get_tensor(details["index"])
-            scale, zero_point = _parameters(details)
-            if np.issubdtype(values.dtype, np.integer) and scale:
-                values = (values.astype(np.float32) - zero_point) * np.float32(scale)
-            results.append(values.astype(np.float32))
-        return results
+        return [self._float(details) for details in self._output_details]
+
+    def _float(self, details: dict) -> np.ndarray:
+        """Reads a tensor's values as float32."""
+        values = self._interpreter.get_tensor(details["index"])
+        scale, zero_point = _parameters(details)
+        if np.issubdtype(values.dtype, np.integer) and scale:
+            values = (values.astype(np.float32) - zero_point) * np.float32(scale)
+        return values.astype(np.float32)
+
+    def tensor(self, index: int) -> np.ndarray:
+        """Reads a tensor of the last sample that was run.
+
+        Args:
+          index: an output's, or one of `also`.
+
+        Returns:
+          float32 of the tensor's shape.
+        """
+        return self._float(self._details[index])
+
+
+def _with_outputs(content: bytes, also: Sequence[int], where: str) -> bytes:
+    """Makes tensors outputs, behind the model's own.
+
+    So they are written although a delegate computes them; an interpreter that keeps all
+    tensors runs without one, and cannot run operators that only a delegate knows.
+    """
+    model = parse_model(content, where)
+    (subgraph, *_) = model.schema.subgraphs
+    own = [int(index) for index in subgraph.outputs]
+    subgraph.outputs = own + [index for index in dict.fromkeys(also) if index not in own]
+    return model_bytes(model)
 
 
 def _matched(

@@ -1,0 +1,387 @@
+"""How alike a quantized model's layers are to the float model's, tensor by tensor.
+
+A tensor of the artifact is compared with the float graph's tensor of the same name and
+shape: activations keep their names through quantization. All of them become outputs of a
+copy of each model, which runs as the model itself does, with the delegate. With f the float
+values and q the artifact's, over all positions and samples:
+
+* SQNR: 10 log10(sum f^2 / sum (f - q)^2), in decibels;
+* cosine similarity: sum f q / sqrt(sum f^2 sum q^2);
+* correlation: Pearson's of each channel (the last dimension), averaged with the channel's
+  share of the tensor's variance as weight. It does not change when a channel is scaled or
+  shifted, so that it compares an artifact with the float master itself although
+  equalization gave the channels other scales; and a layer that gives a constant has 0.
+
+Equalization multiplies channels by powers of two. Compared with the float graph as it was
+prepared for quantization, f and q have the same scales. Compared with the float master,
+each channel of q is multiplied by the power of two that brings its root mean square
+nearest to that of f; an error of a channel's scale by more than 1.41 is then partly hidden.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tools.errors import InputError
+from tools.graph.flatbuffer import model_bytes, parse_model, shape_of, tensor_name, type_name
+from tools.graph.topology import WEIGHTED, Topology
+from tools.quantization.dead_channels import remove_dead_channels
+from tools.report import rounded
+from tools.similarity.model_outputs import ModelOutputs, paired
+
+# A correlation of fewer values says little: in a channel, and in all of them.
+_MINIMUM_POSITIONS = 4
+_MINIMUM_VALUES = 64
+# How many samples a report's layers are compared on.
+REPORT_SAMPLES = 8
+# Operators that change how a tensor is stored, and make no layer.
+_CONVERSIONS = frozenset({"DEQUANTIZE", "QUANTIZE"})
+_FLOAT = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
+# No layer of 8 bits is much better; a fall from infinity would be one of any height.
+CEILING_DB = 40.0
+
+
+@dataclasses.dataclass
+class _Channels:
+    """Sums over the positions and samples of each channel, float64 [channels]."""
+
+    count: int
+    expected: np.ndarray
+    actual: np.ndarray
+    expected_squares: np.ndarray
+    actual_squares: np.ndarray
+    products: np.ndarray
+
+    @classmethod
+    def empty(cls, channels: int) -> "_Channels":
+        return cls(0, *(np.zeros(channels) for _ in range(5)))
+
+    def add(self, expected: np.ndarray, actual: np.ndarray) -> None:
+        """Adds float64 arrays [positions, channels]."""
+        self.count += len(expected)
+        self.expected += expected.sum(axis=0)
+        self.actual += actual.sum(axis=0)
+        self.expected_squares += np.einsum("pc,pc->c", expected, expected)
+        self.actual_squares += np.einsum("pc,pc->c", actual, actual)
+        self.products += np.einsum("pc,pc->c", expected, actual)
+
+    def powers_of_two(self) -> np.ndarray:
+        """Gives the factor of each of the artifact's channels, float64 [channels]."""
+        both = (self.expected_squares > 0) & (self.actual_squares > 0)
+        ratio = np.divide(
+            self.expected_squares, self.actual_squares, out=np.ones_like(self.expected), where=both
+        )
+        return 2.0 ** np.round(np.log2(ratio) / 2)
+
+    def sqnr_db(self, factors: np.ndarray) -> float:
+        """Gives the SQNR: infinite without an error, -infinite without a signal."""
+        noise = (
+            self.expected_squares - 2 * factors * self.products + factors**2 * self.actual_squares
+        )
+        # A difference of sums: equal values leave a little of either sign.
+        noise = np.where(noise > 1e-12 * self.expected_squares, noise, 0.0).sum()
+        if noise == 0:
+            return float("inf")
+        with np.errstate(divide="ignore"):
+            return float(10 * (np.log10(self.expected_squares.sum()) - np.log10(noise)))
+
+    def cosine(self, factors: np.ndarray) -> float:
+        """Gives the cosine similarity; 1 where both are zero, 0 where one is."""
+        lengths = self.expected_squares.sum() * (factors**2 * self.actual_squares).sum()
+        if lengths == 0:
+            return float(self.expected_squares.sum() == self.actual_squares.sum())
+        return float(np.clip((factors * self.products).sum() / np.sqrt(lengths), -1, 1))
+
+    def correlation(self) -> float | None:
+        """Gives the mean correlation of channels; None where the float values are constant."""
+        means = self.expected / self.count, self.actual / self.count
+        spread = [
+            np.maximum(squares / self.count - mean**2, 0)
+            for squares, mean in zip(
+                (self.expected_squares, self.actual_squares), means, strict=True
+            )
+        ]
+        # What is left of a constant channel's squares is rounding.
+        expected, actual = (
+            np.where(values > 1e-9 * squares / self.count, values, 0)
+            for values, squares in zip(
+                spread, (self.expected_squares, self.actual_squares), strict=True
+            )
+        )
+        if not expected.any():
+            return None
+        together = self.products / self.count - means[0] * means[1]
+        lengths = np.sqrt(expected * actual)
+        found = np.divide(together, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+        return float(np.clip((found * expected).sum() / expected.sum(), -1, 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A tensor of the artifact, and the float graph's of the same name.
+
+    Attributes:
+      name: of both.
+      operator: that makes it in the artifact, such as CONV_2D.
+      position: of that operator in the artifact.
+      dtype: of the tensor in the artifact, such as INT8.
+      weights: type of the operator's weights, or "" where it has none.
+      shape: with the batch.
+      inputs: names of the nearest compared tensors that it is made from.
+    """
+
+    name: str
+    operator: str
+    position: int
+    dtype: str
+    weights: str
+    shape: tuple[int, ...]
+    inputs: tuple[str, ...]
+
+
+def _by_name(graph: Topology) -> dict[str, int]:
+    """Maps names of computed float tensors to indices; a name of two tensors is none."""
+    names: dict[str, list[int]] = {}
+    for index, operator in graph.producer.items():
+        tensor = graph.tensor(index)
+        # What quantizes an input, or makes constants float again, is no layer.
+        inner = graph.name(operator) in _CONVERSIONS and index not in graph.outputs
+        values = tensor.type in _FLOAT or tensor.quantization is not None
+        if not inner and values and np.prod(shape_of(tensor)) > 0:
+            names.setdefault(tensor_name(tensor), []).append(index)
+    return {name: indices[0] for name, indices in names.items() if name and len(indices) == 1}
+
+
+def _matches(reference: Topology, artifact: Topology) -> dict[str, tuple[int, int]]:
+    """Pairs tensors by name and shape: {name: (the float graph's index, the artifact's)}."""
+    known = _by_name(reference)
+    return {
+        name: (known[name], index)
+        for name, index in _by_name(artifact).items()
+        if name in known
+        and shape_of(reference.tensor(known[name])) == shape_of(artifact.tensor(index))
+    }
+
+
+class LayerComparison:
+    """Runs a float graph and an artifact side by side.
+
+    Attributes:
+      layers: what is compared, in the artifact's order.
+      unmatched: names of the artifact's tensors without a counterpart.
+    """
+
+    def __init__(self, reference: bytes, artifact: bytes, where: tuple[str, str]):
+        """Opens both models.
+
+        Args:
+          reference: the float graph.
+          artifact: the quantized model.
+          where: how messages name them.
+
+        Raises:
+          InputError: when one cannot be run, or no tensor has a counterpart.
+        """
+        graphs = [
+            Topology(parse_model(content, name))
+            for content, name in zip((reference, artifact), where, strict=True)
+        ]
+        self._pairs = _matches(*graphs)
+        self.unmatched = [name for name in _by_name(graphs[1]) if name not in self._pairs]
+        if not self._pairs:
+            raise InputError(
+                f"{where[1]}: none of its tensors has a name and shape of {where[0]}'s; give the "
+                "model that it was made from"
+            )
+        self.layers = self._layers(graphs[1])
+        self._sums = {
+            layer.name: _Channels.empty(layer.shape[-1] if layer.shape else 1)
+            for layer in self.layers
+        }
+        self._reference, self._artifact = (
+            ModelOutputs(content, name, also)
+            for content, name, also in zip(
+                (reference, artifact), where, zip(*self._pairs.values(), strict=True), strict=True
+            )
+        )
+        self._inputs, _ = paired(self._reference, self._artifact)
+
+    def _layers(self, graph: Topology) -> list[Layer]:
+        names = {index: name for name, (_, index) in self._pairs.items()}
+        result = []
+        for position, operator in enumerate(graph.subgraph.operators):
+            for index in operator.outputs:
+                if int(index) not in names:
+                    continue
+                tensor = graph.tensor(index)
+                result.append(
+                    Layer(
+                        name=names[int(index)],
+                        operator=graph.name(operator),
+                        position=position,
+                        dtype=type_name(tensor),
+                        weights=_weight_type(graph, operator),
+                        shape=shape_of(tensor),
+                        inputs=tuple(_compared_inputs(graph, operator, names)),
+                    )
+                )
+        return result
+
+    def add(self, sample: Mapping[str, np.ndarray]) -> None:
+        """Runs one sample through both models.
+
+        Args:
+          sample: the float graph's input name to float32 array.
+
+        Raises:
+          InputError: when a runtime fails, or a value is NaN or infinite.
+        """
+        self._reference(sample)
+        self._artifact({theirs: sample[ours] for theirs, ours in self._inputs.items()})
+        for layer in self.layers:
+            pair = zip((self._reference, self._artifact), self._pairs[layer.name], strict=True)
+            channels = layer.shape[-1] if layer.shape else 1
+            values = [
+                model.tensor(index).astype(np.float64).reshape(-1, channels)
+                for model, index in pair
+            ]
+            for of_model, model in zip(values, (self._reference, self._artifact), strict=True):
+                if not np.isfinite(of_model).all():
+                    raise InputError(f"{model.where}: tensor {layer.name} is NaN or infinite")
+            self._sums[layer.name].add(*values)
+
+    def correlations(self) -> dict[str, float | None]:
+        """Gives the correlation of each layer by name, None where it says nothing.
+
+        That is where the float values are constant, or too few.
+        """
+        return {
+            name: sums.correlation()
+            if sums.count >= _MINIMUM_POSITIONS
+            and sums.count * len(sums.expected) >= _MINIMUM_VALUES
+            else None
+            for name, sums in self._sums.items()
+        }
+
+    def errors(self, same_scales: bool) -> list[dict]:
+        """Gives each layer's error, in the artifact's order.
+
+        Args:
+          same_scales: whether the float graph's channels have the artifact's scales; else
+            powers of two are fitted.
+
+        Returns:
+          [{"name", "operator", "position", "dtype", "weights", "shape", "sqnr_db", "cosine",
+          "correlation", "rescaled_channels", "jump_db"}]. sqnr_db is None where there is
+          no error, or no signal. The jump is how far the SQNR falls below that of the
+          layer's worst input, both taken to lie within CEILING_DB and its negative.
+        """
+        result: list[dict] = []
+        known: dict[str, float] = {}
+        for layer in self.layers:
+            sums = self._sums[layer.name]
+            ones = np.ones_like(sums.expected)
+            factors = ones if same_scales else sums.powers_of_two()
+            sqnr, correlation = sums.sqnr_db(factors), sums.correlation()
+            known[layer.name] = max(min(sqnr, CEILING_DB), -CEILING_DB)
+            before = min((known[name] for name in layer.inputs), default=CEILING_DB)
+            result.append(
+                {
+                    "correlation": None if correlation is None else rounded(correlation),
+                    "cosine": rounded(sums.cosine(factors)),
+                    "dtype": layer.dtype,
+                    "jump_db": rounded(before - known[layer.name], 4),
+                    "name": layer.name,
+                    "operator": layer.operator,
+                    "position": layer.position,
+                    "rescaled_channels": int((factors != 1).sum()),
+                    "shape": list(layer.shape),
+                    "sqnr_db": rounded(sqnr, 5),
+                    "weights": layer.weights,
+                }
+            )
+        return result
+
+
+def best_reference(master: bytes, artifact: bytes, where: str) -> bytes:
+    """Finds the float graph whose tensors have the artifact's shapes.
+
+    Args:
+      master: the float master.
+      artifact: the quantized model.
+      where: how messages name the master.
+
+    Returns:
+      The master, or the master without the channels that no result depends on.
+    """
+    smaller = parse_model(master, where)
+    remove_dead_channels(smaller)
+    graph = Topology(parse_model(artifact))
+    whole = Topology(parse_model(master, where))
+    if len(_matches(Topology(smaller), graph)) > len(_matches(whole, graph)):
+        return model_bytes(smaller)
+    return master
+
+
+def compare_layers(
+    master: bytes, artifact: bytes, samples: Sequence[Mapping[str, np.ndarray]], where: str
+) -> dict | None:
+    """Finds the layer that is least like the float model's, for a report.
+
+    Args:
+      master: the float master.
+      artifact: the quantized model.
+      samples: test data; REPORT_SAMPLES of them, spread over all, are used.
+      where: how messages name the artifact.
+
+    Returns:
+      {"compared", "correlation_min", "samples", "worst"}: how many layers were compared, the
+      smallest correlation, on how many samples, and the name of that layer. None where
+      no tensor of the artifact has a name and shape of the master's.
+
+    Raises:
+      InputError: when a runtime fails, or a value is NaN or infinite.
+    """
+    reference = best_reference(master, artifact, "float model")
+    if not _matches(Topology(parse_model(reference)), Topology(parse_model(artifact, where))):
+        return None
+    comparison = LayerComparison(reference, artifact, ("float model", where))
+    count = min(REPORT_SAMPLES, len(samples))
+    for number in np.linspace(0, len(samples) - 1, count).round().astype(int):
+        comparison.add(samples[int(number)])
+    known = {name: c for name, c in comparison.correlations().items() if c is not None}
+    worst = min(known, key=known.get, default=None)
+    return {
+        "compared": len(known),
+        "correlation_min": None if worst is None else rounded(known[worst]),
+        "samples": count,
+        "worst": worst,
+    }
+
+
+def _weight_type(graph: Topology, operator) -> str:
+    """Names the type of an operator's weights as the file stores them, "" without any."""
+    if graph.name(operator) not in WEIGHTED or len(operator.inputs) < 2:
+        return ""
+    index = int(operator.inputs[1])
+    producer = graph.producer.get(index)
+    if producer is not None and graph.name(producer) == "DEQUANTIZE":
+        index = int(producer.inputs[0])
+    return type_name(graph.tensor(index))
+
+
+def _compared_inputs(graph: Topology, operator, names: Mapping[int, str]) -> Iterator[str]:
+    """Finds the nearest tensors before an operator that are compared."""
+    seen: set[int] = set()
+    open_tensors = [int(index) for index in operator.inputs if index != -1]
+    while open_tensors:
+        index = open_tensors.pop()
+        if index in seen:
+            continue
+        seen.add(index)
+        if index in names:
+            yield names[index]
+        elif index in graph.producer:
+            open_tensors += [int(i) for i in graph.producer[index].inputs if i != -1]
