@@ -190,7 +190,8 @@ def quantize(
         statistics = gather(model, calibration, told("calibrating"))
         if settings.quantizes_activations and settings.enabled("equalization"):
             scales: dict[str, np.ndarray] = {}
-            report(equalize(model, statistics, scales))
+            through_relu6 = settings.choices("equalization")["through_relu6"]
+            report(equalize(model, statistics, scales, through_relu6))
             statistics = scaled_statistics(
                 model, calibration, statistics, scales, told("calibrating again")
             )

@@ -54,7 +54,7 @@ RANGE_ESTIMATORS = (
 PASSES: dict[str, dict[str, Any]] = {
     "bias_range": {"enabled": True},
     "dead_channels": {"enabled": True},
-    "equalization": {"enabled": True},
+    "equalization": {"enabled": True, "through_relu6": True},
     "output_heads": {"enabled": True},
     "pointwise": {"enabled": True},
     "relu_fusion": {"enabled": True},
