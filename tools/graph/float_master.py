@@ -27,9 +27,11 @@ from tools.graph.flatbuffer import (
     parse_model,
     shape_of,
     tensor_name,
+    text,
     type_name,
 )
 from tools.graph.pruning import prune
+from tools.graph.soundness import refuse_unsound
 from tools.graph.sparsity import densify
 
 SIGNATURE = "serving_default"
@@ -155,8 +157,26 @@ def _signature_names(tensors: list[schema.TensorT]) -> list[str]:
     return names
 
 
+def _complete_signatures(model: TfliteModel) -> None:
+    """Names the inputs that a signature leaves out, which nobody could set."""
+    for signature in model.schema.signatureDefs:
+        subgraph = model.schema.subgraphs[signature.subgraphIndex]
+        named = {entry.tensorIndex for entry in signature.inputs}
+        taken = {text(entry.name) for entry in signature.inputs}
+        for index in dict.fromkeys(int(index) for index in subgraph.inputs):
+            if index not in named:
+                (base,) = _signature_names([subgraph.tensors[index]])
+                numbered = (f"{base}_{number}" for number in itertools.count(1))
+                entry = schema.TensorMapT()
+                entry.name = next(n for n in itertools.chain([base], numbered) if n not in taken)
+                entry.tensorIndex = index
+                taken.add(entry.name)
+                signature.inputs = [*signature.inputs, entry]
+
+
 def _add_signature(model: TfliteModel) -> bool:
     if model.schema.signatureDefs:
+        _complete_signatures(model)
         return False
     subgraph = model.schema.subgraphs[0]
     signature = schema.SignatureDefT()
@@ -176,10 +196,10 @@ def _add_signature(model: TfliteModel) -> bool:
 
 
 def _name_tensors(model: TfliteModel) -> int:
-    """Gives every tensor a name of its own; ranges are kept by name."""
+    """Gives every tensor of the model a name of its own; ranges are kept by name."""
     renamed = 0
+    seen: set[str] = set()
     for subgraph in model.schema.subgraphs:
-        seen: set[str] = set()
         for index, tensor in enumerate(subgraph.tensors):
             name = tensor_name(tensor)
             if not name or name in seen:
@@ -224,6 +244,7 @@ def make_float_master(original: bytes, where: str = "model") -> tuple[bytes, dic
     renamed = _name_tensors(model)
     signed = _add_signature(model)
     _refuse_bad_weights(model)
+    refuse_unsound(model)
     summary = {
         "added_signature": signed,
         "associated_files": [name for name, _ in model.associated_files],

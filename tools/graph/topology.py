@@ -20,20 +20,20 @@ WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSP
 
 
 class Topology:
-    """The edges of a model's main subgraph, as they were when it was made.
+    """The edges of a subgraph, the main one most often, as they were when it was made.
 
     Attributes:
       model: the model.
-      subgraph: its first subgraph.
+      subgraph: one of its subgraphs.
       producer: tensor index to the operator that writes it.
       consumers: tensor index to (operator, which of its inputs) in order.
       inputs: indices of the subgraph's inputs.
       outputs: indices of the subgraph's outputs.
     """
 
-    def __init__(self, model: TfliteModel):
+    def __init__(self, model: TfliteModel, number: int = 0):
         self.model = model
-        self.subgraph = model.schema.subgraphs[0]
+        self.subgraph = model.schema.subgraphs[number]
         self.producer: dict[int, schema.OperatorT] = {}
         self.consumers: dict[int, list[tuple[schema.OperatorT, int]]] = {}
         self.inputs = frozenset(int(index) for index in self.subgraph.inputs)

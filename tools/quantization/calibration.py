@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 
 from tools.errors import InputError
-from tools.graph.flatbuffer import TfliteModel, tensor_name
+from tools.graph.flatbuffer import TfliteModel, parse_model, tensor_name, text
 from tools.graph.topology import Topology
 from tools.quantization.activation_statistics import ActivationStatistics, Rows
 from tools.quantization.instrumentation import (
@@ -87,8 +87,8 @@ def open_interpreter(content: bytes, where: str, keep_tensors: bool = False, thr
 
 
 def signature_inputs(model: TfliteModel) -> dict[str, int]:
-    """Maps the signature's input names to tensor indices."""
-    (signature, *_) = model.schema.signatureDefs
+    """Maps input names of the main subgraph's signature to tensor indices."""
+    signature = next(s for s in model.schema.signatureDefs if s.subgraphIndex == 0)
     return {
         entry.name.decode() if isinstance(entry.name, bytes) else entry.name: entry.tensorIndex
         for entry in signature.inputs
@@ -447,7 +447,12 @@ def input_specifications(content: bytes, where: str) -> list[tuple[str, tuple[in
     Raises:
       InputError: when the runtime cannot run the model.
     """
-    runner = open_interpreter(content, where).get_signature_runner()
+    (key, *_) = (
+        text(signature.signatureKey)
+        for signature in parse_model(content, where).schema.signatureDefs
+        if signature.subgraphIndex == 0
+    )
+    runner = open_interpreter(content, where).get_signature_runner(key)
     return [
         (name, tuple(int(size) for size in details["shape"]), np.dtype(details["dtype"]))
         for name, details in runner.get_input_details().items()

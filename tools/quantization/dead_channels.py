@@ -49,7 +49,8 @@ class _Liveness:
         signatures = graph.model.schema.signatureDefs or []
         entries = [e for s in signatures if s.subgraphIndex == 0 for e in s.inputs + s.outputs]
         self.fixed += [e.tensorIndex for e in entries if e.tensorIndex in self.first]
-        self.fixed += sorted(graph.inputs | graph.outputs)
+        # A constant may be an output as well.
+        self.fixed += sorted((graph.inputs | graph.outputs) & self.computed)
         self.alive = self._spread()
 
     def channels(self, index: int) -> int:

@@ -25,6 +25,7 @@ reaches further is clipped early; on MediaPipe's models the float outputs of ima
 calibration never saw keep a cosine of 0.998 and more.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -53,22 +54,21 @@ class _Channels:
     """A union-find over (tensor, channel)."""
 
     def __init__(self):
-        self.parent = np.empty(0, np.int64)
+        self.parent: list[int] = []
         self.first: dict[int, int] = {}
         self.size: dict[int, int] = {}
         self.fixed: set[int] = set()
         self.clipped: set[int] = set()
 
     def add(self, tensor: int, channels: int) -> None:
-        self.first[tensor] = self.parent.size
+        start = self.first[tensor] = len(self.parent)
         self.size[tensor] = channels
-        extra = np.arange(self.parent.size, self.parent.size + channels)
-        self.parent = np.concatenate([self.parent, extra])
+        self.parent.extend(range(start, start + channels))
 
     def find(self, element: int) -> int:
         while self.parent[element] != element:
             self.parent[element] = self.parent[self.parent[element]]
-            element = int(self.parent[element])
+            element = self.parent[element]
         return element
 
     def join(self, one: int, other: int, count: int, one_start: int = 0, other_start: int = 0):
@@ -95,14 +95,15 @@ def _padding(graph: Topology, operator: schema.OperatorT) -> np.ndarray | None:
     return graph.model.tensor_data(graph.tensor(operator.inputs[1]))
 
 
-def _weights_are_its_own(graph: Topology, operator: schema.OperatorT) -> bool:
-    buffers = [tensor.buffer for tensor in graph.subgraph.tensors]
+def _weights_are_its_own(
+    graph: Topology, operator: schema.OperatorT, holders: Counter[int]
+) -> bool:
     for index in operator.inputs[1:]:
         if index == -1:
             continue
         if not graph.is_constant(index) or len(graph.consumers[int(index)]) != 1:
             return False
-        if buffers.count(graph.tensor(index).buffer) != 1:
+        if holders[graph.tensor(index).buffer] != 1:
             return False
     return True
 
@@ -114,7 +115,8 @@ def _streams(graph: Topology) -> _Channels:
     for index in sorted(computed):
         shape = shape_of(graph.tensor(index))
         channels.add(index, shape[-1] if shape else 1)
-    for index in graph.inputs | graph.outputs:
+    holders = Counter(tensor.buffer for tensor in graph.subgraph.tensors)
+    for index in (graph.inputs | graph.outputs) & computed:
         channels.fix(index)
     for operator in graph.subgraph.operators:
         name = graph.name(operator)
@@ -124,7 +126,7 @@ def _streams(graph: Topology) -> _Channels:
         if name == "RELU6" or _fused(operator) == schema.ActivationFunctionType.RELU6:
             channels.clipped.update(results)
         if name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-            free = len(sources) == 1 and _weights_are_its_own(graph, operator)
+            free = len(sources) == 1 and _weights_are_its_own(graph, operator, holders)
             if name == "DEPTHWISE_CONV_2D":
                 free &= operator.builtinOptions.depthMultiplier == 1
             elif free:
@@ -199,18 +201,18 @@ def equalize(
     tensors = sorted(channels.first)
     roots = {index: channels.roots(index) for index in tensors}
     fixed = {root for index in channels.fixed for root in roots[index]}
-    magnitude = np.zeros(channels.parent.size)
+    magnitude = np.zeros(len(channels.parent))
     for index in tensors:
         if index in statistics:
             np.maximum.at(magnitude, roots[index], statistics[index].channel_magnitude)
 
-    least = np.full(channels.parent.size, float(_LEAST_EXPONENT))
+    least = np.full(len(channels.parent), float(_LEAST_EXPONENT))
     for index in channels.clipped & set(statistics):
         highest = np.maximum(statistics[index].channel_highest, np.finfo(np.float32).tiny)
         np.maximum.at(least, roots[index], np.ceil(np.log2(highest / _BELOW_THE_CLIP)))
     least = np.minimum(least, 0)
 
-    exponents = np.zeros(channels.parent.size)
+    exponents = np.zeros(len(channels.parent))
     for index in tensors:
         # The loudest channel of any tensor of the stream sets its step.
         loudest = magnitude[roots[index]].max(initial=0)
@@ -225,6 +227,8 @@ def equalize(
     changed = 0
     for operator in graph.subgraph.operators:
         if graph.name(operator) not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            continue
+        if int(operator.inputs[0]) not in scale:
             continue
         into, out = scale[int(operator.inputs[0])], scale[int(operator.outputs[0])]
         if (into != 1).any() or (out != 1).any():

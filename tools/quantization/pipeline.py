@@ -12,6 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, tensor_name
 from tools.graph.float_master import refuse_quantized
+from tools.graph.soundness import refuse_unmeasurable
 from tools.graph.topology import Topology
 from tools.quantization import recipes
 from tools.quantization.activation_statistics import ActivationStatistics
@@ -21,12 +22,14 @@ from tools.quantization.calibration import gather_histograms, gather_statistics,
 from tools.quantization.compaction import compact
 from tools.quantization.dead_channels import remove_dead_channels
 from tools.quantization.equalization import equalize
+from tools.quantization.inner_subgraphs import inner_entries
 from tools.quantization.patterns import EarlierScopes
 from tools.quantization.pointwise import use_matrix_products
 from tools.quantization.ranges import find_ranges
 from tools.quantization.relu_fusion import fuse_relus
 from tools.quantization.schemes import STATIC, Plan, plan
 from tools.quantization.settings import QuantizationSettings
+from tools.quantization.shared_constants import separate_constants
 from tools.quantization.sparse_weights import store_weights_sparse
 
 
@@ -67,7 +70,7 @@ def _apply(model: TfliteModel, recipe: list[dict], ranges: dict | None) -> bytes
     with quiet_library():
         try:
             library = quantizer.Quantizer(model_bytes(model))
-            library.load_quantization_recipe(recipe)
+            library.load_quantization_recipe(recipes.joined(recipe))
             result = library.quantize(
                 ranges, enable_progress_bar=False, enable_progress_report=False
             )
@@ -179,6 +182,7 @@ def quantize(
         report(fuse_relus(model))
     ranges = None
     if settings.needs_calibration:
+        refuse_unmeasurable(model)
         if calibration is None:
             raise InputError(
                 f"{where}: {scheme} needs a representative dataset; give --calibration_data"
@@ -206,10 +210,14 @@ def quantize(
             report(make_room_for_biases(model, ranges))
     if settings.enabled("pointwise"):
         report(use_matrix_products(model, settings, before))
+    separated = separate_constants(model)
+    if separated["changed"]:
+        report(separated)
     planned = plan(Topology(model), settings, before)
     if settings.layers:
         report(_layers_entry(settings, planned))
-    quantized = _apply(model, planned.recipe, ranges)
+    recipe = [*planned.recipe, *inner_entries(model, planned.recipe)]
+    quantized = _apply(model, recipe, ranges)
     artifact = parse_model(quantized, where)
     _restore_outputs(artifact, model, settings.output_type == "float32")
     if any(recipes.is_blockwise(entry) for entry in planned.recipe):
@@ -221,11 +229,11 @@ def quantize(
     if len(content) >= len(master):
         raise InputError(
             f"{where}: {scheme} makes it larger ({len(master)} to {len(content)} bytes); "
-            "it has too few weights to be worth quantizing"
+            "it has too few weights that this scheme quantizes"
         )
     return QuantizationResult(
         model=content,
-        recipe=planned.recipe,
+        recipe=recipe,
         passes=passes,
         float_tensors=_float_tensors(artifact, planned.kept_float, scheme),
     )

@@ -155,7 +155,7 @@ def canonical_layer_scheme(name: str) -> str:
     return name.lower()
 
 
-def _operation(graph: Topology, operator: schema.OperatorT) -> str:
+def operation_name(graph: Topology, operator: schema.OperatorT) -> str:
     """Names an operator as recipes do; those that recipes do not know fall under "*"."""
     from ai_edge_quantizer import qtyping
 
@@ -181,7 +181,7 @@ def _library_takes(operation: str, entry: str) -> bool:
     return True
 
 
-def _library_has(operation: str, entry: dict) -> bool:
+def library_has(operation: str, entry: dict) -> bool:
     """Says whether the library writes a kind of operator so."""
     anywhere = entry | {"operation": "", "regex": ""}
     return operation != "*" and _library_takes(operation, json.dumps(anywhere, sort_keys=True))
@@ -196,7 +196,7 @@ def _unfit(graph: Topology, operator: schema.OperatorT, form: _Form) -> str | No
     if form is _FLOAT:
         return None
     entry, name = form(regex=""), graph.name(operator)
-    if not _library_has(_operation(graph, operator), entry):
+    if not library_has(operation_name(graph, operator), entry):
         return _NO_FORM
     if name not in WEIGHTED:
         return None
@@ -318,8 +318,8 @@ class _Forms:
         """Writes the base for all operators, and each other one by its exact name."""
         result = [base(regex=".*")]
         for operator in self.graph.subgraph.operators:
-            operation = _operation(self.graph, operator)
-            usual = base if _library_has(operation, base(regex="")) else _FLOAT
+            operation = operation_name(self.graph, operator)
+            usual = base if library_has(operation, base(regex="")) else _FLOAT
             form = self.of[id(operator)]
             if form is not usual:
                 result.append(
@@ -348,7 +348,7 @@ def _with_weight_algorithm(recipe: list[dict], graph: Topology, algorithm: str) 
 
     key = AlgorithmName[_ALGORITHMS[algorithm]].value
     kinds = {
-        _operation(graph, operator)
+        operation_name(graph, operator)
         for operator in graph.subgraph.operators
         if graph.name(operator) in WEIGHTED
     }
@@ -359,7 +359,7 @@ def _with_weight_algorithm(recipe: list[dict], graph: Topology, algorithm: str) 
             continue
         for kind in sorted(kinds if entry["operation"] == "*" else kinds & {entry["operation"]}):
             other = entry | {"algorithm_key": key, "operation": kind}
-            if _library_has(kind, other):
+            if library_has(kind, other):
                 result.append(other)
                 changed += 1
     if not changed:
