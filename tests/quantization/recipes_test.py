@@ -6,6 +6,8 @@ import re
 import numpy as np
 import pytest
 from ai_edge_quantizer import qtyping, quantizer
+from ai_edge_quantizer.recipe_manager import RecipeManager
+from hypothesis import given, settings, strategies
 
 from tests.random_models import ModelBuilder, tiny_model
 from tools.graph.flatbuffer import parse_model
@@ -94,9 +96,9 @@ def test_text_runs_in_the_library():
     master, _ = make_float_master(tiny_model(channels=64))
     recipe = [recipes.weight_only(8), recipes.unquantized("^scores;", "CONV_2D")]
     models = []
-    for given in (recipe, json.loads(recipes.recipe_text(recipe))):
+    for one in (recipe, json.loads(recipes.recipe_text(recipe))):
         library = quantizer.Quantizer(master)
-        library.load_quantization_recipe(given)
+        library.load_quantization_recipe(one)
         models.append(bytes(library.quantize().quantized_model))
     assert models[0] == models[1]
     tensors = parse_model(models[0]).schema.subgraphs[0].tensors
@@ -104,3 +106,41 @@ def test_text_runs_in_the_library():
     assert "head/weights" in kept
     assert "weights_1" not in kept
     assert np.count_nonzero([t.name == b"weights_1" for t in tensors]) == 1
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    strategies.lists(
+        strategies.tuples(
+            strategies.sampled_from(["a", "a;b", "b(", "a|b", "layer.1", "."]),
+            strategies.sampled_from(["CONV_2D", "FULLY_CONNECTED"]),
+            strategies.sampled_from([_STATIC, _WEIGHTS, recipes.unquantized]),
+        ),
+        max_size=12,
+    )
+)
+def test_joined_entries_say_the_same_of_every_operator(entries):
+    """As the library reads them, operator by operator."""
+    recipe = [recipes.static(8, 8)]
+    for name, operation, form in entries:
+        recipe.append(form(regex=f"^{re.escape(name)};$", operation=operation))
+    managers = []
+    for one in (recipe, recipes.joined(recipe)):
+        managers.append(RecipeManager())
+        managers[-1].load_quantization_recipe(one)
+    for name, *_ in entries:
+        for operation in ("CONV_2D", "FULLY_CONNECTED", "ADD"):
+            kind = qtyping.TFLOperationName(operation)
+            for scope in (f"{name};", f"{name};more;"):
+                expected, found = (m.get_quantization_configs(kind, scope) for m in managers)
+                assert expected == found
+
+
+def test_entries_of_many_operators_become_one():
+    recipe = [recipes.weight_only(8)]
+    recipe += [recipes.dynamic(8, f"^layer_{n};$", "CONV_2D") for n in range(3000)]
+    first, second = recipes.joined(recipe)
+    assert first == recipe[0]
+    assert second == recipe[1] | {"regex": second["regex"]}
+    assert re.search(second["regex"], "layer_2999;")
+    assert not re.search(second["regex"], "layer_2999;b;")

@@ -172,7 +172,8 @@ def joined(recipe: list[dict]) -> list[dict]:
 
     def close() -> None:
         for turn, same in sorted(run, key=lambda key: key[0]):
-            regex = f"^({'|'.join(run[turn, same])})$"
+            # The library keeps entries of one regex at the first one's place.
+            regex = f"^({'|'.join(run[turn, same])})$" + f"(?#{turn})" * (turn > 0)
             result.append(json.loads(same) | {"regex": regex})
         run.clear()
         seen.clear()
