@@ -22,7 +22,8 @@ calibration is m stays below the clip when it is scaled up to 6 / m times. Such 
 are scaled up too, to 3/4 of the clip at most. The float outputs are then the same to the
 bit on the calibration samples and on all that reach no more than 4/3 as far. What
 reaches further is clipped early; on MediaPipe's models the float outputs of images that
-calibration never saw keep a cosine of 0.998 and more.
+calibration never saw keep a cosine of 0.998 and more. With fewer than 32 samples, which
+say little about how far a channel reaches, such channels are left.
 """
 
 from collections import Counter
@@ -46,6 +47,7 @@ _HOMOGENEOUS = frozenset(
 _POWER = 0.5
 # Up to here channels under a RELU6 may grow; the rest of the 6 is for other images.
 _BELOW_THE_CLIP = 4.5
+_LEAST_SAMPLES = 32
 # Beyond 2^-6 a channel is as good as dead, and its scale would only blow up noise.
 _LEAST_EXPONENT = -6
 
@@ -196,8 +198,10 @@ def equalize(
     """
     graph = Topology(model)
     channels = _streams(graph)
-    for index in set() if through_relu6 else channels.clipped:
-        channels.fix(index)
+    for index in channels.clipped:
+        seen = statistics[index].highest.size if index in statistics else 0
+        if not through_relu6 or seen < _LEAST_SAMPLES:
+            channels.fix(index)
     tensors = sorted(channels.first)
     roots = {index: channels.roots(index) for index in tensors}
     fixed = {root for index in channels.fixed for root in roots[index]}
