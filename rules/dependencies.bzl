@@ -22,6 +22,7 @@ _MEDIAPIPE_MODELS = [
 _PHOTOGRAPHS = [
     "astronaut.png",
     "brick.png",
+    "camera.png",
     "chelsea.png",
     "coffee.png",
     "grass.png",

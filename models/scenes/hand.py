@@ -114,12 +114,15 @@ class HandView:
     distance: float
 
 
-def draw_hand(rng: np.random.Generator) -> Hand:
-    """Draws a hand at random."""
+def draw_hand(rng: np.random.Generator, skin: np.ndarray | None = None) -> Hand:
+    """Draws a hand at random, with this skin or any."""
     tone = rng.uniform()
-    skin = mixed(SKIN, tone) * rng.uniform(0.92, 1.08, 3).astype(np.float32)
-    # The palm of a dark hand is much lighter than its back.
-    palm = mixed(SKIN, tone * 0.62) * np.float32([1.02, 0.84, 0.80])
+    if skin is None:
+        skin = mixed(SKIN, tone) * rng.uniform(0.92, 1.08, 3).astype(np.float32)
+        # The palm of a dark hand is much lighter than its back.
+        palm = mixed(SKIN, tone * 0.62) * np.float32([1.02, 0.84, 0.80])
+    else:
+        palm = skin ** np.float32(0.7) * np.float32([0.85, 0.75, 0.72])
     painted = rng.uniform() < 0.15
     return Hand(
         finger_length=rng.uniform(0.88, 1.12),
@@ -185,7 +188,8 @@ def turned(roll: float, yaw: float, pitch: float) -> np.ndarray:
     return (about_z @ about_x @ about_y).astype(np.float32)
 
 
-def _unit(vector: np.ndarray) -> np.ndarray:
+def unit(vector: np.ndarray) -> np.ndarray:
+    """Scales a vector to the length 1, float32."""
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
@@ -228,13 +232,13 @@ def _bones(hand: Hand, pose: HandPose) -> list[_Bone]:
     for joint in range(3):
         lay = pose.thumb[joint]
         mean = _THUMB_OPEN[joint] + (_THUMB_CLOSED[joint] - _THUMB_OPEN[joint]) * lay
-        direction = _unit(mean)
+        direction = unit(mean)
         end = place + direction * np.float32(_THUMB_LENGTHS[joint] * hand.finger_length)
         # A thumb's nail looks to the side, more so the less it lies over the palm.
         back = np.float32([0.75, 0.1, -0.65]) * np.float32(1 - lay) + np.float32(
             [0.45, 0.3, 0.85]
         ) * np.float32(lay)
-        back = _unit(back - direction * (back @ direction))
+        back = unit(back - direction * (back @ direction))
         width = hand.finger_width if joint else hand.palm_width
         start_radius, end_radius = (_THUMB_RADII[joint] * width, _THUMB_RADII[joint + 1] * width)
         if joint == 0:
@@ -244,7 +248,7 @@ def _bones(hand: Hand, pose: HandPose) -> list[_Bone]:
         place = end
     side, tip = float(pose.wrist[0]), float(pose.wrist[1])
     down = np.float32([np.sin(side), -np.cos(side) * np.cos(tip), np.sin(tip)])
-    across = _unit(np.cross(down, out))
+    across = unit(np.cross(down, out))
     for offset in (-1, 1):
         wrist = np.float32([0.95 * offset * hand.palm_width, 0.6, 0])
         elbow = down * np.float32(_ARM_LENGTH) + across * np.float32(1.8 * offset)
@@ -252,22 +256,36 @@ def _bones(hand: Hand, pose: HandPose) -> list[_Bone]:
     return bones
 
 
-def _capsules(hand: Hand, pose: HandPose, view: HandView) -> list[Capsule]:
-    """Poses the bones, projects them and gives them their paint."""
+def hand_capsules(
+    hand: Hand, pose: HandPose, view: HandView, depth: float = 0.0, arm: bool = True
+) -> list[Capsule]:
+    """Poses the bones, projects them and gives them their paint.
+
+    Args:
+      hand: whose.
+      pose: what it does.
+      view: where it is.
+      depth: height of the middle of the palm over the picture, pixels.
+      arm: whether the forearm comes with it.
+
+    Returns:
+      What `picture_of` renders.
+    """
     mirror = np.float32([-1 if view.is_left else 1, 1, 1])
     middle = np.float32([0, 5 * hand.palm_length, 0])
     flip = np.float32([1, -1, 1])
+    origin = np.float32([*view.centre, depth])
     front = (view.turn @ (np.float32([0, 0, 1]) * mirror)) * flip
 
     def seen(point):
         moved = (view.turn @ ((point - middle) * mirror)) * flip
         near = view.distance / max(view.distance - moved[2], view.distance * 0.3)
         factor = np.float32(near * view.scale)
-        return moved * factor + np.float32([*view.centre, 0]), factor
+        return moved * factor + origin, factor
 
     def painter(bone: _Bone, start, factor):
         back = (view.turn @ (bone.back * mirror)) * flip
-        axis = _unit((view.turn @ ((bone.end - bone.start) * mirror)) * flip)
+        axis = unit((view.turn @ ((bone.end - bone.start) * mirror)) * flip)
 
         def paint(hits: Hits) -> np.ndarray:
             away = hits.normal @ back
@@ -306,9 +324,7 @@ def _capsules(hand: Hand, pose: HandPose, view: HandView) -> list[Capsule]:
                 tip = step(0.2, 0.8, ahead) * (1 - nail)
                 color = color * (1 - tip[:, None] * np.float32([0, 0.10, 0.09]))
             if bone.kind == "palm":
-                plane = (
-                    ((hits.position - np.float32([*view.centre, 0])) / factor) * flip
-                ) @ view.turn
+                plane = (((hits.position - origin) / factor) * flip) @ view.turn
                 u, v = (plane[:, 0] * mirror[0]).astype(np.float32), plane[:, 1] + middle[1]
                 u, v = u / hand.palm_width, v / hand.palm_length
                 life = np.abs(np.hypot((u - 3.4) / 1.0, (v - 3.2) / 1.25) - 3.1)
@@ -322,6 +338,8 @@ def _capsules(hand: Hand, pose: HandPose, view: HandView) -> list[Capsule]:
 
     capsules = []
     for bone in _bones(hand, pose):
+        if bone.kind == "arm" and not arm:
+            continue
         start, near = seen(bone.start)
         end, far = seen(bone.end)
         soft = {"palm": 0.55, "arm": 0.6, "first": 0.22}.get(bone.kind, 0.12)
@@ -355,4 +373,4 @@ def render_hand(
         scale=view.scale * FINER,
         centre=tuple((place + 0.5) * FINER - 0.5 for place in view.centre),
     )
-    return picture_of(_capsules(hand, pose, fine), lighting, size, fine.scale * 3)
+    return picture_of(hand_capsules(hand, pose, fine), lighting, size, fine.scale * 3)

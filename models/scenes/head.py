@@ -296,29 +296,37 @@ def _ellipsoid(turn: np.ndarray, x, y, centre, radii):
     return hit, z, inside + np.float32(centre), normal
 
 
-def _body(person: Person, lighting: Lighting, x, y) -> tuple[np.ndarray, np.ndarray]:
-    """Neck, shoulders and, behind them, long hair: layers in the face plane."""
-    color = np.zeros((*x.shape, 3), np.float32)
-    alpha = np.zeros(x.shape, np.float32)
+class _Layers:
+    """Colour and coverage of what lies behind the head, from back to front."""
 
-    def lay(paint, mask):
-        nonlocal color, alpha
-        color = color + (paint - color) * mask[..., None]
-        alpha = alpha + (1 - alpha) * mask
+    def __init__(self, shape: tuple[int, ...]):
+        self.color = np.zeros((*shape, 3), np.float32)
+        self.alpha = np.zeros(shape, np.float32)
 
+    def lay(self, paint, mask) -> None:
+        self.color = self.color + (paint - self.color) * mask[..., None]
+        self.alpha = self.alpha + (1 - self.alpha) * mask
+
+
+def _hair_behind(layers: _Layers, person: Person, lighting: Lighting, x, y) -> None:
+    """Lays the long hair that falls behind the head."""
     if person.hair in ("long", "curly"):
         strands = noise(person.texture_seed + 1, x, y * 0.15, 9)
         length = 1.35 if person.hair == "long" else 0.85
         wide = person.width * (1.22 if person.hair == "long" else 1.55)
         edge = np.hypot(x / wide, (y + 0.1) / length) + 0.03 * strands
         paint = person.hair_color * (0.35 + 0.25 * strands[..., None]) * lighting.above * 1.4
-        lay(paint, step(1.04, 0.97, edge))
+        layers.lay(paint, step(1.04, 0.97, edge))
+
+
+def _bust(layers: _Layers, person: Person, lighting: Lighting, x, y) -> None:
+    """Lays neck and shoulders."""
     neck = 0.58 * person.width
     bend = np.clip(x / neck, -1, 1)
     normal = np.stack([bend, np.zeros_like(x), np.sqrt(1 - bend * bend)], -1)
     shade = (0.45 + 0.55 * step(0.85, 1.45, y))[..., None]
     flare = 0.25 * np.square(np.clip(y - 1.05, 0, 1))
-    lay(
+    layers.lay(
         person.skin * lit(lighting, normal) * shade,
         step(0.03, -0.03, np.abs(x) - neck - flare) * step(0.3, 0.4, y),
     )
@@ -331,8 +339,7 @@ def _body(person: Person, lighting: Lighting, x, y) -> tuple[np.ndarray, np.ndar
     normal = np.stack([bend * 0.8, -fall, np.sqrt(np.clip(1 - 0.64 * bend * bend, 0.1, 1))], -1)
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
     weave = 1 + 0.12 * noise(person.texture_seed + 2, x, y, 5)[..., None]
-    lay(person.clothes * lit(lighting, normal) * weave, step(-0.02, 0.03, y - top - collar))
-    return color, alpha
+    layers.lay(person.clothes * lit(lighting, normal) * weave, step(-0.02, 0.03, y - top - collar))
 
 
 def render(
@@ -343,6 +350,7 @@ def render(
     pitch: float,
     x: np.ndarray,
     y: np.ndarray,
+    bust: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Renders a person at points of the face plane.
 
@@ -354,12 +362,17 @@ def render(
       pitch: radians; positive turns it down.
       x: float32 [height, width], the points' coordinates.
       y: the same shape.
+      bust: whether neck and shoulders come with the head.
 
     Returns:
       (colour float32 [height, width, 3] in linear light, coverage float32
       [height, width]).
     """
-    color, alpha = _body(person, lighting, x, y)
+    layers = _Layers(x.shape)
+    _hair_behind(layers, person, lighting, x, y)
+    if bust:
+        _bust(layers, person, lighting, x, y)
+    color, alpha = layers.color, layers.alpha
     near = np.square(x / 1.35) + np.square((y + 0.05) / 1.45) < 1
     px, py = x[near], y[near]
     turn = rotation(yaw, pitch)

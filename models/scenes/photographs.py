@@ -114,6 +114,16 @@ def to_srgb(colors: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(colors, 0, 1) ** np.float32(1 / 2.2) * 255).astype(np.uint8)
 
 
+def side_light(colors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Lights a scene more from one side than from the other."""
+    height, width, _ = colors.shape
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    angle = rng.uniform(0, 2 * np.pi)
+    along = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle)
+    strength = rng.uniform(0, 1.3)
+    return colors * np.exp(np.float32(strength) * along.astype(np.float32))[..., None]
+
+
 def photographed(colors: np.ndarray, rng: np.random.Generator, hardest: float = 1.0) -> np.ndarray:
     """Does what a camera does: exposure, white balance, contrast, blur, noise.
 

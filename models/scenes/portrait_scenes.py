@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from models.scenes.photographs import blurred, cropped, photographed
+from models.scenes.photographs import blurred, cropped, photographed, side_light
 from models.scenes.shading import to_linear
 
 PORTRAIT = "astronaut.png"
@@ -32,16 +32,6 @@ def _outline(size: tuple[int, int]) -> Image.Image:
     return matte.filter(ImageFilter.GaussianBlur(1.6))
 
 
-def _side_light(colors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Lights a scene more from one side than from the other."""
-    height, width, _ = colors.shape
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    angle = rng.uniform(0, 2 * np.pi)
-    along = (x / width - 0.5) * np.cos(angle) + (y / height - 0.5) * np.sin(angle)
-    strength = rng.uniform(0, 1.3)
-    return colors * np.exp(np.float32(strength) * along.astype(np.float32))[..., None]
-
-
 def _view(half_height: float, centre, roll: float, mirror: bool):
     """Makes the affine map from a scene's pixels to the portrait's, for Image.transform."""
     scale = _HALF_HEIGHT / half_height
@@ -65,12 +55,15 @@ def _inside(matrix, size, whole) -> bool:
     )
 
 
-def face_scene(photographs: Mapping[str, Image.Image], rng: np.random.Generator) -> np.ndarray:
+def face_scene(
+    photographs: Mapping[str, Image.Image], rng: np.random.Generator, larger: float = 1
+) -> np.ndarray:
     """Shows the astronaut: where she was, or in front of another photograph.
 
     Args:
       photographs: name to photograph; PORTRAIT among them.
       rng: what decides everything.
+      larger: factor on the picture's size, for crops of it.
 
     Returns:
       uint8 [height, width, 3], sRGB.
@@ -80,7 +73,7 @@ def face_scene(photographs: Mapping[str, Image.Image], rng: np.random.Generator)
     elsewhere = bool(others) and rng.uniform() < 0.5
     mirror = rng.uniform() < 0.5
     while True:
-        size = _SIZES[int(rng.integers(len(_SIZES)))]
+        size = tuple(round(side * larger) for side in _SIZES[int(rng.integers(len(_SIZES)))])
         half = min(size) * float(np.exp(rng.uniform(np.log(0.11), np.log(0.46))))
         centre = [side / 2 + rng.uniform(-0.9, 0.9) * max(side / 2 - half, 0) for side in size]
         roll = rng.normal(0, 0.25 if elsewhere else 0.12)
@@ -102,7 +95,7 @@ def face_scene(photographs: Mapping[str, Image.Image], rng: np.random.Generator)
         behind = blurred(cropped(photographs[name], rng, size), rng.uniform(0, 4))
         behind = to_linear(behind) * np.float32(rng.uniform(0.5, 1.5))
         scene = behind + (scene - behind) * cover
-    return photographed(_side_light(scene, rng), rng, hardest=0.8)
+    return photographed(side_light(scene, rng), rng, hardest=0.8)
 
 
 def empty_scene(photographs: Mapping[str, Image.Image], rng: np.random.Generator) -> np.ndarray:
@@ -114,4 +107,4 @@ def empty_scene(photographs: Mapping[str, Image.Image], rng: np.random.Generator
     if name == PORTRAIT:
         photograph = photograph.crop(_EMPTY[int(rng.integers(len(_EMPTY)))])
     part = blurred(cropped(photograph, rng, size), rng.uniform(0, 2))
-    return photographed(_side_light(to_linear(part), rng), rng, hardest=0.8)
+    return photographed(side_light(to_linear(part), rng), rng, hardest=0.8)

@@ -1,17 +1,28 @@
-"""Command: makes images with hands: scenes for detectors, crops for landmark models."""
+"""Command: makes the images that MediaPipe's models are calibrated and tested with.
+
+Scenes with faces, hands and people are for detectors; crops of them, cut out as
+MediaPipe's graphs do, for landmark models.
+"""
 
 import argparse
 import dataclasses
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from PIL import Image
 
-from models.scenes import hand_scenes
+from models.scenes import hand_scenes, person_scenes, portrait_scenes, rendered_scenes
+from models.scenes.crops import (
+    MIN_SCORE,
+    eye_crops,
+    face_crops,
+    hand_crops,
+    person_crops,
+    sees_iris,
+)
 from models.scenes.float_models import KINDS, ModelOnPictures
 from models.scenes.photographs import read_photograph
-from models.scenes.regions import Region, crop, palm_region
 from tools.command_line import new_parser, run, user_path, whole_file
 from tools.errors import InputError
 
@@ -20,8 +31,9 @@ PHOTOGRAPHS = {
     "calibration": ("brick.png", "chelsea.png", "coffee.png", "grass.png"),
     "test": ("astronaut.png", "gravel.png", "rocket.jpg"),
 }
+# A man at a camera: for scenes with people, not behind faces and hands.
+PEOPLE = {"calibration": (), "test": ("camera.png",)}
 NEGATIVES = 0.2
-MIN_SCORE = 0.5
 
 # Candidates for each image wanted, before it is clear that the model does not fire.
 _PATIENCE = 3
@@ -41,26 +53,68 @@ class Samples:
     """A kind of images.
 
     Attributes:
-      scene: photographs, random generator and set to uint8 [height, width, 3].
-      empty: the same for scenes without the object; None for crops.
       object: what is seen, and the images' name.
-      model: which of KINDS the images are for.
-      detector: which of KINDS finds the region for a crop; None for scenes.
-      region: from a detection's box and keypoints.
+      scene: photographs, random generator and set to uint8 [height, width, 3].
+      models: flag to which of KINDS it takes; "float_model" is what the images are for.
+      empty: the same as `scene`, without the object; None for crops.
+      cut: scene and models to crops; None for scenes.
     """
 
-    scene: Callable
-    empty: Callable | None
     object: str
-    model: str
-    detector: str | None = None
-    region: Callable[..., Region] | None = None
+    scene: Callable[..., np.ndarray]
+    models: Mapping[str, str]
+    empty: Callable[..., np.ndarray] | None = None
+    cut: Callable[..., list[np.ndarray]] | None = None
+
+
+def _face_scene(photographs, rng: np.random.Generator, chosen: str, larger: float = 1):
+    scenes = rendered_scenes if chosen == "calibration" else portrait_scenes
+    return scenes.face_scene(photographs, rng, larger)
+
+
+def _large_face_scene(photographs, rng: np.random.Generator, chosen: str) -> np.ndarray:
+    return _face_scene(photographs, rng, chosen, larger=1.6)
+
+
+def _scene_without_face(photographs, rng: np.random.Generator, chosen: str) -> np.ndarray:
+    scenes = rendered_scenes if chosen == "calibration" else portrait_scenes
+    return scenes.empty_scene(photographs, rng)
 
 
 SAMPLES = {
-    "hand_scenes": Samples(hand_scenes.hand_scene, hand_scenes.empty_scene, "hand", "palm"),
+    "face_scenes": Samples("face", _face_scene, {"float_model": "face"}, empty=_scene_without_face),
+    "face_crops": Samples(
+        "face",
+        _face_scene,
+        {"float_model": "face_landmark", "detector": "face"},
+        cut=face_crops,
+    ),
+    "eye_crops": Samples(
+        "eye",
+        _large_face_scene,
+        {"float_model": "iris_landmark", "detector": "face", "landmarks": "face_landmark"},
+        cut=eye_crops,
+    ),
+    "hand_scenes": Samples(
+        "hand", hand_scenes.hand_scene, {"float_model": "palm"}, empty=hand_scenes.empty_scene
+    ),
     "hand_crops": Samples(
-        hand_scenes.hand_scene, None, "hand", "hand_landmark", "palm", palm_region
+        "hand",
+        hand_scenes.hand_scene,
+        {"float_model": "hand_landmark", "detector": "palm"},
+        cut=hand_crops,
+    ),
+    "person_scenes": Samples(
+        "person",
+        person_scenes.person_scene,
+        {"float_model": "pose"},
+        empty=person_scenes.empty_scene,
+    ),
+    "person_crops": Samples(
+        "person",
+        person_scenes.person_scene,
+        {"float_model": "pose_landmark", "detector": "pose"},
+        cut=person_crops,
     ),
 }
 
@@ -90,12 +144,15 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--detector", type=user_path, help="for crops: the float model that finds what to cut out"
     )
+    result.add_argument(
+        "--landmarks", type=user_path, help="for eyes: the float model that finds them in a face"
+    )
     result.add_argument("--output", required=True, type=user_path, help="folder, new or empty")
     return result
 
 
 def accepted(
-    draw: Callable[[np.random.Generator], np.ndarray | None],
+    draw: Callable[[np.random.Generator], list[np.ndarray]],
     accepts: Callable[[list[np.ndarray]], list[bool]],
     count: int,
     seed: tuple[int, ...],
@@ -104,15 +161,16 @@ def accepted(
     """Draws images until enough of them are what the model takes them for.
 
     Args:
-      draw: random generator to uint8 [height, width, 3], or None for nothing. Each
-        candidate has a generator of its own, so that one that is refused changes no other.
+      draw: random generator to images, uint8 [height, width, 3]; none counts as one that
+        is refused. Each call has a generator of its own, so that what is refused changes
+        nothing else.
       accepts: for each image, whether it is kept.
       count: how many.
       seed: of the candidates.
       wanted: what the model must see, for messages.
 
     Returns:
-      (images, how many candidates were refused).
+      (images, how many were refused).
 
     Raises:
       InputError: when too many are refused.
@@ -122,37 +180,56 @@ def accepted(
     for start in range(0, _PATIENCE * count, _BATCH):
         numbers = range(start, min(start + _BATCH, _PATIENCE * count))
         drawn = [draw(np.random.default_rng([*seed, number])) for number in numbers]
-        verdicts = iter(accepts([image for image in drawn if image is not None]))
-        for image in drawn:
+        verdicts = iter(accepts([image for images in drawn for image in images]))
+        for images in drawn:
             if len(kept) == count:
                 return kept, refused
-            if image is not None and next(verdicts):
-                kept.append(image)
-            else:
-                refused += 1
+            refused += not images
+            for image in images:
+                if not next(verdicts):
+                    refused += 1
+                elif len(kept) < count:
+                    kept.append(image)
     if len(kept) == count:
         return kept, refused
     raise InputError(
-        f"the float model accepts only {len(kept)} of {_PATIENCE * count} images {wanted}, and "
+        f"the float model accepts only {len(kept)} of {_PATIENCE * count} scenes {wanted}, and "
         f"{count} are needed; is it the right model?"
     )
 
 
-def _photographs(chosen: str, paths) -> dict[str, Image.Image]:
+def photographs_of(samples: str, chosen: str) -> tuple[str, ...]:
+    """Names the photographs that images of a kind may be made from in a set."""
+    people = PEOPLE[chosen] if SAMPLES[samples].object == "person" else ()
+    return PHOTOGRAPHS[chosen] + people
+
+
+def _photographs(samples: str, chosen: str, paths) -> dict[str, Image.Image]:
     """Reads the photographs; each must belong to the set."""
+    allowed = photographs_of(samples, chosen)
     for path in paths:
-        if path.name not in PHOTOGRAPHS[chosen]:
+        if path.name not in allowed:
             raise InputError(
-                f"{path}: not a photograph of the {chosen} set, which has "
-                f"{', '.join(PHOTOGRAPHS[chosen])}; the two sets share none"
+                f"{path}: not a photograph of the {chosen} set of {samples}, which has "
+                f"{', '.join(allowed)}; the two sets share none"
             )
     return {path.name: read_photograph(path) for path in paths}
+
+
+def _need_portrait(chosen: str, samples: Samples, photographs) -> None:
+    portrait = portrait_scenes.PORTRAIT
+    if chosen == "test" and samples.object in ("face", "eye") and portrait not in photographs:
+        raise InputError(f"the test set of faces needs {portrait}; add --photos=.../{portrait}")
 
 
 def _png(pixels: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
+
+
+def _one(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -165,44 +242,45 @@ def main(arguments: argparse.Namespace) -> int:
     ):
         raise InputError(f"{arguments.output}: not an empty folder; give a new one")
     samples = SAMPLES[arguments.samples]
-    if (samples.detector is None) != (arguments.detector is None):
-        raise InputError(
-            f"--samples={arguments.samples}: give --detector={samples.detector}.tflite, "
-            f"{KINDS[samples.detector].what}"
-            if samples.detector
-            else f"--samples={arguments.samples}: takes no --detector"
-        )
-    photographs = _photographs(arguments.set, arguments.photos)
-    model = ModelOnPictures(arguments.float_model, samples.model)
-    detector = ModelOnPictures(arguments.detector, samples.detector) if samples.detector else None
+    models = {}
+    for flag in ("float_model", "detector", "landmarks"):
+        path = getattr(arguments, flag)
+        if flag in samples.models and path is None:
+            what = KINDS[samples.models[flag]].what
+            raise InputError(f"--samples={arguments.samples}: give --{flag}=FILE, {what}")
+        if flag not in samples.models and path is not None:
+            raise InputError(f"--samples={arguments.samples}: takes no --{flag}")
+        if path is not None:
+            models[flag] = ModelOnPictures(path, samples.models[flag])
+    model = models["float_model"]
+    photographs = _photographs(arguments.samples, arguments.set, arguments.photos)
+    _need_portrait(arguments.set, samples, photographs)
 
-    def draw(rng: np.random.Generator) -> np.ndarray | None:
+    def draw(rng: np.random.Generator) -> list[np.ndarray]:
         scene = samples.scene(photographs, rng, arguments.set)
-        if detector is None:
-            return scene
-        found = detector.detect(scene)
-        if found.score <= MIN_SCORE:
-            return None
-        return crop(scene, samples.region(found.box, found.keypoints), model.kind.size)
+        return samples.cut(scene, models) if samples.cut else [scene]
 
     def fires(images: list[np.ndarray]) -> list[bool]:
-        return [model.score(outputs) > MIN_SCORE for outputs in model.outputs(images)]
+        seen = model.outputs(images)
+        if not model.kind.score:
+            return [sees_iris(outputs, model) for outputs in seen]
+        return [model.score(outputs) > MIN_SCORE for outputs in seen]
 
     # The set is a part of the seed: the same number gives two sets unrelated scenes.
     base = (arguments.seed, sorted(PHOTOGRAPHS).index(arguments.set))
     without = max(round(arguments.count * NEGATIVES), 1) if samples.empty else 0
     seen, refused = accepted(
-        draw, fires, arguments.count - without, (*base, 1), f"with a {samples.object}"
+        draw, fires, arguments.count - without, (*base, 1), f"with {_one(samples.object)}"
     )
-    said = f"{len(seen)} images with a {samples.object} ({refused} candidates refused)"
+    said = f"{len(seen)} images with {_one(samples.object)} ({refused} candidates refused)"
     sets = [(samples.object, seen)]
     if samples.empty:
         empty, refused = accepted(
-            lambda rng: samples.empty(photographs, rng, arguments.set),
+            lambda rng: [samples.empty(photographs, rng, arguments.set)],
             lambda images: [model.score(outputs) < MIN_SCORE for outputs in model.outputs(images)],
             without,
             (*base, 0),
-            f"without a {samples.object}",
+            f"without {_one(samples.object)}",
         )
         sets.append(("none", empty))
         said += f", {len(empty)} without ({refused} refused)"

@@ -44,18 +44,22 @@ def place_person(
     return scene + (color - scene) * cover[..., None]
 
 
-def face_scene(photographs: Mapping[str, Image.Image], rng: np.random.Generator) -> np.ndarray:
+def face_scene(
+    photographs: Mapping[str, Image.Image], rng: np.random.Generator, larger: float = 1
+) -> np.ndarray:
     """Renders a scene with one person, sometimes two.
 
     Args:
       photographs: name to photograph without a person.
       rng: what decides everything.
+      larger: factor on the picture's size, for crops of it.
 
     Returns:
       uint8 [height, width, 3], sRGB.
     """
-    size = _SIZES[int(rng.integers(len(_SIZES)))]
-    width, height = size
+    width, height = size = tuple(
+        round(side * larger) for side in _SIZES[int(rng.integers(len(_SIZES)))]
+    )
     scene = background(photographs, rng, size, softest=5)
     short = min(size)
     if rng.uniform() < 0.12 and width >= height:

@@ -12,10 +12,11 @@ def _sample_directory_impl(ctx):
         model = ctx.attr.model[FloatModelInfo].model
         arguments.add(model, format = "--float_model=%s")
         inputs.append(model)
-    if ctx.attr.detector:
-        detector = ctx.attr.detector[FloatModelInfo].model
-        arguments.add(detector, format = "--detector=%s")
-        inputs.append(detector)
+    for flag, target in [("detector", ctx.attr.detector), ("landmarks", ctx.attr.landmarks)]:
+        if target:
+            model = target[FloatModelInfo].model
+            arguments.add(model, format = "--" + flag + "=%s")
+            inputs.append(model)
     arguments.add("--output=" + directory.path)
     ctx.actions.run(
         executable = ctx.executable.tool,
@@ -32,12 +33,16 @@ sample_directory = rule(
     doc = "Runs a tool that writes calibration or test images into a directory.",
     attrs = {
         "arguments": attr.string_list(
-            doc = "Flags of the tool; `--photos`, `--float_model`, `--detector` and " +
-                  "`--output` are added.",
+            doc = "Flags of the tool; `--photos`, `--float_model`, `--detector`, " +
+                  "`--landmarks` and `--output` are added.",
         ),
         "detector": attr.label(
             providers = [FloatModelInfo],
             doc = "A float_model that finds what the images are cut out around.",
+        ),
+        "landmarks": attr.label(
+            providers = [FloatModelInfo],
+            doc = "A float_model that finds it more closely.",
         ),
         "model": attr.label(
             providers = [FloatModelInfo],
