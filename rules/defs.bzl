@@ -4,7 +4,7 @@
 """
 
 load("//rules/private:float_model.bzl", _float_model = "float_model")
-load("//rules/private:quantized_model.bzl", "quantized_model_rule")
+load("//rules/private:quantized_model.bzl", "STATIC_SCHEMES", "quantized_model_rule")
 load(
     "//rules/private:quantized_model_programs.bzl",
     "fps_test",
@@ -222,10 +222,16 @@ def float_model(name, src, input_mean = 127.5, input_std = 127.5, task = None, *
 def quantized_model(
         name,
         model,
-        scheme,
         test_data,
         version,
+        scheme = "",
         calibration_data = None,
+        keep_float = [],
+        layers = {},
+        settings = None,
+        recipe = None,
+        input_type = "",
+        output_type = "",
         tolerance = 0.05,
         worst_tolerance = None,
         p5_tolerance = None,
@@ -278,10 +284,23 @@ def quantized_model(
     Args:
       name: the target.
       model: a float_model.
-      scheme: "int8", "dynamic", "float16" or "weight_only_int8".
       test_data: held-out samples: a filegroup or directory of images, .npy or .npz.
       version: version of the artifact, as the team counts them.
-      calibration_data: representative dataset in the same forms; int8 needs it.
+      scheme: how the model is quantized: "int8", "dynamic", "float16", "weight_only_int8"
+        or another of docs/rules.md. It may be left out where settings name it.
+      calibration_data: representative dataset in the same forms; schemes with ranges of
+        activations (int8, int4, int16x8, mixed) need it.
+      keep_float: regular expressions; operators that one is found in stay float. It is
+        searched in the names of an operator's outputs, each followed by ";". One that is
+        found in none is an error, as in layers.
+      layers: regular expression to the scheme of the operators that it is found in, such
+        as "weight_only_int4"; later ones go over earlier ones, and all over scheme.
+      settings: file that says how to quantize: settings JSON as NAME.tune writes it,
+        layer_params, or a recipe of ai-edge-quantizer. keep_float and layers go over it.
+      recipe: the same as settings, by another name, for a recipe of ai-edge-quantizer.
+      input_type: of the artifact's inputs: "float32" (the default), "int8" or "uint8".
+        An image's are the pixels' own bytes, where mean and standard deviation allow.
+      output_type: of the artifact's outputs, likewise.
       tolerance: how far each output's mean cosine similarity may fall below 1. A number,
         or a dict by output name, in which "*" stands for the outputs not named.
       worst_tolerance: the same for the worst sample.
@@ -334,8 +353,11 @@ def quantized_model(
                 name,
                 device,
             ))
-    if scheme == "int8" and not calibration_data:
-        fail("{}: scheme int8 needs calibration_data".format(name))
+    if settings and recipe:
+        fail("{}: settings and recipe are the same; give one of them".format(name))
+    static = [one for one in [scheme] + layers.values() if one in STATIC_SCHEMES]
+    if static and not calibration_data:
+        fail("{}: scheme {} needs calibration_data".format(name, static[0]))
     gates = json.encode({
         "max_abs_error": max_abs_error,
         "max_box_error_px": max_box_error,
@@ -371,7 +393,12 @@ def quantized_model(
         model = model,
         calibration_data = calibration_data,
         gates = gates,
+        input_type = input_type,
+        keep_float = keep_float,
+        layers = ["{}={}".format(*layer) for layer in layers.items()],
+        output_type = output_type,
         scheme = scheme,
+        settings = settings or recipe,
         tags = tags,
         test_data = test_data,
         version = version,

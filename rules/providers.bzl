@@ -19,7 +19,7 @@ QuantizedModelInfo = provider(
         "model": "File: the quantized .tflite.",
         "recipe": "File: the recipe that was applied, in ai-edge-quantizer's JSON form.",
         "report": "File: JSON, size, similarity, operators and lineage.",
-        "scheme": "string: the quantization scheme, such as int8.",
+        "scheme": "string: the quantization scheme, such as int8; settings, where a file says it.",
         "verdict": "File: JSON, the gates and their values. It exists only when all passed.",
         "version": "string: the version that the BUILD file gives to the artifact.",
     },

@@ -1,10 +1,12 @@
 """Command: quantizes a float .tflite model."""
 
 import argparse
+import dataclasses
 import hashlib
 import importlib.metadata
 import json
 import platform
+import re
 import sys
 from pathlib import Path
 
@@ -17,8 +19,15 @@ _EXAMPLES = """\
       --quantization_type=FLOAT16
   quantize_model --input_model=net.tflite --output_model=net_int8.tflite \\
       --quantization_type=INT8 --calibration_data=samples.npz --recipe_output=recipe.json
+  quantize_model --input_model=net.tflite --output_model=net_mixed.tflite \\
+      --quantization_type=INT8 --calibration_data=samples.npz \\
+      --keep_float=attention --layers='^conv_7;=weight_only_int4'
+  quantize_model --input_model=net.tflite --output_model=net_mixed.tflite \\
+      --settings=net.settings.json --calibration_data=samples.npz
 
-The model that comes out takes and gives float32, as MediaPipe's graphs need.
+The model that comes out takes and gives float32, as MediaPipe's graphs need, unless
+--input_type and --output_type say otherwise. Patterns of layers are regular expressions,
+searched in the names of an operator's outputs, each followed by ";".
 """
 
 SUMMARY_SCHEMA_VERSION = 1
@@ -45,28 +54,93 @@ def add_input_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _layer(text: str) -> tuple[str, str]:
+    pattern, equals, scheme = text.rpartition("=")
+    if not (pattern and equals and scheme):
+        raise argparse.ArgumentTypeError(f"{text} is no REGEX=SCHEME")
+    return pattern, scheme
+
+
+def add_settings_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say how to quantize."""
+    parser.add_argument(
+        "--quantization_type",
+        help="INT8 (also FULL_INTEGER), DYNAMIC, FLOAT16, WEIGHT_ONLY_INT8, WEIGHT_ONLY_INT4, "
+        "MIXED, INT16X8, INT4, DYNAMIC_INT4, INT2, or BLOCKWISE_INT4_32, _64, _128, _256; may be "
+        "left out where a settings file names it",
+    )
+    files = parser.add_mutually_exclusive_group()
+    for flag, what in (
+        ("--settings", "file that says how to quantize: settings JSON, layer_params, or a recipe"),
+        ("--recipe", "the same; ai-edge-quantizer's recipes are applied as they stand"),
+    ):
+        files.add_argument(flag, dest="settings", type=user_path, help=what)
+    parser.add_argument(
+        "--layers",
+        action="append",
+        type=_layer,
+        default=[],
+        metavar="REGEX=SCHEME",
+        help="scheme of the operators that the pattern matches, such as weight_only_int4 or "
+        "float; may be given several times, later ones go over earlier ones",
+    )
+    parser.add_argument(
+        "--keep_float",
+        action="append",
+        default=[],
+        metavar="REGEX",
+        help="the same as --layers=REGEX=float, after those",
+    )
+    for end in ("input", "output"):
+        parser.add_argument(
+            f"--{end}_type",
+            choices=("float32", "int8", "uint8"),
+            help=f"of the artifact's {end}s (default: float32)",
+        )
+
+
+def read_settings_flags(arguments: argparse.Namespace):
+    """Reads the flags of `add_settings_flags`.
+
+    Returns:
+      A tools.quantization.settings.QuantizationSettings.
+
+    Raises:
+      InputError: when they contradict each other, or a file cannot be used.
+    """
+    from tools.quantization.settings_file import read_settings
+
+    layers = arguments.layers + [(pattern, "float") for pattern in arguments.keep_float]
+    return read_settings(
+        arguments.settings,
+        arguments.quantization_type,
+        tuple(layers),
+        arguments.input_type,
+        arguments.output_type,
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     result = new_parser(
         "quantize_model", "Quantizes a float .tflite model, and says what it did.", _EXAMPLES
     )
     result.add_argument("--input_model", required=True, type=user_path, help="a float .tflite file")
     result.add_argument("--output_model", required=True, type=user_path, help="file to write")
-    result.add_argument(
-        "--quantization_type",
-        required=True,
-        help="INT8 (also FULL_INTEGER), DYNAMIC, FLOAT16 or WEIGHT_ONLY_INT8",
-    )
+    add_settings_flags(result)
     result.add_argument(
         "--calibration_data",
         action="append",
         type=user_path,
         default=[],
-        help="representative dataset for INT8: a folder or file of images, .npy or .npz; "
-        "may be given several times",
+        help="representative dataset, for schemes that quantize activations: a folder or file "
+        "of images, .npy or .npz; may be given several times",
     )
     add_input_flags(result)
     result.add_argument(
         "--recipe_output", type=user_path, help="file for the recipe, in ai-edge-quantizer's form"
+    )
+    result.add_argument(
+        "--settings_output", type=user_path, help="JSON file: every choice that was made"
     )
     result.add_argument("--summary_output", type=user_path, help="JSON file: what was done")
     return result
@@ -76,6 +150,25 @@ def tool_versions() -> dict[str, str]:
     """Names the versions that a model's bytes depend on."""
     versions = {name: importlib.metadata.version(name) for name in _TOOLS}
     return versions | {"python": ".".join(platform.python_version_tuple()[:2])}
+
+
+def _preprocessing(arguments: argparse.Namespace, master: bytes):
+    """Finds how pixels become the model's input: by flags, metadata, or the usual way."""
+    from tools.graph.input_normalization import normalization
+    from tools.samples.loading import Preprocessing
+
+    stated = normalization(master)
+    if stated is None and None in (arguments.input_mean, arguments.input_std):
+        stated = (127.5, 127.5)
+        if sys.stderr.isatty():
+            print(
+                "The model's metadata does not say how its input is normalised: taking "
+                "(pixel - 127.5) / 127.5; --input_mean and --input_std say otherwise.",
+                file=sys.stderr,
+            )
+    mean = arguments.input_mean if arguments.input_mean is not None else stated[0]
+    std = arguments.input_std if arguments.input_std is not None else stated[1]
+    return Preprocessing(mean, std, arguments.input_resize)
 
 
 def load_model_samples(arguments: argparse.Namespace, master: bytes, paths: list[Path]):
@@ -92,26 +185,33 @@ def load_model_samples(arguments: argparse.Namespace, master: bytes, paths: list
     Raises:
       InputError: when the data cannot be used.
     """
-    from tools.graph.input_normalization import normalization
     from tools.quantization.calibration import input_specifications
-    from tools.samples.loading import InputSpec, Preprocessing, load_samples
+    from tools.samples.loading import InputSpec, load_samples
 
-    stated = normalization(master)
-    if stated is None and None in (arguments.input_mean, arguments.input_std):
-        stated = (127.5, 127.5)
-        if sys.stderr.isatty():
-            print(
-                "The model's metadata does not say how its input is normalised: taking "
-                "(pixel - 127.5) / 127.5; --input_mean and --input_std say otherwise.",
-                file=sys.stderr,
-            )
-    mean = arguments.input_mean if arguments.input_mean is not None else stated[0]
-    std = arguments.input_std if arguments.input_std is not None else stated[1]
     inputs = [
         InputSpec(name, shape, dtype)
         for name, shape, dtype in input_specifications(master, str(arguments.input_model))
     ]
-    return load_samples(paths, inputs, Preprocessing(mean, std, arguments.input_resize))
+    return load_samples(paths, inputs, _preprocessing(arguments, master))
+
+
+def _with_pixel_ranges(arguments: argparse.Namespace, master: bytes, settings):
+    """Gives an image input of integers the range of all pixels, so that it takes bytes.
+
+    Of the samples alone the range would be a little less, and a pixel's byte would not
+    be the input's.
+    """
+    from tools.graph.flatbuffer import parse_model, shape_of, tensor_name
+    from tools.graph.topology import Topology
+
+    preprocessing = _preprocessing(arguments, master)
+    low, high = ((pixel - preprocessing.mean) / preprocessing.std for pixel in (0, 255))
+    graph = Topology(parse_model(master))
+    shapes = {tensor_name(graph.tensor(i)): shape_of(graph.tensor(i)) for i in graph.inputs}
+    images = sorted(n for n, shape in shapes.items() if len(shape) == 4 and shape[-1] in (1, 3))
+    tensors = tuple((f"^{re.escape(name)}$", low, high) for name in images)
+    ranges = dataclasses.replace(settings.ranges, tensors=tensors + settings.ranges.tensors)
+    return dataclasses.replace(settings, ranges=ranges)
 
 
 def progress_bar():
@@ -141,22 +241,29 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.graph.float_master import make_float_master
     from tools.quantization.pipeline import quantize
     from tools.quantization.recipes import recipe_sha256, recipe_text
-    from tools.quantization.settings import QuantizationSettings
+    from tools.quantization.settings import settings_text
 
     where = str(arguments.input_model)
-    settings = QuantizationSettings(arguments.quantization_type)
+    settings = read_settings_flags(arguments)
     scheme = settings.scheme
     original = read_bytes(arguments.input_model)
     master, _ = make_float_master(original, where)
     samples = None
-    if arguments.calibration_data and scheme == "int8":
+    if arguments.calibration_data and settings.needs_calibration:
         samples = load_model_samples(arguments, master, arguments.calibration_data)
+        if settings.input_type != "float32" and samples.are_images:
+            settings = _with_pixel_ranges(arguments, master, settings)
     result = quantize(master, settings, samples, progress_bar(), where)
+    for warning in result.warnings:
+        print(f"quantize_model: warning: {where}: {warning}", file=sys.stderr)
     with whole_file(arguments.output_model) as file:
         file.write(result.model)
     if arguments.recipe_output:
         with whole_file(arguments.recipe_output, "w") as file:
             file.write(recipe_text(result.recipe))
+    if arguments.settings_output:
+        with whole_file(arguments.settings_output, "w") as file:
+            file.write(settings_text(settings))
     if arguments.summary_output:
         summary = {
             "artifact": _identity(result.model),
@@ -169,6 +276,7 @@ def main(arguments: argparse.Namespace) -> int:
             "schema_version": SUMMARY_SCHEMA_VERSION,
             "scheme": scheme,
             "tools": tool_versions(),
+            "warnings": result.warnings,
         }
         with whole_file(arguments.summary_output, "w") as file:
             file.write(json.dumps(summary, indent=2, sort_keys=True) + "\n")

@@ -2,6 +2,26 @@
 
 load("//rules:providers.bzl", "FloatModelInfo", "QuantizedModelInfo")
 
+SCHEMES = [
+    "blockwise_int4_128",
+    "blockwise_int4_256",
+    "blockwise_int4_32",
+    "blockwise_int4_64",
+    "dynamic",
+    "dynamic_int4",
+    "float16",
+    "int16x8",
+    "int2",
+    "int4",
+    "int8",
+    "mixed",
+    "weight_only_int4",
+    "weight_only_int8",
+]
+
+# These need ranges of activations, hence samples.
+STATIC_SCHEMES = ["int16x8", "int4", "int8", "mixed"]
+
 def _preprocessing(arguments, preprocessing):
     arguments.add(preprocessing.mean, format = "--input_mean=%s")
     arguments.add(preprocessing.std, format = "--input_std=%s")
@@ -23,8 +43,11 @@ def _data(arguments, flag, files):
 def _quantized_model_impl(ctx):
     float_model = ctx.attr.model[FloatModelInfo]
     name = ctx.label.name
+    if not ctx.attr.scheme and not ctx.file.settings:
+        fail("{}: give a scheme, or a settings file that names one".format(ctx.label))
     if not ctx.files.test_data:
         fail("{}: test_data holds no files".format(ctx.label))
+    scheme = ctx.attr.scheme or "as " + ctx.file.settings.basename + " says"
     artifact = ctx.actions.declare_file(name + ".tflite")
     recipe = ctx.actions.declare_file(name + ".recipe.json")
     summary = ctx.actions.declare_file(name + ".summary.json")
@@ -35,7 +58,16 @@ def _quantized_model_impl(ctx):
     quantize = _arguments(ctx)
     quantize.add(float_model.model, format = "--input_model=%s")
     quantize.add(artifact, format = "--output_model=%s")
-    quantize.add(ctx.attr.scheme.upper(), format = "--quantization_type=%s")
+    if ctx.attr.scheme:
+        quantize.add(ctx.attr.scheme.upper(), format = "--quantization_type=%s")
+    if ctx.file.settings:
+        quantize.add(ctx.file.settings, format = "--settings=%s")
+    quantize.add_all(ctx.attr.layers, format_each = "--layers=%s")
+    quantize.add_all(ctx.attr.keep_float, format_each = "--keep_float=%s")
+    if ctx.attr.input_type:
+        quantize.add(ctx.attr.input_type, format = "--input_type=%s")
+    if ctx.attr.output_type:
+        quantize.add(ctx.attr.output_type, format = "--output_type=%s")
     _data(quantize, "--calibration_data", ctx.files.calibration_data)
     _preprocessing(quantize, float_model.preprocessing)
     quantize.add(recipe, format = "--recipe_output=%s")
@@ -43,10 +75,10 @@ def _quantized_model_impl(ctx):
     ctx.actions.run(
         executable = ctx.executable._quantize_model,
         arguments = [quantize],
-        inputs = [float_model.model] + ctx.files.calibration_data,
+        inputs = [float_model.model] + ctx.files.calibration_data + ctx.files.settings,
         outputs = [artifact, recipe, summary],
         mnemonic = "QuantizeModel",
-        progress_message = "Quantizing {} ({})".format(ctx.label, ctx.attr.scheme),
+        progress_message = "Quantizing {} ({})".format(ctx.label, scheme),
     )
 
     # The report is an action of its own that never fails for a low value: what
@@ -102,7 +134,7 @@ def _quantized_model_impl(ctx):
             model = artifact,
             recipe = recipe,
             report = report,
-            scheme = ctx.attr.scheme,
+            scheme = ctx.attr.scheme or "settings",
             verdict = verdict,
             version = ctx.attr.version,
         ),
@@ -126,15 +158,32 @@ quantized_model_rule = rule(
             mandatory = True,
             doc = "JSON: the thresholds (docs/gates.md).",
         ),
+        "input_type": attr.string(
+            values = ["", "float32", "int8", "uint8"],
+            doc = "Type of the artifact's inputs; empty is the settings file's, or float32.",
+        ),
+        "keep_float": attr.string_list(
+            doc = "Patterns of operators that stay float, searched in their outputs' names.",
+        ),
+        "layers": attr.string_list(
+            doc = "PATTERN=SCHEME of operators with a scheme of their own; later ones win.",
+        ),
         "model": attr.label(
             mandatory = True,
             providers = [FloatModelInfo],
             doc = "A float_model.",
         ),
+        "output_type": attr.string(
+            values = ["", "float32", "int8", "uint8"],
+            doc = "Type of the artifact's outputs; empty is the settings file's, or float32.",
+        ),
         "scheme": attr.string(
-            mandatory = True,
-            values = ["dynamic", "float16", "int8", "weight_only_int8"],
-            doc = "How weights and activations are stored.",
+            values = [""] + SCHEMES,
+            doc = "How weights and activations are stored; empty where the settings say it.",
+        ),
+        "settings": attr.label(
+            allow_single_file = True,
+            doc = "Settings JSON, layer_params, or a recipe of ai-edge-quantizer.",
         ),
         "test_data": attr.label(
             allow_files = True,

@@ -101,6 +101,24 @@ def test_a_tolerance_for_an_output_that_is_not_there_is_refused():
     assert "names the output boxes; the model's are regressors, classificators" in line
 
 
+def test_a_pattern_that_matches_no_operator_is_refused():
+    line = _said_by(_refused("pattern_of_nothing"), "quantize_model")
+    assert "face.tflite: layers: atention.* matches none of " in line
+    assert "; near it: " in line
+
+
+def test_layers_in_a_file_are_layers_in_the_build_file():
+    result = _bazel("build", "//tests/e2e:layers_in_build", "//tests/e2e:layers_in_file")
+    assert result.returncode == 0, result.stderr
+    made = [_bin() / "tests/e2e" / name for name in ("layers_in_build", "layers_in_file")]
+    assert _digest(made[0].with_suffix(".tflite")) == _digest(made[1].with_suffix(".tflite"))
+    report = json.loads(made[1].with_suffix(".report.json").read_text())
+    assert report["scheme"] == "int8"
+    assert report["artifact"]["inputs"][0]["dtype"] == "uint8"
+    reasons = {one["name"]: one["reason"] for one in report["float_tensors"]}
+    assert reasons["regressor_8"] == "layers give it float: float"
+
+
 def test_a_source_that_is_no_model_is_refused():
     line = _said_by(_refused("not_a_model"), "make_float_master")
     assert "tests/e2e/not_a_model.tflite: not a TFLite file" in line

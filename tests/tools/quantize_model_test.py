@@ -287,6 +287,27 @@ def _overflow(given: Path) -> dict:
     return {"calibration_data": given / "large.npy"}
 
 
+def _pattern_of_nothing(given: Path) -> dict:
+    return {"keep_float": "atention"}
+
+
+def _scheme_of_no_layer(given: Path) -> dict:
+    return {"layers": "scores=int3"}
+
+
+def _no_scheme(given: Path) -> dict:
+    return {"quantization_type": None}
+
+
+def _missing_settings(given: Path) -> dict:
+    return {"settings": given / "none.json"}
+
+
+def _broken_settings(given: Path) -> dict:
+    (given / "s.json").write_text("{")
+    return {"settings": given / "s.json"}
+
+
 def _std_of_nought(given: Path) -> dict:
     return {"input_std": 0}
 
@@ -309,6 +330,11 @@ def _std_of_nought(given: Path) -> dict:
         (_wrong_names, "{given}/wrong.npz: its arrays are picture; the model's inputs are image, "),
         (_no_numbers, "{given}/nan.npy: sample nan.npy#0 holds NaN or infinite values for the "),
         (_overflow, "{folder}/net.tflite: tensor tensor_"),
+        (_pattern_of_nothing, "{folder}/net.tflite: layers: atention matches none of "),
+        (_scheme_of_no_layer, "no scheme int3 for a layer; choose one of int8, int4, int16x8, "),
+        (_no_scheme, "nothing says how to quantize; give --quantization_type"),
+        (_missing_settings, "{given}/none.json: No such file or directory"),
+        (_broken_settings, "{given}/s.json: no JSON: "),
         (_std_of_nought, "an input std of 0 divides by zero; give --input_std=127.5 or the like"),
     ],
 )
@@ -320,6 +346,96 @@ def test_what_cannot_be_used_is_one_line_and_leaves_nothing(folder, tmp_path, pr
     line = refusal(command, *flags(folder, output, **prepare(given)))
     assert line.startswith(message.format(given=given, folder=folder))
     assert [path.read_bytes() for path in output.iterdir()] == [b"the old one"]
+
+
+def _types(content: bytes) -> list[str]:
+    described = describe(content)
+    return [entry["dtype"] for entry in described["inputs"] + described["outputs"]]
+
+
+def _made(output: Path) -> bytes:
+    return (output / "net_q.tflite").read_bytes()
+
+
+def test_layers_by_flags_and_by_file(folder, tmp_path):
+    """The same choice, said in four ways, makes the same bytes."""
+    text = tmp_path / "layers.txt"
+    text.write_text('layer_params { layer_name: "scores" quantize: false }\n')
+    first = tmp_path / "first"
+    done = run_command(
+        command,
+        *flags(folder, first, keep_float="scores", settings_output=first / "all.json"),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    summary = json.loads((first / "summary.json").read_text())
+    assert {"name": "scores", "reason": "layers give it float: float"} in summary["float_tensors"]
+    ways = {
+        "layers": {"layers": "scores=float"},
+        "text": {"settings": text},
+        "settings": {"settings": first / "all.json", "quantization_type": None},
+    }
+    for name, how in ways.items():
+        assert run_command(command, *flags(folder, tmp_path / name, **how)).returncode == 0
+        assert _made(tmp_path / name) == _made(first)
+    recipe = {"recipe": first / "recipe.json", "quantization_type": None}
+    assert run_command(command, *flags(folder, tmp_path / "recipe", **recipe)).returncode == 0
+    assert _made(tmp_path / "recipe") == _made(first)
+    assert json.loads((tmp_path / "recipe" / "summary.json").read_text())["scheme"] == "recipe"
+    plain = tmp_path / "plain"
+    run_command(command, *flags(folder, plain))
+    assert _made(plain) != _made(first)
+
+
+def test_a_file_is_named_from_where_the_user_stands(folder, tmp_path):
+    (tmp_path / "layers.txt").write_text('layer_params { layer_name: "sc" quantize: false }')
+    where = {"BUILD_WORKING_DIRECTORY": str(tmp_path)}
+    given = flags(folder, tmp_path / "out", recipe="layers.txt")
+    assert run_command(command, *given, **where).returncode == 0
+
+
+def test_input_takes_the_pixels_own_bytes(folder, tmp_path):
+    """Step and zero are those of (pixel - mean) / std, whatever the samples hold."""
+    given = flags(folder, tmp_path, input_type="uint8", input_mean=0, input_std=255)
+    assert run_command(command, *given).returncode == 0
+    assert _types(_made(tmp_path)) == ["uint8", "float32"]
+    model = parse_model(_made(tmp_path))
+    (subgraph,) = model.schema.subgraphs
+    parameters = subgraph.tensors[subgraph.inputs[0]].quantization
+    np.testing.assert_allclose(parameters.scale, [1 / 255], rtol=1e-6)
+    assert list(parameters.zeroPoint) == [0]
+
+
+@pytest.mark.parametrize("scheme", ["INT8", "DYNAMIC"])
+def test_integers_in_and_out(scheme, folder, tmp_path):
+    given = flags(folder, tmp_path, scheme, input_type="int8", output_type="int8")
+    assert run_command(command, *given).returncode == 0
+    assert _types(_made(tmp_path)) == ["int8", "int8"]
+
+
+def test_sixteen_bits_come_with_a_warning(folder, tmp_path):
+    done = run_command(command, *flags(folder, tmp_path, "INT16X8"))
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"quantize_model: warning: {folder}/net.tflite: 16-bit activations ha")
+    (warning,) = json.loads((tmp_path / "summary.json").read_text())["warnings"]
+    assert line.endswith(warning)
+
+
+def test_one_settings_file_and_no_more(folder, tmp_path):
+    done = run_command(command, *flags(folder, tmp_path, settings="a", recipe="b"))
+    assert done.returncode == 2
+    assert done.stderr.endswith("argument --recipe: not allowed with argument --settings\n")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [["--layers=scores"], ["--layers==float"], ["--input_type=int4"], ["--output_type=float"]],
+)
+def test_choices_that_cannot_be_read(folder, tmp_path, more):
+    done = run_command(command, *flags(folder, tmp_path), *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,14 @@ Three kinds are not reduced, because their statistics follow from others:
   a bound from below and lies in every range.
 """
 
+import copy
 import dataclasses
 from collections.abc import Collection, Iterable
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, shape_of, tensor_name
+from tools.graph.flatbuffer import TfliteModel, model_bytes, shape_of, tensor_name
 from tools.graph.pruning import prune
 from tools.graph.topology import Topology
 
@@ -337,6 +338,13 @@ class _Extension:
         return index
 
 
+def _copy(model: TfliteModel) -> TfliteModel:
+    """Copies a model's structure; the constants' bytes, which nothing here changes, stay one."""
+    constants = [buffer.data for buffer in model.schema.buffers if buffer.data is not None]
+    schema_copy = copy.deepcopy(model.schema, {id(data): data for data in constants})
+    return TfliteModel(schema_copy, [], model.where)
+
+
 _REDUCTIONS = {HIGHEST: "REDUCE_MAX", LOWEST: "REDUCE_MIN", MEAN: "MEAN"}
 
 
@@ -352,8 +360,8 @@ def instrumented(model: TfliteModel, layout: Layout) -> bytes:
       and the statistics that have columns as its outputs, each float32, in the order
       of the layout's columns. Operators that none of them depends on are left out.
     """
-    copy = parse_model(model_bytes(TfliteModel(model.schema, [], model.where)), model.where)
-    extension = _Extension(copy)
+    changed = _copy(model)
+    extension = _Extension(changed)
     added: dict[int, list] = {}
     results: dict[str, list[int]] = {}
     real: dict[int, int] = {}
@@ -364,7 +372,7 @@ def instrumented(model: TfliteModel, layout: Layout) -> bytes:
                 real[index] = extension.real(index, operators)
             result = extension.reduce(_REDUCTIONS[statistic], real[index], operators)
             results.setdefault(statistic, []).append(result)
-    operators = [new for index in Topology(copy).inputs for new in added.get(index, [])]
+    operators = [new for index in Topology(changed).inputs for new in added.get(index, [])]
     for operator in extension.subgraph.operators:
         operators.append(operator)
         operators += [new for index in operator.outputs for new in added.get(int(index), [])]
@@ -378,9 +386,9 @@ def instrumented(model: TfliteModel, layout: Layout) -> bytes:
         outputs.append(result)
     extension.subgraph.operators = operators
     extension.subgraph.outputs = outputs
-    copy.schema.signatureDefs = None
-    prune(copy)
-    return model_bytes(copy)
+    changed.schema.signatureDefs = None
+    prune(changed)
+    return model_bytes(changed)
 
 
 def with_outputs(model: TfliteModel, tensors: Collection[int]) -> bytes:
@@ -393,8 +401,8 @@ def with_outputs(model: TfliteModel, tensors: Collection[int]) -> bytes:
     Returns:
       A .tflite file without a signature; its outputs are the tensors, in this order.
     """
-    copy = parse_model(model_bytes(TfliteModel(model.schema, [], model.where)), model.where)
-    copy.schema.subgraphs[0].outputs = [int(index) for index in tensors]
-    copy.schema.signatureDefs = None
-    prune(copy)
-    return model_bytes(copy)
+    changed = _copy(model)
+    changed.schema.subgraphs[0].outputs = [int(index) for index in tensors]
+    changed.schema.signatureDefs = None
+    prune(changed)
+    return model_bytes(changed)

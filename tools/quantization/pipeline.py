@@ -22,12 +22,14 @@ from tools.quantization.calibration import gather_histograms, gather_statistics,
 from tools.quantization.compaction import compact
 from tools.quantization.dead_channels import remove_dead_channels
 from tools.quantization.equalization import equalize
+from tools.quantization.given_recipe import plan_given
+from tools.quantization.hessians import GPTQ, add_hessians
 from tools.quantization.inner_subgraphs import inner_entries
 from tools.quantization.patterns import EarlierScopes
 from tools.quantization.pointwise import use_matrix_products
 from tools.quantization.ranges import find_ranges
 from tools.quantization.relu_fusion import fuse_relus
-from tools.quantization.schemes import STATIC, Plan, plan
+from tools.quantization.schemes import Plan, check_layers, plan
 from tools.quantization.settings import QuantizationSettings
 from tools.quantization.shared_constants import separate_constants
 from tools.quantization.sparse_weights import store_weights_sparse
@@ -43,12 +45,14 @@ class QuantizationResult:
       passes: [{"name", "changed", "detail", "gain"}] in the order in which they ran.
         `gain` is null, or {"metric", "before", "after"}: what the pass won, measured.
       float_tensors: [{"name", "reason"}], activations that are computed in float.
+      warnings: sentences about what a user may not expect.
     """
 
     model: bytes
     recipe: list[dict]
     passes: list[dict]
     float_tensors: list[dict]
+    warnings: list[str]
 
 
 @contextlib.contextmanager
@@ -106,7 +110,9 @@ def _restore_outputs(artifact: TfliteModel, model: TfliteModel, stay_float: bool
                 entry.tensorIndex = moved.get(original.tensorIndex, entry.tensorIndex)
 
 
-def _float_tensors(model: TfliteModel, reasons: dict[str, str], scheme: str) -> list[dict]:
+def _float_tensors(
+    model: TfliteModel, reasons: dict[str, str], settings: QuantizationSettings
+) -> list[dict]:
     """Lists the activations that the artifact computes in float, each with its reason."""
     graph = Topology(model)
     result = []
@@ -121,12 +127,22 @@ def _float_tensors(model: TfliteModel, reasons: dict[str, str], scheme: str) -> 
             name = tensor_name(tensor)
             if int(index) in graph.outputs and kind == "DEQUANTIZE":
                 reason = "output of the model, which stays float"
-            elif scheme in STATIC:
+            elif settings.quantizes_activations:
                 reason = reasons.get(name, f"{kind} is not quantized by this scheme")
             else:
-                reason = reasons.get(name, f"{scheme} keeps activations in float")
+                reason = reasons.get(name, f"{settings.scheme} keeps activations in float")
             result.append({"name": name, "reason": reason})
     return result
+
+
+def _warnings(recipe: list[dict]) -> list[str]:
+    """Says what is known beforehand of how a recipe's artifact runs."""
+    if any(recipes.activation_bits(entry) == 16 for entry in recipe):
+        return [
+            "16-bit activations have no fast kernels outside of accelerators: on x86-64 such an "
+            "operator takes about 30 times as long as in float"
+        ]
+    return []
 
 
 def _layers_entry(settings: QuantizationSettings, planned: Plan) -> dict:
@@ -152,7 +168,8 @@ def quantize(
       master: a whole .tflite file, from `make_float_master`.
       settings: how.
       calibration: representative dataset; each sample maps signature input names to
-        float32 arrays of the input's shape. Needed by int8 only.
+        float32 arrays of the input's shape. Needed where activations are
+        quantized by ranges, inputs or outputs are integers, or weights by GPTQ.
       progress: called with (what is done, samples done, samples in all).
       where: how messages name the model.
       gather: stands in for `gather_statistics`, to remember what it found.
@@ -180,6 +197,8 @@ def quantize(
         report(remove_dead_channels(model))
     if settings.enabled("relu_fusion"):
         report(fuse_relus(model))
+    # Before the long part, so that a pattern that matches nothing is refused at once.
+    check_layers(Topology(model), settings, before)
     ranges = None
     if settings.needs_calibration:
         refuse_unmeasurable(model)
@@ -213,13 +232,19 @@ def quantize(
     separated = separate_constants(model)
     if separated["changed"]:
         report(separated)
-    planned = plan(Topology(model), settings, before)
+    if settings.recipe is None:
+        planned = plan(Topology(model), settings, before)
+    else:
+        planned = plan_given(Topology(model), list(settings.recipe))
+    if any(entry["algorithm_key"] == GPTQ for entry in planned.recipe):
+        report(add_hessians(model, calibration, ranges, told("gathering Hessians")))
     if settings.layers:
         report(_layers_entry(settings, planned))
-    recipe = [*planned.recipe, *inner_entries(model, planned.recipe)]
+    inner = inner_entries(model, planned.recipe)
+    recipe = planned.recipe + [entry for entry in inner if entry not in planned.recipe]
     quantized = _apply(model, recipe, ranges)
     artifact = parse_model(quantized, where)
-    _restore_outputs(artifact, model, settings.output_type == "float32")
+    _restore_outputs(artifact, model, planned.float_outputs)
     if any(recipes.is_blockwise(entry) for entry in planned.recipe):
         report(mend_block_scales(artifact))
     if settings.enabled("sparse_weights"):
@@ -235,5 +260,6 @@ def quantize(
         model=content,
         recipe=recipe,
         passes=passes,
-        float_tensors=_float_tensors(artifact, planned.kept_float, scheme),
+        float_tensors=_float_tensors(artifact, planned.kept_float, settings),
+        warnings=_warnings(planned.recipe),
     )

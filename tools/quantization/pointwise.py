@@ -36,6 +36,20 @@ def _scheme(
     return given
 
 
+def _product_patterns(graph: Topology, recipe: tuple[dict, ...]) -> list[str]:
+    """Finds the entries of a recipe that are for what this pass made when it was written.
+
+    They are for FULLY_CONNECTED, and as yet match no such operator.
+    """
+    products = [
+        scope(graph, operator)
+        for operator in graph.subgraph.operators
+        if graph.name(operator) == "FULLY_CONNECTED"
+    ]
+    regexes = [entry["regex"] for entry in recipe if entry["operation"] == "FULLY_CONNECTED"]
+    return [regex for regex in regexes if not any(re.search(regex, name) for name in products)]
+
+
 def _is_pointwise(graph: Topology, operator: schema.OperatorT) -> bool:
     if graph.name(operator) != "CONV_2D" or not graph.is_constant(operator.inputs[1]):
         return False
@@ -64,12 +78,18 @@ def use_matrix_products(
       The report's entry.
     """
     graph = Topology(model)
-    changed = []
-    for operator in graph.subgraph.operators:
-        if _is_pointwise(graph, operator) and _UNDER_8_BITS.fullmatch(
-            _scheme(graph, operator, settings, before)
-        ):
-            changed.append(operator)
+    given = _product_patterns(graph, settings.recipe or ())
+
+    def wanted(operator: schema.OperatorT) -> bool:
+        if settings.recipe is not None:
+            return any(re.search(regex, scope(graph, operator)) for regex in given)
+        return bool(_UNDER_8_BITS.fullmatch(_scheme(graph, operator, settings, before)))
+
+    changed = [
+        operator
+        for operator in graph.subgraph.operators
+        if _is_pointwise(graph, operator) and wanted(operator)
+    ]
     if changed:
         code = schema.OperatorCodeT()
         code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED

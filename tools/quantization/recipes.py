@@ -10,6 +10,7 @@ import re
 
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.errors import InputError
 from tools.graph.flatbuffer import tensor_name
 from tools.graph.topology import Topology
 
@@ -126,14 +127,19 @@ def unquantized(regex: str, operation: str = "*") -> dict:
     }
 
 
+def activation_bits(entry: dict) -> int | None:
+    """Gives the bits of an entry's activations; None where they stay float."""
+    return entry.get("op_config", {}).get("activation_tensor_config", {}).get("num_bits")
+
+
 def is_static(entry: dict) -> bool:
     """Says whether an entry quantizes activations by ranges that calibration finds."""
-    return "activation_tensor_config" in entry["op_config"]
+    return "activation_tensor_config" in entry.get("op_config", {})
 
 
 def is_blockwise(entry: dict) -> bool:
     """Says whether an entry gives each block of weights a scale."""
-    weights = entry["op_config"].get("weight_tensor_config", {})
+    weights = entry.get("op_config", {}).get("weight_tensor_config", {})
     return weights.get("granularity", "").startswith("BLOCKWISE")
 
 
@@ -189,6 +195,44 @@ def joined(recipe: list[dict]) -> list[dict]:
         run.setdefault((turn, same), []).append(entry["regex"][1:-1])
     close()
     return result
+
+
+_FIELDS = {"algorithm_key": str, "op_config": dict, "operation": str, "regex": str}
+
+
+def check_recipe(recipe: list, where: str) -> None:
+    """Checks a recipe's form; what its entries ask for is the library's to judge.
+
+    Args:
+      recipe: a parsed JSON list.
+      where: how messages name it.
+
+    Raises:
+      InputError: when it is empty, or an entry lacks a field, has one of another type
+        or one that is not known, or a regex that is none.
+    """
+    if not recipe:
+        raise InputError(f"{where}: a recipe without entries; it would quantize nothing")
+    for number, entry in enumerate(recipe):
+        at = f"{where}: entry {number}"
+        if not isinstance(entry, dict):
+            raise InputError(f"{at} is {json.dumps(entry)[:40]}; give an object")
+        unknown = sorted(set(entry) - set(_FIELDS))
+        if unknown:
+            raise InputError(f"{at}: unknown field {unknown[0]}")
+        for field, kind in _FIELDS.items():
+            # The library itself leaves the configuration of no_quantize out.
+            if field == "op_config" and entry.get("algorithm_key") == _NO_QUANTIZATION:
+                continue
+            if not isinstance(entry.get(field), kind):
+                raise InputError(f"{at}: {field} is missing or no {_JSON_NAMES[kind]}")
+        try:
+            re.compile(entry["regex"])
+        except re.error as error:
+            raise InputError(f"{at}: regex {entry['regex']}: {error}") from None
+
+
+_JSON_NAMES = {dict: "object", str: "string"}
 
 
 def recipe_text(recipe: list[dict]) -> str:

@@ -112,12 +112,14 @@ class Plan:
       kept_float: name of an operator's output to the reason why it is computed in float.
       needs_calibration: whether the recipe takes ranges.
       matched: how many operators each of the settings' layers names, in their order.
+      float_outputs: whether the model's outputs are to stay float.
     """
 
     recipe: list[dict]
     kept_float: dict[str, str]
     needs_calibration: bool
     matched: tuple[int, ...] = ()
+    float_outputs: bool = True
 
 
 def canonical_scheme(name: str) -> str:
@@ -253,6 +255,33 @@ def _choose(graph: Topology, operator: schema.OperatorT, scheme: str) -> tuple[_
     raise AssertionError("every operator can be left in float")
 
 
+def _matching(
+    graph: Topology, pattern: str, before: patterns.EarlierScopes | None
+) -> list[schema.OperatorT]:
+    found = patterns.matching(graph, pattern, before)
+    if not found:
+        names = [patterns.scope(graph, operator) for operator in graph.subgraph.operators]
+        raise patterns.no_match(f"{graph.model.where}: layers", pattern, names)
+    return found
+
+
+def check_layers(
+    graph: Topology, settings: "QuantizationSettings", before: patterns.EarlierScopes | None
+) -> None:
+    """Refuses a layer's pattern that matches no operator.
+
+    Args:
+      graph: of the float master.
+      settings: whose layers are meant.
+      before: as of `plan`.
+
+    Raises:
+      InputError: one line that names the pattern, and what comes near.
+    """
+    for pattern, _ in settings.layers:
+        _matching(graph, pattern, before)
+
+
 class _Forms:
     """The form of every operator of a model, and why some compute in float."""
 
@@ -299,10 +328,7 @@ class _Forms:
     def give_layer(self, pattern: str, scheme: str, before: patterns.EarlierScopes | None) -> int:
         """Gives what a pattern matches a scheme; returns how many operators that are."""
         graph, where = self.graph, f"{self.graph.model.where}: layers"
-        found = patterns.matching(graph, pattern, before)
-        if not found:
-            names = [patterns.scope(graph, operator) for operator in graph.subgraph.operators]
-            raise patterns.no_match(where, pattern, names)
+        found = _matching(graph, pattern, before)
         chosen = [(operator, *_choose(graph, operator, scheme)) for operator in found]
         if all(missing for _, _, missing in chosen):
             first, _, missing = chosen[0]
@@ -410,4 +436,5 @@ def plan(
         },
         needs_calibration=any(recipes.is_static(entry) for entry in recipe),
         matched=matched,
+        float_outputs=settings.output_type == "float32",
     )

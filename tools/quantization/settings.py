@@ -19,6 +19,9 @@
       "passes": {"equalization": {"enabled": false}}
     }
 
+With the scheme "recipe", "recipe" holds one of ai-edge-quantizer's, and stands in for
+layers, weights and the types of inputs and outputs.
+
 What a file leaves out has its default; what it holds and nobody knows is an error, so
 that a misspelt choice never passes for one that was made.
 """
@@ -31,6 +34,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tools.errors import InputError
+from tools.quantization.recipes import check_recipe, is_static
 from tools.quantization.schemes import STATIC, canonical_layer_scheme, canonical_scheme
 
 KIND = "rules_quantize.settings"
@@ -118,6 +122,8 @@ class QuantizationSettings:
       ranges: how activations get their ranges.
       weight_algorithm: how weights get their steps, one of WEIGHT_ALGORITHMS.
       passes: pass name to the choices of that pass that are not its defaults (PASSES).
+      recipe: of ai-edge-quantizer, applied as it stands; the scheme is "recipe" then,
+        and the recipe says what layers, inputs, outputs and weights would.
     """
 
     scheme: str
@@ -127,9 +133,21 @@ class QuantizationSettings:
     ranges: RangeSettings = dataclasses.field(default_factory=RangeSettings)
     weight_algorithm: str = "min_max"
     passes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    recipe: tuple[dict, ...] | None = None
 
     def __post_init__(self):
-        object.__setattr__(self, "scheme", canonical_scheme(self.scheme))
+        if self.recipe is None:
+            object.__setattr__(self, "scheme", canonical_scheme(self.scheme))
+        elif self.scheme != "recipe" or self.layers or self.weight_algorithm != "min_max":
+            raise InputError(
+                "a recipe says itself how each layer and its weights are quantized; "
+                "leave scheme, layers and weight algorithm out"
+            )
+        elif {self.input_type, self.output_type} != {"float32"}:
+            raise InputError(
+                "a recipe says itself what inputs and outputs are, in entries for INPUT and "
+                "OUTPUT; leave their types out"
+            )
         _one_of("input type", self.input_type, INPUT_OUTPUT_TYPES)
         _one_of("output type", self.output_type, INPUT_OUTPUT_TYPES)
         _one_of("weight algorithm", self.weight_algorithm, WEIGHT_ALGORITHMS)
@@ -148,13 +166,17 @@ class QuantizationSettings:
     @property
     def quantizes_activations(self) -> bool:
         """Whether some operator computes with activations whose ranges are known."""
+        if self.recipe is not None:
+            return any(is_static(entry) for entry in self.recipe)
         return bool(STATIC & {self.scheme, *(scheme for _, scheme in self.layers)})
 
     @property
     def needs_calibration(self) -> bool:
         """Whether ranges of activations, or of inputs and outputs, are needed."""
         ends = {self.input_type, self.output_type}
-        return self.quantizes_activations or ends != {"float32"}
+        entries = self.recipe or ()
+        gptq = self.weight_algorithm == "gptq" or any(e["algorithm_key"] == "GPTQ" for e in entries)
+        return self.quantizes_activations or ends != {"float32"} or gptq
 
     def choices(self, name: str) -> dict[str, Any]:
         """Gives the choices of one pass, defaults included."""
@@ -223,6 +245,7 @@ def settings_to_json(settings: QuantizationSettings) -> dict:
         "schema_version": SCHEMA_VERSION,
         "scheme": settings.scheme,
         "weights": {"algorithm": settings.weight_algorithm},
+        **({} if settings.recipe is None else {"recipe": list(settings.recipe)}),
     }
 
 
@@ -296,6 +319,9 @@ def settings_from_json(value: Any, where: str = "settings") -> QuantizationSetti
         tensor.finish()
     weights = _Fields(document.take("weights", {}), f"{where}: weights")
     default = RangeSettings()
+    recipe = document.take("recipe", [])
+    if recipe or "recipe" in value:
+        check_recipe(recipe, f"{where}: recipe")
     try:
         settings = QuantizationSettings(
             scheme=document.take("scheme", "", required=True),
@@ -314,6 +340,7 @@ def settings_from_json(value: Any, where: str = "settings") -> QuantizationSetti
                 name: _Fields(choices, f"{where}: passes.{name}").value
                 for name, choices in document.take("passes", {}).items()
             },
+            recipe=tuple(recipe) or None,
         )
     except InputError as error:
         text = str(error)

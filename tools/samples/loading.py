@@ -187,9 +187,11 @@ class SampleSet(Sequence):
     Attributes:
       names: of each sample: its file's name, with #NUMBER in a file of many.
       files: how many files they come from.
+      are_images: whether each is an image, and none an array.
     """
 
     def __init__(self, sources: Sequence[_ImageFile | _ArrayFile]):
+        self.are_images = all(isinstance(source, _ImageFile) for source in sources)
         self._where = [(source, n) for source in sources for n in range(len(source.names))]
         self.names: tuple[str, ...] = tuple(source.names[n] for source, n in self._where)
         self.files = len(sources)
