@@ -9,14 +9,20 @@ behind the other.
 """
 
 import dataclasses
+import hashlib
+import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import BinaryIO
 
 import numpy as np
 
-from tools.graph.flatbuffer import TfliteModel, tensor_name
-from tools.quantization.instrumentation import MEAN, Layout
+from tools.errors import InputError
+from tools.graph.flatbuffer import TfliteModel, model_bytes, tensor_name
+from tools.quantization.instrumentation import MEAN, Layout, plan_layout
 
 # Samples that are looked at together. Sums over samples are made of sums over blocks, so
 # another number gives other last bits.
@@ -90,6 +96,8 @@ class ActivationStatistics(Mapping[int, TensorStatistics]):
     Attributes:
       layout: of the rows.
       rows: what the samples gave.
+      tensors: indices, as the layout has them, of the tensors that are shown.
+      means: of those, the ones whose channel means are.
     """
 
     def __init__(
@@ -112,10 +120,15 @@ class ActivationStatistics(Mapping[int, TensorStatistics]):
           scales: the layout's index to what each channel is divided by.
         """
         self.layout, self.rows = layout, rows
-        self._tensors, self._means = list(tensors), frozenset(means)
+        self.tensors, self.means = list(tensors), frozenset(means)
         self._indices = dict(indices or {index: index for index in tensors})
         self._scales = dict(scales or {})
         self._shown: dict[int, TensorStatistics] | None = None
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether these are statistics of a model that was scaled, and not as gathered."""
+        return bool(self._scales) or any(old != new for old, new in self._indices.items())
 
     def _computed(self) -> dict[int, TensorStatistics]:
         if self._shown is None:
@@ -129,12 +142,12 @@ class ActivationStatistics(Mapping[int, TensorStatistics]):
         return iter(self._computed())
 
     def __len__(self) -> int:
-        return len(self._tensors)
+        return len(self.tensors)
 
     def _compute(self) -> dict[int, TensorStatistics]:
         samples = self.rows.samples
         found: dict[int, TensorStatistics] = {}
-        for index in self._tensors:
+        for index in self.tensors:
             channels = self.layout.channels[index]
             found[index] = TensorStatistics(
                 lowest=np.empty(samples, np.float32),
@@ -142,7 +155,7 @@ class ActivationStatistics(Mapping[int, TensorStatistics]):
                 channel_magnitude=np.zeros(channels),
                 channel_lowest=np.full(channels, np.inf, np.float32),
                 channel_highest=np.full(channels, -np.inf, np.float32),
-                channel_mean=np.zeros(channels) if index in self._means else None,
+                channel_mean=np.zeros(channels) if index in self.means else None,
             )
         start = 0
         for block in self.rows.blocks():
@@ -189,7 +202,7 @@ class ActivationStatistics(Mapping[int, TensorStatistics]):
             for index, tensor in enumerate(model.schema.subgraphs[0].tensors)
         }
         tensors, indices, divisors = [], {}, {}
-        for index in self._tensors:
+        for index in self.tensors:
             name = self.layout.names[index]
             if name not in present:
                 continue
@@ -200,4 +213,135 @@ class ActivationStatistics(Mapping[int, TensorStatistics]):
             scale = scale if before is None else scale * before
             if (scale != 1).any():
                 divisors[index] = scale
-        return ActivationStatistics(self.layout, self.rows, tensors, self._means, indices, divisors)
+        return ActivationStatistics(self.layout, self.rows, tensors, self.means, indices, divisors)
+
+
+def merge_statistics(parts: Sequence[ActivationStatistics]) -> ActivationStatistics:
+    """Joins statistics of the same model over several parts of a dataset.
+
+    Args:
+      parts: at least one, in the order of their samples; of the same tensors.
+
+    Returns:
+      What gathering them over all samples at once gives, to the bit.
+
+    Raises:
+      ValueError: when they are of different tensors, or of scaled ones.
+    """
+    first = parts[0]
+    rows = Rows(first.layout.width)
+    for part in parts:
+        if part.layout != first.layout or part.tensors != first.tensors or part.is_scaled:
+            raise ValueError("statistics of different tensors cannot be merged")
+        for block in part.rows.blocks():
+            rows.append(block)
+    return ActivationStatistics(first.layout, rows, first.tensors, first.means)
+
+
+_FORMAT = "rules_quantize.activation_statistics.1"
+
+
+def write_statistics(statistics: ActivationStatistics, model: TfliteModel, file: BinaryIO) -> None:
+    """Writes statistics as an .npz file of two arrays.
+
+    "rows" is float32 [samples, columns], "header" a string of JSON: of which model, which
+    tensors, and what stands in which columns. The same statistics give the same bytes.
+
+    Args:
+      statistics: as gathered, of this model.
+      model: that they are of.
+      file: open for writing.
+
+    Raises:
+      ValueError: when the statistics are of scaled tensors.
+    """
+    if statistics.is_scaled:
+        raise ValueError("only statistics as they were gathered can be written")
+    header = json.dumps(_header(statistics, model), sort_keys=True)
+    shape = (statistics.rows.samples, statistics.layout.width)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        # A ZipInfo of its own carries no time.
+        with archive.open(zipfile.ZipInfo("header.npy"), "w") as member:
+            np.save(member, np.array(header))
+        with archive.open(zipfile.ZipInfo("rows.npy"), "w", force_zip64=True) as member:
+            np.lib.format.write_array_header_1_0(
+                member, {"descr": "<f4", "fortran_order": False, "shape": shape}
+            )
+            for block in statistics.rows.blocks():
+                member.write(block.astype("<f4", copy=False).tobytes())
+
+
+def read_statistics(
+    files: Sequence[tuple[str, BinaryIO]], model: TfliteModel
+) -> ActivationStatistics:
+    """Reads what `write_statistics` wrote, and joins several parts of a dataset.
+
+    Args:
+      files: (how messages name it, open for reading), in the order of their samples.
+      model: that they are of.
+
+    Returns:
+      What gathering the statistics over all samples at once gives, to the bit.
+
+    Raises:
+      InputError: when a file is damaged, or of another model or other tensors.
+    """
+    parts = []
+    for where, file in files:
+        try:
+            parts.append(_read_part(where, file, model))
+        except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"{where}: no file of activation statistics, or a damaged one; calibrate again"
+            ) from None
+    if any(part.layout != parts[0].layout for part in parts):
+        raise InputError(f"{files[0][0]}: its tensors are not those of the other files")
+    return merge_statistics(parts)
+
+
+def _read_part(where: str, file: BinaryIO, model: TfliteModel) -> ActivationStatistics:
+    with zipfile.ZipFile(file) as archive:
+        with archive.open("header.npy") as member:
+            header = json.loads(str(np.lib.format.read_array(member, allow_pickle=False)))
+        indices = {
+            tensor_name(tensor): index
+            for index, tensor in enumerate(model.schema.subgraphs[0].tensors)
+        }
+        if header["format"] != _FORMAT or header["model"] != _digest(model):
+            raise InputError(f"{where}: statistics of another model; calibrate again")
+        tensors, means = ([indices[name] for name in header[key]] for key in ("tensors", "means"))
+        layout = plan_layout(model, tensors, means)
+        rows = Rows(layout.width)
+        result = ActivationStatistics(layout, rows, tensors, means)
+        if _header(result, model) != header:
+            raise InputError(f"{where}: statistics of another version; calibrate again")
+        with archive.open("rows.npy") as member:
+            np.lib.format.read_magic(member)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+            if dtype != np.dtype("<f4") or shape[1:] != (layout.width,) or not shape[0]:
+                raise ValueError
+            for start in range(0, shape[0], _BLOCK):
+                count = min(_BLOCK, shape[0] - start)
+                content = member.read(count * layout.width * 4)
+                rows.append(np.frombuffer(content, "<f4").reshape(count, layout.width))
+    return result
+
+
+def _digest(model: TfliteModel) -> str:
+    return hashlib.sha256(model_bytes(model)).hexdigest()
+
+
+def _header(statistics: ActivationStatistics, model: TfliteModel) -> dict:
+    names = statistics.layout.names
+    return {
+        "columns": {
+            statistic: {names[index]: [place.start, place.stop] for index, place in places.items()}
+            for statistic, places in statistics.layout.columns.items()
+        },
+        "format": _FORMAT,
+        "means": [names[index] for index in sorted(statistics.means)],
+        "model": _digest(model),
+        "tensors": [names[index] for index in statistics.tensors],
+    }
