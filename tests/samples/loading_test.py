@@ -582,3 +582,17 @@ def test_image_and_its_array_are_the_same_sample(tmp_path):
     how = Preprocessing(127.5, 127.5)
     one_set, other = load(tmp_path / "a.png", how=how), load(tmp_path / "b.npy", how=how)
     assert overlapping(one_set, other) == [("a.png", "b.npy")]
+
+
+def test_array_file_of_many_samples_is_read_once(tmp_path, monkeypatch):
+    values = np.arange(40 * 2 * 2 * 3, dtype=np.float32).reshape(40, 2, 2, 3)
+    for name in ("a.npz", "b.npz"):
+        np.savez_compressed(tmp_path / name, values=values)
+    samples = load_samples(
+        [tmp_path], [InputSpec("values", (1, 2, 2, 3), np.dtype(np.float32))], Preprocessing(0, 1)
+    )
+    opened, load = [], np.load
+    monkeypatch.setattr(np, "load", lambda path, **how: opened.append(path) or load(path, **how))
+    for number, sample in enumerate(samples):
+        np.testing.assert_array_equal(sample["values"][0], values[number % 40])
+    assert opened == [tmp_path / "a.npz", tmp_path / "b.npz"]

@@ -111,6 +111,10 @@ class _ImageFile:
 class _ArrayFile:
     """A .npy or .npz file of one sample or many."""
 
+    # The .npz file that was read last, and what is in it: its samples are mostly asked for
+    # one after the other, and each time the whole file would be read again.
+    _latest: tuple["_ArrayFile", dict[str, np.ndarray]] | None = None
+
     def __init__(self, path: Path, name: str, inputs: Sequence[InputSpec]):
         self.path, self.inputs = path, {spec.name: spec for spec in inputs}
         self.is_bare = path.suffix.lower() == ".npy"
@@ -151,6 +155,16 @@ class _ArrayFile:
             # zipfile or zlib do.
             raise unreadable from None
 
+    def _arrays(self) -> dict[str, np.ndarray]:
+        if self.is_bare or self.count == 1:
+            return self._open()
+        latest = _ArrayFile._latest
+        if latest is None or latest[0] is not self:
+            _ArrayFile._latest = latest = (self, self._open())
+            for values in latest[1].values():
+                values.flags.writeable = False
+        return latest[1]
+
     def _samples_in(self, key: str, values: np.ndarray) -> int:
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "bfiu":
             raise InputError(f"{self.path}: the values for the input {key} are no numbers")
@@ -166,7 +180,7 @@ class _ArrayFile:
 
     def load(self, number: int) -> dict[str, np.ndarray]:
         result = {}
-        for key, values in self._open().items():
+        for key, values in self._arrays().items():
             spec = self.inputs[key]
             one = values if self.count == 1 else values[number]
             # What is too large becomes infinite, and is refused.
