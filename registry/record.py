@@ -34,20 +34,22 @@ class SourceFiles:
     Attributes:
       report: report.json.
       model: the artifact, a .tflite file.
-      recipe: recipe.json.
+      recipe: recipe.json, or None when the artifact was made without one.
       float_model: the float master, or None when it is not at hand.
       source_model: the file that the master was made from, or None.
       latency: latency.json, or None when nothing was measured.
       verdict: verdict.json, or None when no gate was checked.
+      pages: further pages and pictures to keep with the run.
     """
 
     report: Path
     model: Path
-    recipe: Path
+    recipe: Path | None = None
     float_model: Path | None = None
     source_model: Path | None = None
     latency: Path | None = None
     verdict: Path | None = None
+    pages: tuple[Path, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,13 +114,16 @@ class Record:
 
 
 def read_record(
-    files: SourceFiles, registered_model: str, target: str, bazel_version: str | None = None
+    files: SourceFiles,
+    registered_model: str | None,
+    target: str,
+    bazel_version: str | None = None,
 ) -> Record:
     """Reads the files and checks that they speak of the same models.
 
     Args:
       files: what to read.
-      registered_model: name in the registry.
+      registered_model: name in the registry, or None for the artifact's own.
       target: Bazel label of the artifact, or another name of where it was made.
       bazel_version: recorded where it is known.
 
@@ -128,8 +133,12 @@ def read_record(
     Raises:
       InputError: a file cannot be read, or two of them disagree.
     """
-    _check_registered_model_name(registered_model)
+    if registered_model is not None:
+        _check_registered_model_name(registered_model)
     report = _read_report(files.report)
+    if registered_model is None:
+        registered_model = report["name"]
+        _check_registered_model_name(registered_model)
     artifact = _identity(report["artifact"], files.model)
     master = _identity(report["float_master"], files.float_model)
     source = report.get("source")
@@ -138,8 +147,11 @@ def read_record(
         _check_digest(files.float_model, master.sha256, files.report, "float master")
     if files.source_model and source:
         _check_digest(files.source_model, source["sha256"], files.report, "source model")
-    recipe_sha256 = report["recipe"]["sha256"]
-    _check_digest(files.recipe, recipe_sha256, files.report, "recipe")
+    recipe_sha256 = (report["recipe"] or {}).get("sha256")
+    if files.recipe and not recipe_sha256:
+        raise InputError(f"{files.report}: knows no recipe; leave out --recipe")
+    if files.recipe:
+        _check_digest(files.recipe, recipe_sha256, files.report, "recipe")
     latency = _read_latency(files.latency, artifact, master) if files.latency else None
     gates, failures = _read_verdict(files.verdict)
     if latency:
@@ -168,13 +180,14 @@ def read_record(
         "target": target,
         "artifact_sha256": artifact.sha256,
         "float_master_sha256": master.sha256,
-        "recipe_sha256": recipe_sha256,
         "gates": gates,
         "scheme": report["scheme"],
         "version": report["version"],
     }
     if source:
         tags["source_sha256"] = source["sha256"]
+    if recipe_sha256:
+        tags["recipe_sha256"] = recipe_sha256
     if bazel_version:
         tags["bazel_version"] = bazel_version
     for part, data in (report.get("data") or {}).items():
@@ -189,11 +202,15 @@ def read_record(
             if device.get(key) not in (None, ""):
                 tags[f"device_{key}"] = str(device[key])
 
-    kept = {"report.json": files.report, "recipe.json": files.recipe}
+    kept = {"report.json": files.report}
+    if files.recipe:
+        kept["recipe.json"] = files.recipe
     if files.latency:
         kept["latency.json"] = files.latency
     if files.verdict:
         kept["verdict.json"] = files.verdict
+    for page in files.pages:
+        kept[f"pages/{page.name}"] = page
     return Record(
         registered_model=registered_model,
         name=report["name"],
@@ -208,7 +225,7 @@ def read_record(
         params={
             "scheme": report["scheme"],
             "version": report["version"],
-            "recipe_sha256": recipe_sha256,
+            **({"recipe_sha256": recipe_sha256} if recipe_sha256 else {}),
         },
         tags=tags,
         gates=gates,

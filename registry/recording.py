@@ -1,12 +1,21 @@
 """Writes records into MLflow: one version for an artifact, however often it is registered.
 
 A version is made last, when its run and its model are complete: a process that
-dies on the way leaves a run that never ended and no version.
+dies on the way leaves a run and no version. What it left is looked for by
+content before anything is written. A run that had ended is taken up where its
+process stopped; one that had not is marked and put into MLflow's trash.
+
+The order of events between machines that share a server is settled afterwards:
+of equal versions the lowest number stays, of equal runs the one that ended
+first. Every process that comes by applies the same rule, so that it does not
+matter which of them dies.
 """
 
 import contextlib
 import getpass
+import hashlib
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -15,30 +24,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry.overview import pages_of
 from registry.record import FLOAT_SUFFIX, GATES_FAILED, ModelIdentity, Record
-from registry.store import Store, explained
+from registry.store import Store, StoreUnavailable, explained
+from registry.tags import (
+    DIGEST_TAG,
+    KIND_FLOAT_MASTER,
+    KIND_MEASUREMENT,
+    KIND_REFUSED,
+    KIND_REGISTRATION,
+    KIND_TAG,
+    PARENT_TAG,
+    RETIRED_TAG,
+    SHA256_TAG,
+    VERSION_TAG,
+    WRITER_TAG,
+)
+from registry.tflite_flavor import FLAVOR, save_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
-
-# Tags by which the registry finds what it wrote.
-SHA256_TAG = "artifact_sha256"
-DIGEST_TAG = "record_digest"
-KIND_TAG = "kind"
-PARENT_TAG = "parent_version"
-
-KIND_REGISTRATION = "registration"
-KIND_MEASUREMENT = "measurement"
-KIND_FLOAT_MASTER = "float master"
-KIND_REFUSED = "refused"
 
 _VERSIONS_TAG = "mlflow.modelVersions"
 _NOTE_TAG = "mlflow.note.content"
 _PARENT_RUN_TAG = "mlflow.parentRunId"
-_FLAVOR = "tflite"
 # Otherwise MLflow's UI shows the pages that it has for chat applications.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+# A run of another machine that has not ended by then has no process any more:
+# a registration takes seconds, and gives up on a server that is gone long before.
+_ABANDONED_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -67,10 +83,9 @@ class Recorded:
 class Recorder:
     """Writes records into one store.
 
-    Hold `registry.store.locked` around its calls. That settles the races on one
-    machine; between machines that share a server, the lowest version number of
-    an artifact stays and every later one is taken back by the process that made
-    it.
+    Hold `registry.store.locked` around its calls: then each of this machine's
+    processes finds what the one before it wrote. Races between machines are
+    settled as the module says.
     """
 
     def __init__(self, store: Store, client: "MlflowClient", lineage_tags: Mapping[str, str]):
@@ -84,9 +99,13 @@ class Recorder:
         self._store = store
         self._client = client
         self._lineage_tags = dict(lineage_tags)
+        self._writer = this_process()
+        self._made: list[str] = []
 
     def record(self, record: Record) -> Recorded:
         """Records an artifact, a new measurement of it, or that it was refused.
+
+        It may be called again after it failed at any point.
 
         Args:
           record: from `read_record`.
@@ -96,49 +115,94 @@ class Recorder:
 
         Raises:
           InputError: the store cannot be used.
+          StoreUnavailable: it may be usable a moment later.
         """
-        with explained(self._store):
-            experiment_id = self._experiment(record.registered_model)
-            version = self._version_of(record.registered_model, record.artifact.sha256)
-            run = self._run_with_digest(experiment_id, record.digest)
-            if run is not None and (version is not None or record.gates == GATES_FAILED):
-                return self._existing(record, version, run)
-            if record.gates == GATES_FAILED:
-                return self._refuse(record, experiment_id, version)
-            if version is not None:
-                return self._add_measurement(record, experiment_id, version)
-            parent = self._float_version(record, experiment_id)
-            return self._register(record, experiment_id, parent)
+        from mlflow.exceptions import MlflowException
 
-    def _existing(self, record: Record, version: "ModelVersion | None", run) -> Recorded:
-        refused = record.gates == GATES_FAILED
+        self._made = []
+        with explained(self._store):
+            try:
+                return self._record(record, self._experiment(record.registered_model))
+            except MlflowException as error:
+                if not self._is_overtaken():
+                    raise
+                raise StoreUnavailable(
+                    f"{self._store.display_uri}: another machine recorded the same at this moment"
+                ) from error
+
+    def _record(self, record: Record, experiment_id: str) -> Recorded:
+        name = record.registered_model
+        found = self._runs_of(experiment_id, record.digest)
+        version = self._version_of(name, record.artifact.sha256)
+        run = self._first(found, version)
+        if record.gates == GATES_FAILED:
+            if run is not None:
+                return self._existing(record, None, run)
+            made = self._refuse(record, experiment_id, version)
+        elif version is None:
+            parent = self._float_version(record, experiment_id)
+            made = self._register(record, experiment_id, parent, run)
+            version = self._version_of(name, record.artifact.sha256)
+        else:
+            self._link(version)
+            if run is not None:
+                return self._existing(record, version, run)
+            made = self._add_measurement(record, experiment_id, version)
+        # Other machines may have done the same; whoever comes last sees all.
+        run = self._first(self._runs_of(experiment_id, record.digest), version)
+        if run is None or run.info.run_id == made.run_id:
+            return made
+        return self._existing(record, None if record.gates == GATES_FAILED else version, run)
+
+    def _is_overtaken(self) -> bool:
+        """Tells whether another machine has put a run of this process into the trash."""
+        with contextlib.suppress(Exception):
+            return any(
+                RETIRED_TAG in self._client.get_run(run_id).data.tags for run_id in self._made
+            )
+        return False
+
+    def _existing(self, record: Record, version: "ModelVersion | None", run: "Run") -> Recorded:
         return Recorded(
             registered_model=record.registered_model,
-            version=None if refused else str(version.version),
+            version=str(version.version) if version else None,
             created=False,
             run_id=run.info.run_id,
             run_created=False,
             experiment_id=run.info.experiment_id,
-            parent=None if refused else version.tags.get(PARENT_TAG),
+            parent=version.tags.get(PARENT_TAG) if version else None,
         )
 
     def _register(
-        self, record: Record, experiment_id: str, parent: "ModelVersion | None"
+        self,
+        record: Record,
+        experiment_id: str,
+        parent: "ModelVersion | None",
+        ended: "Run | None",
     ) -> Recorded:
+        """Makes the version, from a run that ended without one where there is such a run."""
         tags = {KIND_TAG: KIND_REGISTRATION}
         if parent:
             tags[PARENT_TAG] = f"{parent.name}/{parent.version}"
         description = _describe(record, parent)
-        own = {**tags, _NOTE_TAG: description}
-        with self._run(record, experiment_id, f"{record.name} {record.version}", own) as run_id:
-            self._log_files(run_id, {**record.files, **_in_model_folder(record.artifact.path)})
-            if parent:
-                self._log_input(run_id, parent)
-            model_id = self._log_model(
-                record, record.artifact, record.name, experiment_id, run_id, record.scheme
-            )
-            self._log(run_id, record.params, record.metrics, model_id)
-        version = self._create_version(
+        model_id = self._model_of(ended)
+        if model_id:
+            run_id = ended.info.run_id
+        else:
+            own = {**tags, _NOTE_TAG: description}
+            with self._run(record, experiment_id, f"{record.name} {record.version}", own) as run_id:
+                self._log_files(
+                    run_id,
+                    {**record.files, **_in_model_folder(record.artifact.path)},
+                    pages_of(record),
+                )
+                if parent:
+                    self._log_input(run_id, parent)
+                model_id = self._log_model(
+                    record, record.artifact, record.name, experiment_id, run_id, record.scheme
+                )
+                self._log(run_id, record.params, record.metrics, model_id)
+        created = self._create_version(
             record.registered_model,
             "Quantized models of one deployable. Each version is one artifact; its float master is "
             f"a version of [{record.registered_model}{FLOAT_SUFFIX}]"
@@ -148,23 +212,28 @@ class Recorder:
             _identity_tags({**record.tags, **tags}),
             f"{description} Recorded by [this run](#/experiments/{experiment_id}/runs/{run_id}).",
         )
-        created = self._keep_first(version, run_id, model_id)
+        version = self._version_of(record.registered_model, record.artifact.sha256) or created
         return Recorded(
             registered_model=record.registered_model,
-            version=str((created or version).version),
-            created=created is None,
+            version=str(version.version),
+            created=str(version.version) == str(created.version),
             run_id=run_id,
             run_created=True,
             experiment_id=experiment_id,
-            parent=tags.get(PARENT_TAG),
+            parent=version.tags.get(PARENT_TAG),
         )
 
     def _float_version(self, record: Record, experiment_id: str) -> "ModelVersion | None":
         """Finds or makes the float master's version."""
         name = record.registered_model + FLOAT_SUFFIX
+        digest = f"{name} {record.float_master.sha256}"
         version = self._version_of(name, record.float_master.sha256)
-        if version is not None or record.float_master.path is None:
+        run = self._first(self._runs_of(experiment_id, digest), version)
+        if version is not None:
+            self._link(version)
             return version
+        if record.float_master.path is None:
+            return None
         tags = {
             "scheme": "float",
             SHA256_TAG: record.float_master.sha256,
@@ -177,21 +246,26 @@ class Recorder:
             f"Float master, {record.float_master.bytes:,} bytes, made from the file with sha256 "
             f"`{source}`."
         )
-        # Its own tags only: the device, gates and data are the artifact's.
-        run_tags = {
-            **self._lineage_tags,
-            **tags,
-            KIND_TAG: KIND_FLOAT_MASTER,
-            _NOTE_TAG: description,
-            "target": record.tags["target"],
-        }
-        with self._new_run(experiment_id, label, run_tags) as run_id:
-            self._log_files(run_id, _in_model_folder(record.float_master.path))
-            model_id = self._log_model(
-                record, record.float_master, label, experiment_id, run_id, "float"
-            )
-            self._log(run_id, {"scheme": "float"}, record.float_metrics, model_id)
-        version = self._create_version(
+        model_id = self._model_of(run)
+        if model_id:
+            run_id = run.info.run_id
+        else:
+            # Its own tags only: the device, gates and data are the artifact's.
+            run_tags = {
+                **self._lineage_tags,
+                **tags,
+                DIGEST_TAG: digest,
+                KIND_TAG: KIND_FLOAT_MASTER,
+                _NOTE_TAG: description,
+                "target": record.tags["target"],
+            }
+            with self._new_run(experiment_id, label, run_tags) as run_id:
+                self._log_files(run_id, _in_model_folder(record.float_master.path))
+                model_id = self._log_model(
+                    record, record.float_master, label, experiment_id, run_id, "float"
+                )
+                self._log(run_id, {"scheme": "float"}, record.float_metrics, model_id)
+        created = self._create_version(
             name,
             f"Float masters of [{record.registered_model}](#/models/{record.registered_model}): "
             "fp32 models, which quantized versions are made from and measured against.",
@@ -200,18 +274,20 @@ class Recorder:
             tags,
             f"{description} Recorded by [this run](#/experiments/{experiment_id}/runs/{run_id}).",
         )
-        return self._keep_first(version, run_id, model_id) or version
+        version = self._version_of(name, record.float_master.sha256) or created
+        self._first(self._runs_of(experiment_id, digest), version)
+        return version
 
     def _add_measurement(
         self, record: Record, experiment_id: str, version: "ModelVersion"
     ) -> Recorded:
         device = record.tags.get("device")
         label = f"{record.name} on {device}" if device else f"{record.name}, another report"
-        tags = {KIND_TAG: KIND_MEASUREMENT, "model_version": f"{version.name}/{version.version}"}
+        tags = {KIND_TAG: KIND_MEASUREMENT, VERSION_TAG: f"{version.name}/{version.version}"}
         if version.run_id:
             tags[_PARENT_RUN_TAG] = version.run_id
         with self._run(record, experiment_id, label, tags) as run_id:
-            self._log_files(run_id, record.files)
+            self._log_files(run_id, record.files, pages_of(record))
             self._log_input(run_id, version)
             self._log(run_id, record.params, record.metrics, _model_id(version))
         return Recorded(
@@ -234,7 +310,11 @@ class Recorder:
         label = f"{record.name} {record.version}, refused"
         with self._run(record, experiment_id, label, tags, status="FAILED") as run_id:
             # The bytes too: what was refused is what one wants to look into.
-            self._log_files(run_id, {**record.files, **_in_model_folder(record.artifact.path)})
+            self._log_files(
+                run_id,
+                {**record.files, **_in_model_folder(record.artifact.path)},
+                pages_of(record),
+            )
             self._log(run_id, record.params, record.metrics)
         return Recorded(
             registered_model=record.registered_model,
@@ -267,20 +347,108 @@ class Recorder:
         return experiment.experiment_id
 
     def _version_of(self, name: str, sha256: str) -> "ModelVersion | None":
+        """Finds the version of an artifact; where there are two, takes the later ones back."""
         versions = self._client.search_model_versions(
             f"name = {_quoted(name)} and tags.{SHA256_TAG} = '{sha256}'", max_results=100
         )
-        return min(versions, key=lambda version: int(version.version), default=None)
+        versions = sorted(versions, key=lambda version: int(version.version))
+        for late in versions[1:]:
+            self._take_back(late, versions[0])
+        return versions[0] if versions else None
 
-    def _run_with_digest(self, experiment_id: str, digest: str):
+    def _take_back(self, version: "ModelVersion", first: "ModelVersion") -> None:
+        model_id = _model_id(version)
+        if model_id and model_id != _model_id(first):
+            with _already_done():
+                self._client.delete_logged_model(model_id)
+        if version.run_id and version.run_id != first.run_id:
+            with _already_done():
+                # What it measured counts, for the version that stays.
+                metrics = self._client.get_run(version.run_id).data.metrics
+                self._log(version.run_id, {}, metrics, _model_id(first))
+                for key, value in (
+                    (KIND_TAG, KIND_MEASUREMENT),
+                    (VERSION_TAG, f"{first.name}/{first.version}"),
+                ):
+                    self._client.set_tag(version.run_id, key, value)
+        # Last: as long as it is there, the next process finds what is left to do.
+        with _already_done():
+            self._client.delete_model_version(version.name, str(version.version))
+
+    def _runs_of(self, experiment_id: str, digest: str) -> list["Run"]:
+        """Finds the runs that ended well; what others left goes into the trash."""
         runs = self._client.search_runs(
-            [experiment_id],
-            f"tags.{DIGEST_TAG} = '{digest}' and attributes.status != 'RUNNING'",
-            max_results=20,
-            order_by=["attributes.start_time ASC"],
+            [experiment_id], f"tags.{DIGEST_TAG} = {_quoted(digest)}", max_results=100
         )
-        # One that an error cut short says nothing.
-        return next((run for run in runs if "interrupted" not in run.data.tags), None)
+        ended = []
+        for run in runs:
+            if run.info.status == "RUNNING":
+                if self._is_abandoned(run):
+                    self._retire(run, "its process ended before it did", "KILLED")
+            elif "interrupted" in run.data.tags:
+                self._retire(run, "an error cut it short", "FAILED")
+            else:
+                ended.append(run)
+        return ended
+
+    def _first(self, runs: list["Run"], version: "ModelVersion | None") -> "Run | None":
+        """Picks the run that stays of those that say the same.
+
+        That is the one which made the version, or else the one that ended first.
+        Before there is a version, nobody can know which of several will make it.
+        """
+        made = [run for run in runs if version is not None and run.info.run_id == version.run_id]
+        first = min(made or runs, key=_ended, default=None)
+        kinds = {run.data.tags.get(KIND_TAG) for run in runs}
+        if version is not None or kinds == {KIND_REFUSED}:
+            for run in runs:
+                if run is not first:
+                    why = f"run {first.info.run_id} says the same"
+                    self._retire(run, why, run.info.status)
+        return first
+
+    def _is_abandoned(self, run: "Run") -> bool:
+        writer = run.data.tags.get(WRITER_TAG, "")
+        if writer == self._writer:
+            # From an attempt that failed: this process writes one run at a time,
+            # and looks for others only between them.
+            return True
+        place, _, process = writer.partition("/")
+        if place == self._writer.partition("/")[0]:
+            return not _is_alive(process)
+        return _now_ms() - run.info.start_time > _ABANDONED_SECONDS * 1000
+
+    def _retire(self, run: "Run", why: str, status: str) -> None:
+        """Marks a run and puts it, with its model, into MLflow's trash."""
+        run_id = run.info.run_id
+        with _already_done():
+            self._client.set_tag(run_id, RETIRED_TAG, why)
+            self._drop_models(run.info.experiment_id, run_id)
+            self._client.set_terminated(run_id, status)
+            self._client.delete_run(run_id)
+
+    def _drop_models(self, experiment_id: str, run_id: str, but: str | None = None) -> None:
+        """Puts a run's models into the trash: an answer that got lost makes a second one."""
+        models = self._client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
+        for model in models:
+            if model.model_id != but and _VERSIONS_TAG not in model.tags:
+                self._client.delete_logged_model(model.model_id)
+
+    def _model_of(self, run: "Run | None") -> str | None:
+        """Finds the complete model of a run that ended."""
+        if run is None or not run.outputs or not run.outputs.model_outputs:
+            return None
+        return run.outputs.model_outputs[0].model_id
+
+    def _link(self, version: "ModelVersion") -> None:
+        """Lets the model's page link to its version, where a dead process left that out."""
+        if self._store.is_server:
+            # A server does this by itself.
+            return
+        model_id = _model_id(version)
+        link = json.dumps([{"name": version.name, "version": str(version.version)}])
+        if model_id and _VERSIONS_TAG not in self._client.get_logged_model(model_id).tags:
+            self._client.set_logged_model_tags(model_id, {_VERSIONS_TAG: link})
 
     # What is written.
 
@@ -308,10 +476,12 @@ class Recorder:
         own = {
             "mlflow.source.name": tags["target"],
             "mlflow.source.type": "LOCAL",
-            "mlflow.user": _user(),
+            "mlflow.user": user_name(),
+            WRITER_TAG: self._writer,
         }
         run = self._client.create_run(experiment_id, run_name=label, tags={**own, **tags})
         run_id = run.info.run_id
+        self._made.append(run_id)
         try:
             yield run_id
         except BaseException:
@@ -341,13 +511,17 @@ class Recorder:
             params=[Param(key, value) for key, value in params.items()],
         )
 
-    def _log_files(self, run_id: str, files: Mapping[str, Path]) -> None:
+    def _log_files(
+        self, run_id: str, files: Mapping[str, Path], texts: Mapping[str, str] | None = None
+    ) -> None:
         with tempfile.TemporaryDirectory() as folder:
             for name, path in files.items():
                 copy = Path(folder, name)
                 copy.parent.mkdir(exist_ok=True)
                 # Bytes only: a build's outputs are read-only links.
                 shutil.copyfile(path, copy)
+            for name, text in (texts or {}).items():
+                Path(folder, name).write_text(text, encoding="utf-8")
             self._client.log_artifacts(run_id, folder)
 
     def _log_input(self, run_id: str, version: "ModelVersion") -> None:
@@ -376,48 +550,22 @@ class Recorder:
             source_run_id=run_id,
             tags=tags,
             params={"scheme": scheme, "sha256": model.sha256},
-            model_type=_FLAVOR,
+            model_type=FLAVOR,
         )
         try:
             with tempfile.TemporaryDirectory() as folder:
-                self._write_mlmodel(Path(folder), model, run_id, logged.model_id)
-                self._client.log_model_artifacts(logged.model_id, folder)
+                saved = Path(folder, "model")
+                litert = record.tags.get("tool.ai-edge-litert")
+                save_model(saved, model, run_id, logged.model_id, litert)
+                self._client.log_model_artifacts(logged.model_id, str(saved))
             self._client.finalize_logged_model(logged.model_id, "READY")
             self._client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, 0)])
+            self._drop_models(experiment_id, run_id, but=logged.model_id)
         except BaseException:
             with contextlib.suppress(Exception):
                 self._client.finalize_logged_model(logged.model_id, "FAILED")
             raise
         return logged.model_id
-
-    def _write_mlmodel(
-        self, folder: Path, model: ModelIdentity, run_id: str, model_id: str
-    ) -> None:
-        import numpy as np
-        from mlflow.models import Model, ModelSignature
-        from mlflow.types import Schema, TensorSpec
-
-        file_name = model.path.name
-        shutil.copyfile(model.path, folder / file_name)
-
-        def schema(tensors) -> Schema:
-            return Schema(
-                [
-                    TensorSpec(np.dtype(tensor["dtype"]), tuple(tensor["shape"]), tensor["name"])
-                    for tensor in tensors
-                ]
-            )
-
-        signature = None
-        if model.inputs and model.outputs:
-            signature = ModelSignature(schema(model.inputs), schema(model.outputs))
-        Model(
-            run_id=run_id,
-            model_id=model_id,
-            signature=signature,
-            flavors={_FLAVOR: {"data": file_name, "sha256": model.sha256}},
-            metadata={"sha256": model.sha256, "bytes": model.bytes},
-        ).save(str(folder / "MLmodel"))
 
     def _create_version(
         self,
@@ -444,28 +592,8 @@ class Recorder:
             tags=dict(tags),
             description=description,
         )
-        if not self._store.is_server:
-            # A server does this by itself; it is what the page of a model links by.
-            link = [{"name": name, "version": str(version.version)}]
-            self._client.set_logged_model_tags(model_id, {_VERSIONS_TAG: json.dumps(link)})
+        self._link(version)
         return version
-
-    def _keep_first(
-        self, version: "ModelVersion", run_id: str, model_id: str
-    ) -> "ModelVersion | None":
-        """Takes a version back when another machine registered the artifact before it.
-
-        Returns:
-          The version that stays, or None when that is the one given.
-        """
-        first = self._version_of(version.name, version.tags[SHA256_TAG])
-        if first is None or int(first.version) >= int(version.version):
-            return None
-        self._client.delete_model_version(version.name, str(version.version))
-        self._client.delete_logged_model(model_id)
-        self._client.set_tag(run_id, KIND_TAG, KIND_MEASUREMENT)
-        self._client.set_tag(run_id, "model_version", f"{first.name}/{first.version}")
-        return first
 
 
 def _describe(record: Record, parent: "ModelVersion | None") -> str:
@@ -518,6 +646,56 @@ def _model_id(version: "ModelVersion") -> str | None:
     return source.removeprefix("models:/") if source.startswith(prefix) else None
 
 
+def _ended(run: "Run") -> tuple[int, str]:
+    """Orders runs that say the same: everybody who looks must come to one answer."""
+    return run.info.end_time or 0, run.info.run_id
+
+
+@contextlib.contextmanager
+def _already_done() -> Iterator[None]:
+    """Lets another process have done the same a moment before."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        gone = error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+        if not gone and "must be in the 'active' state" not in str(error):
+            raise
+
+
+def this_process() -> str:
+    """Names this process so that others can tell whether it still lives.
+
+    Returns:
+      "PLACE/PID.START": PLACE is a digest that is equal for processes which see
+      each other's numbers (machine, boot and PID namespace).
+    """
+    parts = []
+    for file in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
+        with contextlib.suppress(OSError):
+            parts.append(Path(file).read_text(encoding="ascii"))
+    with contextlib.suppress(OSError):
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    place = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return f"{place}/{os.getpid()}.{_started(os.getpid())}"
+
+
+def _started(pid: int) -> str:
+    """Gives a process's start in clock ticks since boot; "" when there is none."""
+    try:
+        # The name, in parentheses, may hold anything; the 20th field after it is the start.
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]
+
+
+def _is_alive(process: str) -> bool:
+    pid, _, start = process.partition(".")
+    return pid.isdigit() and bool(start) and _started(int(pid)) == start
+
+
 def _in_model_folder(path: Path) -> dict[str, Path]:
     return {f"model/{path.name}": path}
 
@@ -531,7 +709,8 @@ def _quoted(text: str) -> str:
     return '"' + text + '"' if "'" in text else "'" + text + "'"
 
 
-def _user() -> str:
+def user_name() -> str:
+    """Gives the name of the user that runs this process."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

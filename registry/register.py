@@ -3,12 +3,16 @@
 import argparse
 import json
 import os
+import shlex
+import sys
 from pathlib import Path
 
 from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path, whole_file
+from tools.errors import InputError
 
 _EXAMPLES = """\
   bazel run //models:face_int8.register
+  bazel run //registry:register -- --report=report.json --model=face_int8.tflite
   bazel run //registry:register -- --report=report.json --model=face_int8.tflite \\
       --recipe=recipe.json --float_model=face.tflite --registered_model=face \\
       --target=//models:face_int8
@@ -26,17 +30,40 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--report", required=True, type=user_path, help="report.json")
     result.add_argument("--model", required=True, type=user_path, help="the quantized .tflite")
-    result.add_argument("--recipe", required=True, type=user_path, help="recipe.json")
-    result.add_argument("--registered_model", required=True, help="its name in the registry")
-    result.add_argument("--target", required=True, help="Bazel label that it was built from")
+    result.add_argument("--recipe", type=user_path, help="recipe.json")
+    result.add_argument(
+        "--registered_model", help="its name in the registry (default: the name in the report)"
+    )
+    result.add_argument(
+        "--target", default="not built by Bazel", help="Bazel label that it was built from"
+    )
     result.add_argument("--float_model", type=user_path, help="its float master, recorded too")
     result.add_argument("--source_model", type=user_path, help="what the master was made from")
     result.add_argument("--latency", type=user_path, help="latency.json")
     result.add_argument(
         "--verdict", type=user_path, help="verdict.json; failed gates never make a version"
     )
+    result.add_argument(
+        "--page",
+        type=user_path,
+        action="append",
+        default=[],
+        help="a page or picture to keep with the run, in pages/; may be given several times",
+    )
+    result.add_argument("--dry_run", action="store_true", help="print what would be written")
     result.add_argument("--bazel_version", help="recorded with the run")
     result.add_argument("--output", type=user_path, help="write what was recorded as JSON")
+    result.add_argument(
+        "--patience",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="how long to wait for a server that does not answer (default: %(default).0f)",
+    )
+    result.add_argument(
+        "--rerun",
+        help="the command that does the same again, where it is another than this one",
+    )
     return result
 
 
@@ -50,7 +77,14 @@ def main(arguments: argparse.Namespace) -> int:
       0, or EXIT_GATE_FAILED when a gate failed and no version was made.
     """
     from registry.record import GATES_FAILED, SourceFiles, read_record
-    from registry.store import connect, find_store, locked, say_progress
+    from registry.store import (
+        StoreUnavailable,
+        connect,
+        find_store,
+        locked,
+        patiently,
+        say_progress,
+    )
 
     record = read_record(
         SourceFiles(
@@ -61,22 +95,34 @@ def main(arguments: argparse.Namespace) -> int:
             source_model=arguments.source_model,
             latency=arguments.latency,
             verdict=arguments.verdict,
+            pages=tuple(arguments.page),
         ),
         arguments.registered_model,
         arguments.target,
         _known(arguments.bazel_version),
     )
     store = find_store(os.environ)
+    if arguments.dry_run:
+        return _dry_run(record, store)
     say_progress(f"register: recording {record.name} in {store.display_uri}")
 
+    from registry.dashboard import refresh_or_warn
     from registry.git_lineage import read_git_lineage
     from registry.recording import Recorder
 
     workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd())
     lineage = read_git_lineage(workspace)
     with locked(store):
-        recorder = Recorder(store, connect(store), lineage.tags())
-        recorded = recorder.record(record)
+        client = connect(store)
+        recorder = Recorder(store, client, lineage.tags())
+        try:
+            recorded = patiently(lambda: recorder.record(record), arguments.patience)
+        except StoreUnavailable as error:
+            rerun = arguments.rerun or _own_command()
+            raise InputError(
+                f"{error} (tried for {arguments.patience:.0f} s); to go on: {rerun}"
+            ) from error
+        refresh_or_warn("register", store, client, record.registered_model)
 
     print(_summary(record, recorded, store))
     if arguments.output:
@@ -84,6 +130,23 @@ def main(arguments: argparse.Namespace) -> int:
             json.dump(_as_json(record, recorded, store), file, indent=2, sort_keys=True)
             file.write("\n")
     return EXIT_GATE_FAILED if record.gates == GATES_FAILED else 0
+
+
+def _dry_run(record, store) -> int:
+    """Prints what a registration would write, and writes nothing."""
+    from registry.dry_run import plan
+
+    print(plan(record, store))
+    return 0
+
+
+def _own_command() -> str:
+    words = shlex.join(sys.argv[1:])
+    workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
+    if not workspace:
+        return f"{shlex.join([sys.executable, sys.argv[0]])} {words}"
+    own = Path(workspace, "registry", "register.py").exists()
+    return f"bazel run {'' if own else '@rules_quantize'}//registry:register -- {words}"
 
 
 def _known(text: str | None) -> str | None:

@@ -17,10 +17,10 @@ import tempfile
 import time
 import urllib.parse
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tools.errors import InputError
 
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 _LOCK_SECONDS = 600.0
 _LOCK_POLL_SECONDS = 0.05
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 15.0
+
+T = TypeVar("T")
 
 # What MLflow does unless it is told otherwise, and what the registry wants
 # instead. A variable that the user has set stays as it is.
@@ -38,12 +42,18 @@ _QUIET = {
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # MLflow's own 7 retries take minutes to say that a server is not there.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",
+    # MLflow repeats single requests, blind to what the lost one did; `patiently`
+    # repeats the whole, which looks for that first.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
     # GitPython must not raise on import where there is no git.
     "GIT_PYTHON_REFRESH": "quiet",
 }
+
+
+class StoreUnavailable(InputError):
+    """The store did not answer, or said that it cannot just now."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +156,8 @@ def find_store(environment: Mapping[str, str]) -> Store:
             f"MLFLOW_TRACKING_URI={uri}: MLflow no longer keeps runs in plain folders; "
             "name an SQLite file (sqlite:////path/mlflow.db), a database or a server"
         )
-    local_database = scheme in ("postgresql", "mysql", "mssql")
+    # A driver may follow, as in postgresql+psycopg.
+    local_database = scheme.partition("+")[0] in ("postgresql", "mysql", "mssql")
     return Store(
         tracking_uri=uri,
         database=None,
@@ -248,20 +259,73 @@ def connect(store: Store) -> "MlflowClient":
         return mlflow.MlflowClient(store.tracking_uri)
 
 
+def connect_to_read(store: Store) -> "MlflowClient":
+    """Opens a store that is there already; no lock is needed.
+
+    Args:
+      store: from `find_store`.
+
+    Returns:
+      As `connect`.
+
+    Raises:
+      InputError: nothing has been registered yet, or the store cannot be opened.
+    """
+    if store.database is not None and not store.database.exists():
+        raise InputError(
+            f"{store.display_uri}: nothing is registered there yet; register a model, or check "
+            "MLFLOW_TRACKING_URI"
+        )
+    return connect(store)
+
+
 def _make_database(store: Store) -> None:
     folder = store.database.parent
     folder.mkdir(parents=True, exist_ok=True)
     ignore = folder / ".gitignore"
+    if store.database.exists() and store.database.stat().st_size:
+        return
     if folder.name == ".mlflow" and not ignore.exists():
         # Otherwise the first registration makes every later one "dirty".
         ignore.write_text("*\n", encoding="utf-8")
-    if store.database.exists() and store.database.stat().st_size:
-        return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    # MLflowClient would make the same tables, with artifacts in ./mlruns of
-    # whatever directory the process happens to stand in.
-    SqlAlchemyStore(store.tracking_uri, store.artifacts.as_uri()).engine.dispose()
+    # Beside it first: a process that dies while it makes the tables would leave
+    # some of them, which no MLflow opens. MlflowClient would make the same
+    # tables, with artifacts in ./mlruns of wherever the process stands.
+    unfinished = store.database.with_name(store.database.name + ".new")
+    for old in (unfinished, *folder.glob(unfinished.name + "-*")):
+        old.unlink(missing_ok=True)
+    SqlAlchemyStore(_sqlite_uri(unfinished), store.artifacts.as_uri()).engine.dispose()
+    os.replace(unfinished, store.database)
+
+
+def patiently(attempt: Callable[[], T], limit_seconds: float) -> T:
+    """Repeats what a store was not available for, with growing pauses.
+
+    Args:
+      attempt: what to do; it must bear being done again after it failed anywhere.
+      limit_seconds: how long after the first failure to give up.
+
+    Returns:
+      What `attempt` returned.
+
+    Raises:
+      StoreUnavailable: from the last attempt.
+    """
+    pause = _FIRST_PAUSE_SECONDS
+    deadline = None
+    while True:
+        try:
+            return attempt()
+        except StoreUnavailable as error:
+            now = time.monotonic()
+            deadline = now + limit_seconds if deadline is None else deadline
+            if now >= deadline:
+                raise
+            say_progress(f"{error.args[0]}; trying again for {deadline - now:.0f} s")
+            time.sleep(min(pause, deadline - now))
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
 @contextlib.contextmanager
@@ -275,7 +339,8 @@ def explained(store: Store) -> Iterator[None]:
       Nothing.
 
     Raises:
-      InputError: instead of MLflow's own exceptions.
+      StoreUnavailable: the store did not answer, or failed inside.
+      InputError: instead of MLflow's other exceptions.
     """
     try:
         yield
@@ -283,38 +348,114 @@ def explained(store: Store) -> Iterator[None]:
         # requests' exceptions are OSErrors as well, and carry no errno.
         if isinstance(error, InputError) or error.errno is not None:
             raise
-        raise InputError(_one_line(store, error)) from error
+        raise _explanation(store, error) from error
     except Exception as error:
         # A program's own mistakes keep their traceback.
         origin = type(error).__module__.partition(".")[0]
-        if origin not in ("mlflow", "sqlalchemy", "alembic", "requests", "urllib3", "sqlite3"):
+        if origin not in _ORIGINS:
             raise
-        raise InputError(_one_line(store, error)) from error
+        raise _explanation(store, error) from error
 
 
-def _one_line(store: Store, error: BaseException) -> str:
+_ORIGINS = (
+    *("alembic", "boto3", "botocore", "mlflow", "psycopg", "psycopg2", "requests"),
+    *("s3transfer", "sqlalchemy", "sqlite3", "urllib3"),
+)
+
+# What is found in an exception's text (in lower case), what is said of it, and
+# what to do. The first that fits counts.
+_MESSAGES = (
+    (
+        ("out-of-date database schema", "can't locate revision"),
+        "its database schema is of another MLflow",
+        "back it up, then run `mlflow db upgrade` on it with this MLflow",
+    ),
+    (
+        ("database or disk is full", "no space left on device", "could not extend file"),
+        "the disk is full",
+        "make room, then run the same command again",
+    ),
+    (
+        ("readonly database", "read-only file system", "read-only transaction"),
+        "the store is read-only",
+        "give it write access, or name another store in MLFLOW_TRACKING_URI",
+    ),
+    (
+        ("unable to open database file",),
+        "the database file cannot be opened",
+        "check that the folder exists and may be written to",
+    ),
+    (
+        (
+            *("error code 401", "401 client error", "unauthenticated", "unauthorized"),
+            "password authentication failed",
+        ),
+        "the server refuses the credentials",
+        "check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or the token",
+    ),
+    (
+        (
+            *("error code 403", "403 client error", "permission_denied", "permission denied"),
+            "accessdenied",
+        ),
+        "the credentials do not allow this",
+        "ask for write access to experiments and registered models",
+    ),
+    (
+        ("unable to locate credentials",),
+        "there are no credentials for the artifacts",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what your cloud takes",
+    ),
+)
+# The same, of what may pass by itself.
+_PASSING = (
+    (("timed out", "timeout"), "the server does not answer in time"),
+    (
+        (
+            *("max retries exceeded", "connection refused", "connection aborted"),
+            *("connection reset", "could not connect", "connection to server"),
+            *("server closed the connection", "terminating connection"),
+            *("name resolution", "could not translate host name", "starting up"),
+        ),
+        "the server does not answer",
+    ),
+    (
+        (
+            *("internal_error", "internal server error", "too many 500", "too many 502"),
+            *("too many 503", "too many 504", "error code 500", "error code 502"),
+            *("error code 503", "error code 504", "temporarily_unavailable", "500 server error"),
+            *("502 server error", "503 server error", "504 server error"),
+        ),
+        "the server fails inside",
+    ),
+    (("database is locked", "deadlock", "giving up after"), "the database is busy"),
+    # Two machines that clean up after a third at one moment, for one.
+    (
+        ("unique constraint", "duplicate key value", "duplicate entry"),
+        "another process wrote the same at this moment",
+    ),
+)
+
+
+def _explanation(store: Store, error: BaseException) -> InputError:
     text = " ".join(str(error).split())
+    found = text.lower()
+    for marks, said, advice in _MESSAGES:
+        if any(mark in found for mark in marks):
+            return InputError(f"{store.display_uri}: {said}; {advice}")
+    for marks, said in _PASSING:
+        if any(mark in found for mark in marks):
+            advice = "start it, or check MLFLOW_TRACKING_URI" if "answer" in said else ""
+            return StoreUnavailable(
+                f"{store.display_uri}: {said}" + (f"; {advice}" if advice else "")
+            )
     secret = urllib.parse.urlsplit(store.tracking_uri).netloc.rpartition("@")[0]
     if secret:
         text = text.replace(secret + "@", "")
         text = text.replace(urllib.parse.unquote(secret.partition(":")[2]) or secret, "***")
-    advice = ""
-    if "out-of-date database schema" in text:
-        text = "its database schema is of another MLflow"
-        advice = "back it up, then run `mlflow db upgrade` on it with this MLflow"
-    elif "Max retries exceeded" in text or "Connection" in type(error).__name__:
-        text = "the server does not answer"
-        advice = "start it, or check MLFLOW_TRACKING_URI; then run the same command again"
-    elif "401" in text or "UNAUTHENTICATED" in text or "Unauthorized" in text:
-        text = "the server refuses the credentials"
-        advice = "check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or the token"
-    elif "readonly database" in text:
-        text = "the database is read-only"
-    elif "database or disk is full" in text:
-        text = "the disk is full"
-    elif len(text) > 300:
+    if len(text) > 300:
         text = text[:300] + " ..."
-    return f"{store.display_uri}: {text}" + (f"; {advice}" if advice else "")
+    return InputError(f"{store.display_uri}: {text}")
 
 
 def say_progress(text: str) -> None:

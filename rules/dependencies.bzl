@@ -33,7 +33,7 @@ _PHOTOGRAPHS = [
 def rules_quantize_dependencies():
     """Declares the Python environments that the tools run in."""
     bazel_version(name = "rules_quantize_bazel")
-    for name in ["litert", "tensorflow", "tuning", "registry", "testing"]:
+    for name in ["litert", "tensorflow", "tuning", "registry", "servers", "testing"]:
         python_env(
             name = "rules_quantize_" + name,
             lock = Label("//rules/locks:{}.lock".format(name)),

@@ -134,6 +134,11 @@ fps_test = rule(
     ),
 )
 
+def _typed(label):
+    """Writes a label as a user types it: newer Bazels show the main repository as `@@`."""
+    text = str(label)
+    return text.lstrip("@") if text.lstrip("@").startswith("//") else text
+
 def _register_impl(ctx):
     info = ctx.attr.model[QuantizedModelInfo]
     measured = "\"$folder/latency.json\""
@@ -150,6 +155,7 @@ def _register_impl(ctx):
         "--registered_model=" + ctx.attr.registered_model,
         "--target=\"{}\"".format(ctx.attr.model.label),
         "--bazel_version=\"$(cat {})\"".format(_in_runfiles(ctx, ctx.file._bazel_version)),
+        "--rerun=\"bazel run {}\"".format(_typed(ctx.label)),
         "\"$@\"",
     ])
     commands = "folder=$(mktemp -d)\ntrap 'rm -rf \"$folder\"' EXIT\n{}\n{}".format(

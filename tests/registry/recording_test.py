@@ -74,6 +74,8 @@ def test_version_run_and_files(recorder, client, tmp_path, name):
     assert [file.path for file in client.list_artifacts(recorded.run_id)] == [
         "latency.json",
         "model",
+        "overview.html",
+        "overview.svg",
         "recipe.json",
         "report.json",
         "verdict.json",
@@ -89,11 +91,11 @@ def test_version_can_be_fetched_and_has_a_signature(recorder, tmp_path, name):
     folder = mlflow.artifacts.download_artifacts(
         f"models:/{name}/1", dst_path=str(tmp_path / "out")
     )
-    content = Path(folder, "face_int8.tflite").read_bytes()
+    content = Path(folder, "data", "face_int8.tflite").read_bytes()
     assert hashlib.sha256(content).hexdigest() == record.artifact.sha256
     model = Model.load(folder)
-    assert model.flavors["tflite"]["data"] == "face_int8.tflite"
-    assert model.signature.inputs.inputs[0].shape == (1, 128, 128, 3)
+    assert model.flavors["tflite"]["data"] == "data/face_int8.tflite"
+    assert model.signature.inputs.inputs[0].shape == (-1, 128, 128, 3)
     assert model.signature.outputs.input_names() == ["regressors", "classificators"]
 
 

@@ -1,24 +1,26 @@
 """The register command, on SQLite and on a tracking server, from several processes."""
 
+import hashlib
 import json
-import multiprocessing
 import os
-import socket
+import shlex
 import subprocess
 import sys
-import time
-import urllib.request
+from collections import Counter
 from pathlib import Path
 
 import mlflow
 import pytest
 
 import registry.register
+from tests.registry.register_processes import Command, run_together
 from tests.registry.registration_files import flags, write_files
+from tests.registry.tracking_server import tracking_server
 from tools.command_line import EXIT_BAD_INPUT, EXIT_GATE_FAILED
 
 _COMMAND = [sys.executable, registry.register.__file__]
-_PROCESSES = 8
+_ARTIFACTS = 8
+_TIMES_EACH = 4
 
 
 def _environment(workspace, uri=""):
@@ -34,38 +36,6 @@ def _register(arguments, environment):
     return subprocess.run(
         [*_COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=120
     )
-
-
-def _register_in_child(arguments, environment, output, barrier):
-    """Runs the command in a process that has imported MLflow, together with the others."""
-    os.environ.update(environment)
-    with open(output, "w", encoding="utf-8") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    given = registry.register.parser().parse_args(arguments)
-    barrier.wait(60)
-    status = registry.register.main(given)
-    sys.stdout.flush()
-    sys.exit(status)
-
-
-def _register_together(all_arguments, environment, folder):
-    """Registers in several processes at once; gives back what they printed."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["mlflow.store.tracking.sqlalchemy_store", __name__])
-    barrier = context.Barrier(len(all_arguments))
-    outputs = [folder / f"output_{number}" for number in range(len(all_arguments))]
-    children = [
-        context.Process(target=_register_in_child, args=(arguments, environment, output, barrier))
-        for arguments, output in zip(all_arguments, outputs, strict=True)
-    ]
-    for child in children:
-        child.start()
-    for child in children:
-        child.join(120)
-    printed = [output.read_text() for output in outputs]
-    assert [child.exitcode for child in children] == [0] * len(children), "\n".join(printed)
-    return printed
 
 
 def test_help_is_quick_and_ends_with_examples():
@@ -114,6 +84,47 @@ def test_first_and_second_time(tmp_path):
     assert run.data.tags["bazel_version"] == "7.7.1"
 
 
+def test_dry_run_writes_nothing(tmp_path):
+    files = write_files(tmp_path / "files")
+    done = _register([*flags(files), "--dry_run"], _environment(tmp_path))
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "would register a new version of face (face_int8 1.0.0)"
+    assert lines[2] == "  made of  a new version of face.float"
+    assert "  latency_p50_ms                 2" in lines
+    assert f"  artifact_sha256          {hashlib.sha256(b'an int8 model').hexdigest()}" in lines
+    assert "  model/face_int8.tflite" in lines
+    assert lines[-1] == "nothing is written"
+    assert not (tmp_path / ".mlflow").exists()
+
+
+def test_artifact_from_elsewhere(tmp_path):
+    """Only a report and a model are at hand; pages are kept beside them."""
+    files = write_files(tmp_path / "files", report_changes={"recipe": None})
+    page = tmp_path / "layers.html"
+    page.write_text("<p>layers</p>")
+    output = tmp_path / "recorded.json"
+    done = _register(
+        [
+            f"--report={files.report}",
+            f"--model={files.model}",
+            f"--page={page}",
+            f"--output={output}",
+        ],
+        _environment(tmp_path),
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("registered face_int8 version 1 ")
+    recorded = json.loads(output.read_text())
+    assert recorded["gates"] == "not checked"
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/.mlflow/mlflow.db")
+    assert [file.path for file in client.list_artifacts(recorded["run_id"], "pages")] == [
+        "pages/layers.html"
+    ]
+
+
 def test_refused(tmp_path):
     files = write_files(tmp_path / "files", passed=False)
     done = _register(flags(files), _environment(tmp_path))
@@ -137,64 +148,45 @@ def test_bad_input_touches_nothing(tmp_path):
     assert not (tmp_path / ".mlflow").exists()
 
 
-def test_eight_processes_on_a_new_database(tmp_path):
-    """Two artifacts, four times each; MLflow alone breaks on making the tables at once."""
-    every = []
-    for artifact in (b"one", b"two"):
-        files = write_files(tmp_path / artifact.decode(), artifact=artifact)
-        every += [flags(files)] * (_PROCESSES // 2)
-    printed = _register_together(every, _environment(tmp_path), tmp_path)
-
-    said = sorted(text.splitlines()[0].partition(" (")[0] for text in printed)
-    assert said == (
-        ["already registered as face version 1"] * 3
-        + ["already registered as face version 2"] * 3
-        + ["registered face version 1", "registered face version 2"]
-    )
-    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/.mlflow/mlflow.db")
-    assert len(client.search_model_versions("name = 'face'")) == 2
+def _check_registered_once(client, printed):
+    """Holds what is in the store, and what each process said, to one version an artifact."""
+    versions = client.search_model_versions("name = 'face'")
+    assert len(versions) == len({version.tags["artifact_sha256"] for version in versions})
+    assert len(versions) == _ARTIFACTS
     assert len(client.search_model_versions("name = 'face.float'")) == 1
-    runs = client.search_runs([client.get_experiment_by_name("face").experiment_id])
-    assert [run.info.status for run in runs] == ["FINISHED"] * 3
-
-
-@pytest.fixture(name="server")
-def _server(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}"),
-            f"--backend-store-uri=sqlite:///{tmp_path}/server.db",
-            f"--artifacts-destination={tmp_path}/served",
-            "--workers=1",
-        ],
-        env={
-            **os.environ,
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=tmp_path,
-        start_new_session=True,
+    experiment = client.get_experiment_by_name("face").experiment_id
+    runs = client.search_runs([experiment])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert {run.info.run_id for run in runs} >= {version.run_id for version in versions}
+    kinds = Counter(run.data.tags["kind"] for run in runs)
+    assert kinds == {"registration": _ARTIFACTS, "float master": 1, "dashboard": 1}
+    assert len(client.search_logged_models([experiment])) == _ARTIFACTS + 1
+    said = [text.splitlines()[0] for text in printed]
+    assert sum(line.startswith("registered face version ") for line in said) == _ARTIFACTS
+    assert sum(line.startswith("already registered as face version ") for line in said) == (
+        _ARTIFACTS * (_TIMES_EACH - 1)
     )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/health", timeout=2).close()
-                break
-            except OSError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
+
+
+def test_32_processes_on_a_new_database(tmp_path):
+    """MLflow alone breaks on making the tables at once."""
+    environment = {"BUILD_WORKSPACE_DIRECTORY": str(tmp_path), "MLFLOW_TRACKING_URI": ""}
+    commands = []
+    for number in range(_ARTIFACTS):
+        files = write_files(tmp_path / str(number), artifact=f"model {number}".encode())
+        commands += [Command(flags(files), environment)] * _TIMES_EACH
+    done = run_together(commands, tmp_path)
+
+    printed = [text for _, text in done]
+    assert [status for status, _ in done] == [0] * len(commands), "\n".join(printed)
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/.mlflow/mlflow.db")
+    _check_registered_once(client, printed)
+
+
+@pytest.fixture(name="server", scope="module")
+def _server(tmp_path_factory):
+    with tracking_server(tmp_path_factory.mktemp("server")) as address:
         yield address
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(30)
 
 
 def test_tracking_server(tmp_path, server):
@@ -203,15 +195,11 @@ def test_tracking_server(tmp_path, server):
     # Credentials in the address are sent, and never shown.
     uri = server.replace("://", "://me:secret@")
     files = write_files(tmp_path / "files")
-    printed = _register_together([flags(files)] * 4, _environment(workspace, uri), tmp_path)
+    done = _register(flags(files), _environment(workspace, uri))
 
-    said = sorted(text.splitlines()[0] for text in printed)
-    assert said == [
-        *["already registered as face version 1"] * 3,
-        "registered face version 1 (face_int8 1.0.0, int8)",
-    ]
-    assert "secret" not in "".join(printed)
-    assert f"  open     {server}/#/models/face/versions/1" in printed[0].splitlines()
+    assert done.returncode == 0, done.stderr
+    assert "secret" not in done.stdout + done.stderr
+    assert f"  open     {server}/#/models/face/versions/1" in done.stdout.splitlines()
     assert not (workspace / ".mlflow").exists()
     client = mlflow.MlflowClient(server)
     version = client.get_model_version("face", "1")
@@ -224,14 +212,46 @@ def test_tracking_server(tmp_path, server):
     assert Path(fetched).read_bytes() == files.model.read_bytes()
 
 
+def test_machines_that_share_a_server(tmp_path, server):
+    """Each has a lock of its own, so nothing keeps them from writing at one moment."""
+    commands = []
+    for number in range(6):
+        machine = tmp_path / f"machine_{number}"
+        machine.mkdir()
+        files = write_files(machine / "files", p50_ms=2.0 + number // 3)
+        environment = {"MLFLOW_TRACKING_URI": server, "TMPDIR": str(machine)}
+        commands.append(Command(flags(files, "shared"), environment))
+    done = run_together(commands, tmp_path)
+
+    printed = "\n".join(text for _, text in done)
+    assert [status for status, _ in done] == [0] * len(commands), printed
+    assert len([*tmp_path.glob("machine_*/rules_quantize_*/*")]) == len(commands)
+    client = mlflow.MlflowClient(server)
+    (version,) = client.search_model_versions("name = 'shared'")
+    (parent,) = client.search_model_versions("name = 'shared.float'")
+    assert version.tags["parent_version"] == f"shared.float/{parent.version}"
+    experiment = client.get_experiment_by_name("shared").experiment_id
+    models = client.search_logged_models([experiment])
+    assert {f"models:/{model.model_id}" for model in models} == {version.source, parent.source}
+    # Two sets of figures, three times each: one made the version, the other measured it.
+    runs = client.search_runs([experiment])
+    kinds = sorted(run.data.tags["kind"] for run in runs)
+    assert kinds == ["dashboard", "float master", "measurement", "registration"], printed
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    said = {f"version {version.version}" in text for _, text in done}
+    assert said == {True}, printed
+
+
 def test_server_that_does_not_answer(tmp_path):
     files = write_files(tmp_path / "files")
     environment = _environment(tmp_path, "http://me:secret@127.0.0.1:9")
     environment["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
-    done = _register(flags(files), environment)
+    arguments = [*flags(files), "--patience=1"]
+    done = _register(arguments, environment)
 
     assert done.returncode == EXIT_BAD_INPUT
     assert done.stderr == (
         "register: error: http://127.0.0.1:9: the server does not answer; start it, or check "
-        "MLFLOW_TRACKING_URI; then run the same command again\n"
+        "MLFLOW_TRACKING_URI (tried for 1 s); to go on: "
+        f"bazel run @rules_quantize//registry:register -- {shlex.join(arguments)}\n"
     )

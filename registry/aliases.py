@@ -1,0 +1,243 @@
+"""Moves aliases, and keeps the history of each as runs of MLflow.
+
+A move is a run of kind "promotion" or "rollback". It is written before the alias
+is moved and ended after, so a process that dies in between leaves a run that
+never ended; whoever comes next sees by the alias whether the move took place.
+"""
+
+import contextlib
+import dataclasses
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from registry.catalog import Catalog, Version
+from registry.recording import this_process, user_name
+from registry.store import Store, explained
+from registry.tags import KIND_ROLLBACK, KIND_TAG, VERSION_TAG, WRITER_TAG
+from tools.errors import InputError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_ALIAS_TAG = "alias"
+_FROM_TAG = "alias_from"
+_TO_TAG = "alias_to"
+_MOST_MOVES = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Move:
+    """One move of an alias.
+
+    Attributes:
+      alias: its name.
+      kind: KIND_PROMOTION or KIND_ROLLBACK.
+      before: version that held it, or None.
+      after: version that holds it since.
+      who: user that moved it.
+      reason: as given, or "".
+      forced: whether the policy was overruled.
+      time_ms: milliseconds since 1970.
+      run_id: the run that keeps it.
+    """
+
+    alias: str
+    kind: str
+    before: int | None
+    after: int
+    who: str
+    reason: str
+    forced: bool
+    time_ms: int
+    run_id: str
+
+
+class Aliases:
+    """The aliases of one store. Hold `registry.store.locked` around `move`."""
+
+    def __init__(self, store: Store, client: "MlflowClient", catalog: Catalog):
+        """Makes it.
+
+        Args:
+          store: from `find_store`.
+          client: from `connect`.
+          catalog: of the same store.
+        """
+        self._store = store
+        self._client = client
+        self._catalog = catalog
+
+    def history(self, name: str, alias: str | None = None) -> list[Move]:
+        """Reads the moves of a model's aliases.
+
+        Args:
+          name: of the registered model.
+          alias: only this one's, or None for all.
+
+        Returns:
+          Moves that took place, the oldest first.
+        """
+        holders = self._catalog.aliases(name)
+        with explained(self._store):
+            filters = f"tags.{_ALIAS_TAG} = '{alias}'" if alias else f"tags.{_ALIAS_TAG} LIKE '%'"
+            runs = self._client.search_runs(
+                [self._catalog.experiment_id(name)],
+                filters,
+                max_results=_MOST_MOVES,
+                order_by=["attributes.start_time DESC"],
+            )
+        moves, seen = [], set()
+        for run in runs:
+            tags = run.data.tags
+            moved = tags.get(_ALIAS_TAG, "")
+            after = int(tags[_TO_TAG])
+            newest = moved not in seen
+            if run.info.status != "FINISHED" and not (newest and holders.get(moved) == after):
+                continue
+            seen.add(moved)
+            moves.append(
+                Move(
+                    alias=moved,
+                    kind=tags[KIND_TAG],
+                    before=int(tags[_FROM_TAG]) if tags.get(_FROM_TAG) else None,
+                    after=after,
+                    who=tags.get("mlflow.user", ""),
+                    reason=tags.get("reason", ""),
+                    forced=tags.get("forced") == "true",
+                    time_ms=run.info.start_time,
+                    run_id=run.info.run_id,
+                )
+            )
+        return moves[::-1]
+
+    def previous_holder(self, name: str, alias: str) -> int:
+        """Says to which version a rollback returns.
+
+        Promotions are a stack: a rollback takes the top off, so that two of them
+        in a row go back two versions.
+
+        Args:
+          name: of the registered model.
+          alias: name of the alias.
+
+        Returns:
+          The version's number.
+
+        Raises:
+          InputError: the alias points nowhere, or never pointed elsewhere.
+        """
+        holder = self._catalog.aliases(name).get(alias)
+        if holder is None:
+            raise InputError(f"{name}: no alias {alias!r}; there is nothing to roll back")
+        stack: list[int] = []
+        for move in self.history(name, alias):
+            if move.kind == KIND_ROLLBACK:
+                if stack:
+                    stack.pop()
+            else:
+                if move.before is not None and (not stack or stack[-1] != move.before):
+                    # Moved by something else in between, such as MLflow's UI.
+                    stack.append(move.before)
+                stack.append(move.after)
+        if stack and stack[-1] == holder:
+            stack.pop()
+        if not stack:
+            raise InputError(
+                f"{name}@{alias}: version {holder} is the first that held it; there is nothing to "
+                "return to"
+            )
+        return stack[-1]
+
+    def move(
+        self,
+        kind: str,
+        alias: str,
+        before: Version | None,
+        after: Version,
+        reason: str,
+        forced: bool,
+        judged: Sequence[Mapping[str, Any]],
+        lineage_tags: Mapping[str, str],
+    ) -> str:
+        """Points an alias at a version.
+
+        Args:
+          kind: KIND_PROMOTION or KIND_ROLLBACK.
+          alias: name of the alias.
+          before: the version that holds it, or None.
+          after: the version that shall hold it.
+          reason: as the user gave it, or "".
+          forced: whether the policy was overruled.
+          judged: the conditions as they were judged, as JSON can hold them.
+          lineage_tags: from `GitLineage.tags`.
+
+        Returns:
+          The run that keeps the move.
+        """
+        experiment_id = self._catalog.experiment_id(after.name)
+        origin = f"version {before.number}" if before else "nothing"
+        note = f"{alias}: from {origin} to version {after.number} of {after.name}."
+        tags = {
+            **lineage_tags,
+            KIND_TAG: kind,
+            _ALIAS_TAG: alias,
+            _TO_TAG: str(after.number),
+            VERSION_TAG: f"{after.name}/{after.number}",
+            "forced": "true" if forced else "false",
+            "mlflow.user": user_name(),
+            "mlflow.note.content": f"{note} {reason}".strip(),
+            WRITER_TAG: this_process(),
+        }
+        if before:
+            tags[_FROM_TAG] = str(before.number)
+        if reason:
+            tags["reason"] = reason
+        with explained(self._store):
+            self._end_unfinished(experiment_id, after.name, alias)
+            run = self._client.create_run(
+                experiment_id,
+                run_name=f"{alias}: {kind} of version {after.number}",
+                tags=tags,
+                start_time=int(time.time() * 1000),
+            )
+            run_id = run.info.run_id
+            try:
+                with tempfile.TemporaryDirectory() as folder:
+                    document = {
+                        "kind": "rules_quantize.promotion",
+                        "schema_version": 1,
+                        "alias": alias,
+                        "before": before.reference if before else None,
+                        "after": after.reference,
+                        "forced": forced,
+                        "reason": reason,
+                        "checks": list(judged),
+                    }
+                    path = Path(folder, "promotion.json")
+                    path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+                    self._client.log_artifact(run_id, str(path))
+                self._client.set_registered_model_alias(after.name, alias, str(after.number))
+            except BaseException:
+                # The store may be what failed: the first error is the one to show.
+                with contextlib.suppress(Exception):
+                    self._client.set_terminated(run_id, "FAILED")
+                raise
+            self._client.set_terminated(run_id, "FINISHED")
+            return run_id
+
+    def _end_unfinished(self, experiment_id: str, name: str, alias: str) -> None:
+        holder = self._catalog.aliases(name).get(alias)
+        runs = self._client.search_runs(
+            [experiment_id],
+            f"tags.{_ALIAS_TAG} = '{alias}'",
+            max_results=1,
+            order_by=["attributes.start_time DESC"],
+        )
+        for run in runs:
+            if run.info.status == "RUNNING":
+                took_place = run.data.tags[_TO_TAG] == str(holder)
+                self._client.set_terminated(run.info.run_id, "FINISHED" if took_place else "KILLED")

@@ -1,0 +1,330 @@
+"""Reads the registry: versions with their figures, by device, and where they come from."""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from registry.record import FLOAT_SUFFIX
+from registry.store import Store, explained
+from registry.tags import KIND_REFUSED, KIND_TAG, PARENT_TAG, SHA256_TAG
+from tools.errors import InputError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
+
+# Figures that a device has, not a model.
+DEVICE_METRICS = ("latency_p50_ms", "latency_p90_ms", "fps", "speedup", "speedup_low")
+# How many runs of one artifact are read: the newest.
+_MOST_RUNS = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Measurement:
+    """What one run says of an artifact on one device.
+
+    Attributes:
+      device: name of the device, or "" where nothing was measured.
+      gates: "passed", "failed" or "not checked".
+      failure: which gates failed, or "".
+      metrics: of the run.
+      run_id: of the run.
+      ended_ms: when it ended, in milliseconds since 1970.
+    """
+
+    device: str
+    gates: str
+    failure: str
+    metrics: Mapping[str, float]
+    run_id: str
+    ended_ms: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """One version of a registered model.
+
+    Attributes:
+      name: of the registered model.
+      number: the registry's version number.
+      tags: of the version.
+      aliases: names that point at it.
+      created_ms: when it was made, in milliseconds since 1970.
+      run_id: of the run that made it.
+      metrics: of that run.
+      measurements: the newest of each device, by its name; of `read_version` only.
+    """
+
+    name: str
+    number: int
+    tags: Mapping[str, str]
+    aliases: tuple[str, ...]
+    created_ms: int
+    run_id: str
+    metrics: Mapping[str, float]
+    measurements: Mapping[str, Measurement] = dataclasses.field(default_factory=dict)
+
+    @property
+    def reference(self) -> str:
+        """The version as the commands take it, such as "face@3"."""
+        return f"{self.name}@{self.number}"
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the artifact."""
+        return self.tags.get(SHA256_TAG, "")
+
+    @property
+    def label(self) -> str:
+        """Scheme and the team's own version, such as "int8 1.0.0"."""
+        return " ".join(filter(None, (self.tags.get("scheme"), self.tags.get("version"))))
+
+    def metrics_on(self, device: str) -> dict[str, float]:
+        """Gives the figures with those of one device in place of the registration's.
+
+        Args:
+          device: its name; one that has not measured this version leaves the
+            metrics in DEVICE_METRICS out.
+        """
+        metrics = {key: value for key, value in self.metrics.items() if key not in DEVICE_METRICS}
+        if device in self.measurements:
+            metrics.update(self.measurements[device].metrics)
+        return metrics
+
+
+def parse_reference(text: str) -> tuple[str, str]:
+    """Splits "face@3" or "face@production".
+
+    Args:
+      text: as the user typed it.
+
+    Returns:
+      Name of the registered model, and number or alias.
+
+    Raises:
+      InputError: it is of another form.
+    """
+    name, separator, which = text.rpartition("@")
+    if not separator or not name or not re.fullmatch(r"[\w-]+", which):
+        raise InputError(f"{text!r}: MODEL@VERSION or MODEL@ALIAS is wanted, such as face@3")
+    return name, which
+
+
+class Catalog:
+    """Reads one store, and writes nothing."""
+
+    def __init__(self, store: Store, client: "MlflowClient"):
+        """Makes a catalog.
+
+        Args:
+          store: from `find_store`.
+          client: from `connect`.
+        """
+        self._store = store
+        self._client = client
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """Says which version each alias of a model points at.
+
+        Args:
+          name: of the registered model.
+
+        Returns:
+          Version numbers by alias.
+
+        Raises:
+          InputError: there is no such model.
+        """
+        with explained(self._store):
+            # Not get_registered_model: on a database that loads every version.
+            found = self._client.search_registered_models(f"name = {_quoted(name)}")
+        if not found:
+            raise InputError(self._no_model(name))
+        return {alias: int(number) for alias, number in sorted(found[0].aliases.items())}
+
+    def models(self) -> list[str]:
+        """Names the registered models, float masters left out."""
+        with explained(self._store):
+            found, token = [], None
+            while True:
+                page = self._client.search_registered_models(max_results=1000, page_token=token)
+                found += [model.name for model in page if not model.name.endswith(FLOAT_SUFFIX)]
+                token = page.token
+                if not token:
+                    return sorted(found)
+
+    def versions(self, name: str, limit: int) -> list[Version]:
+        """Reads the newest versions of a model.
+
+        Args:
+          name: of the registered model.
+          limit: how many at most.
+
+        Returns:
+          Versions, the newest first.
+
+        Raises:
+          InputError: there is no such model.
+        """
+        aliases = self.aliases(name)
+        with explained(self._store):
+            found = self._client.search_model_versions(
+                f"name = {_quoted(name)}", max_results=limit, order_by=["version_number DESC"]
+            )
+            return self._with_metrics(found, aliases)
+
+    def read_version(self, reference: str) -> Version:
+        """Reads one version with its newest measurement on each device.
+
+        Args:
+          reference: "MODEL@VERSION" or "MODEL@ALIAS".
+
+        Returns:
+          The version.
+
+        Raises:
+          InputError: there is none.
+        """
+        from mlflow.exceptions import MlflowException
+
+        name, which = parse_reference(reference)
+        aliases = self.aliases(name)
+        with explained(self._store):
+            number = int(which) if which.isdigit() else aliases.get(which)
+            if number is None:
+                known = ", ".join(aliases) or "none yet"
+                raise InputError(f"{reference}: {name} has no alias {which!r} (it has: {known})")
+            try:
+                found = self._client.get_model_version(name, str(number))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                raise InputError(
+                    f"{reference}: {name} has no version {number}; "
+                    f"`bazel run //registry:list -- {name}` shows those that it has"
+                ) from None
+            (version,) = self._with_metrics([found], aliases)
+            return dataclasses.replace(version, measurements=self._measurements(version))
+
+    def version_of(self, name: str, sha256: str) -> int | None:
+        """Finds the version of an artifact.
+
+        Args:
+          name: of the registered model; there need not be one.
+          sha256: of the artifact.
+
+        Returns:
+          The version's number, or None.
+        """
+        with explained(self._store):
+            found = self._client.search_model_versions(
+                f"name = {_quoted(name)} and tags.{SHA256_TAG} = '{sha256}'"
+            )
+        return min((int(version.version) for version in found), default=None)
+
+    def experiment_id(self, name: str) -> str:
+        """Finds the experiment of a model.
+
+        Args:
+          name: of the registered model, or of its float masters.
+
+        Returns:
+          The experiment's ID.
+
+        Raises:
+          InputError: there is none.
+        """
+        with explained(self._store):
+            experiment = self._client.get_experiment_by_name(name.removesuffix(FLOAT_SUFFIX))
+        if experiment is None:
+            raise InputError(self._no_model(name))
+        return experiment.experiment_id
+
+    def parent(self, version: Version) -> Version | None:
+        """Reads the float master of a version, where it is in the registry."""
+        text = version.tags.get(PARENT_TAG)
+        return self.read_version(text.replace("/", "@")) if text else None
+
+    def run(self, run_id: str) -> "Run":
+        """Reads one run."""
+        with explained(self._store):
+            return self._client.get_run(run_id)
+
+    def _no_model(self, name: str) -> str:
+        return (
+            f"{name}: not a registered model in {self._store.display_uri}; "
+            "`bazel run //registry:list` shows those that are"
+        )
+
+    def _with_metrics(
+        self, found: Sequence["ModelVersion"], aliases: Mapping[str, int]
+    ) -> list[Version]:
+        metrics: dict[str, Mapping[str, float]] = {}
+        if found:
+            experiment_id = self.experiment_id(found[0].name)
+            for ids in _portions([version.run_id for version in found if version.run_id], 200):
+                quoted = ", ".join(f"'{run_id}'" for run_id in ids)
+                runs = self._client.search_runs(
+                    [experiment_id], f"attributes.run_id IN ({quoted})", max_results=len(ids)
+                )
+                metrics.update((run.info.run_id, run.data.metrics) for run in runs)
+        return [
+            Version(
+                name=version.name,
+                number=int(version.version),
+                tags=dict(version.tags),
+                aliases=tuple(
+                    alias for alias, number in aliases.items() if number == int(version.version)
+                ),
+                created_ms=version.creation_timestamp,
+                run_id=version.run_id or "",
+                metrics=metrics.get(version.run_id, {}),
+            )
+            for version in found
+        ]
+
+    def _measurements(self, version: Version) -> dict[str, Measurement]:
+        runs = self._client.search_runs(
+            [self.experiment_id(version.name)],
+            f"tags.{SHA256_TAG} = '{version.sha256}' and attributes.status != 'RUNNING'",
+            max_results=_MOST_RUNS,
+            order_by=["attributes.end_time DESC"],
+        )
+        newest: dict[str, Measurement] = {}
+        for run in runs:
+            tags = run.data.tags
+            if "interrupted" in tags or KIND_TAG not in tags or "gates" not in tags:
+                continue
+            newest.setdefault(
+                tags.get("device", ""),
+                Measurement(
+                    device=tags.get("device", ""),
+                    gates="failed" if tags[KIND_TAG] == KIND_REFUSED else tags["gates"],
+                    failure=tags.get("failure", ""),
+                    metrics=run.data.metrics,
+                    run_id=run.info.run_id,
+                    ended_ms=run.info.end_time or 0,
+                ),
+            )
+        return newest
+
+
+def lower_is_better(metric: str) -> bool:
+    """Tells in which direction a figure improves.
+
+    Args:
+      metric: its name (docs/registry.md).
+    """
+    marks = ("error", "latency", "size_bytes", "float_tensors", "distance")
+    return any(mark in metric for mark in marks)
+
+
+def _portions(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _quoted(text: str) -> str:
+    return '"' + text + '"' if "'" in text else "'" + text + "'"

@@ -1,0 +1,81 @@
+"""Fetches the .tflite file of a version, and checks that it is the one."""
+
+import argparse
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from tools.command_line import new_parser, run, user_path, whole_file
+from tools.errors import InputError
+
+_EXAMPLES = """\
+  bazel run //registry:fetch -- face@production --output=face.tflite
+  bazel run //registry:fetch -- face@3 --output=app/src/main/assets/"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Makes the command line's parser."""
+    result = new_parser(
+        "fetch",
+        "Fetches the .tflite file of a version. It is written only when its sha256 is the one "
+        "that was registered.",
+        _EXAMPLES,
+    )
+    result.add_argument("version", help="MODEL@VERSION or MODEL@ALIAS")
+    result.add_argument(
+        "--output", required=True, help="the file to write, or a folder (with a / at its end)"
+    )
+    return result
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Fetches one file.
+
+    Args:
+      arguments: from `parser`.
+
+    Returns:
+      0.
+
+    Raises:
+      InputError: there is no such version, or its file is another than it was.
+    """
+    from registry.catalog import Catalog
+    from registry.store import connect_to_read, explained, find_store
+
+    store = find_store(os.environ)
+    client = connect_to_read(store)
+    version = Catalog(store, client).read_version(arguments.version)
+    output = user_path(arguments.output)
+    with tempfile.TemporaryDirectory() as folder:
+        with explained(store):
+            names = [
+                file.path
+                for file in client.list_artifacts(version.run_id, "model")
+                if file.path.endswith(".tflite")
+            ]
+            if len(names) != 1:
+                raise InputError(
+                    f"{version.reference}: run {version.run_id} holds {len(names)} .tflite files "
+                    "in model/, one is wanted; its artifacts have been changed"
+                )
+            fetched = Path(client.download_artifacts(version.run_id, names[0], folder))
+        with fetched.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != version.sha256:
+            raise InputError(
+                f"{version.reference}: the stored file has sha256 {found[:12]}, registered was "
+                f"{version.sha256[:12]}; the artifact store has changed it, nothing is written"
+            )
+        if arguments.output.endswith("/") or output.is_dir():
+            output = output / fetched.name
+        with fetched.open("rb") as file, whole_file(output) as copy:
+            shutil.copyfileobj(file, copy)
+    print(f"{output}: {version.reference} ({version.label}), sha256 {version.sha256}")
+    return 0
+
+
+if __name__ == "__main__":
+    run(parser(), main)

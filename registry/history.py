@@ -1,0 +1,57 @@
+"""Shows how the aliases of a model moved."""
+
+import argparse
+import dataclasses
+import os
+
+from tools.command_line import new_parser, run
+
+_EXAMPLES = """\
+  bazel run //registry:history -- face
+  bazel run //registry:history -- face@production --format=json"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Makes the command line's parser."""
+    result = new_parser(
+        "history",
+        "Shows how the aliases of a model moved: when, from which version to which, by whom, why.",
+        _EXAMPLES,
+    )
+    result.add_argument("model", help="MODEL, or MODEL@ALIAS for one alias")
+    result.add_argument("--format", choices=("table", "json"), default="table")
+    return result
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Prints the history.
+
+    Args:
+      arguments: from `parser`.
+
+    Returns:
+      0.
+
+    Raises:
+      InputError: there is no such model.
+    """
+    from registry.aliases import Aliases
+    from registry.catalog import Catalog, parse_reference
+    from registry.store import connect_to_read, find_store
+    from registry.tables import as_json, history_table
+
+    name, alias = arguments.model, None
+    if "@" in name:
+        name, alias = parse_reference(name)
+    store = find_store(os.environ)
+    client = connect_to_read(store)
+    moves = Aliases(store, client, Catalog(store, client)).history(name, alias)
+    if arguments.format == "json":
+        print(as_json("history", {"moves": [dataclasses.asdict(move) for move in moves]}))
+    else:
+        print(history_table(moves) if moves else f"no alias of {name} has moved")
+    return 0
+
+
+if __name__ == "__main__":
+    run(parser(), main)

@@ -1,0 +1,70 @@
+"""Lists the registered models, or the versions of one."""
+
+import argparse
+import os
+
+from tools.command_line import new_parser, run
+
+_EXAMPLES = """\
+  bazel run //registry:list
+  bazel run //registry:list -- face --limit=50
+  bazel run //registry:list -- face --format=json"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Makes the command line's parser."""
+    result = new_parser(
+        "list",
+        "Lists the registered models, or the versions of one of them, the newest first.",
+        _EXAMPLES,
+    )
+    result.add_argument("model", nargs="?", help="show the versions of this one")
+    result.add_argument(
+        "--limit", type=int, default=20, help="how many versions at most (default: %(default)s)"
+    )
+    result.add_argument("--format", choices=("table", "json"), default="table")
+    return result
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Prints the list.
+
+    Args:
+      arguments: from `parser`.
+
+    Returns:
+      0.
+
+    Raises:
+      InputError: there is no such model.
+    """
+    from registry.catalog import Catalog
+    from registry.store import connect_to_read, find_store
+    from registry.tables import as_json, model_table, version_json, version_table
+    from tools.errors import InputError
+
+    if not 0 < arguments.limit <= 10000:
+        raise InputError(f"--limit={arguments.limit}: a number from 1 to 10000 is wanted")
+    store = find_store(os.environ)
+    catalog = Catalog(store, connect_to_read(store))
+    if arguments.model:
+        versions = catalog.versions(arguments.model, arguments.limit)
+        if arguments.format == "json":
+            print(as_json("versions", {"versions": [version_json(each) for each in versions]}))
+        else:
+            print(version_table(versions) if versions else f"{arguments.model} has no version")
+        return 0
+    newest = []
+    for name in catalog.models():
+        newest += catalog.versions(name, 1) or []
+    aliases = {version.name: catalog.aliases(version.name) for version in newest}
+    if arguments.format == "json":
+        models = [{**version_json(version), "aliases": aliases[version.name]} for version in newest]
+        print(as_json("models", {"models": models}))
+    else:
+        print(model_table(newest, aliases) if newest else "no model is registered")
+    return 0
+
+
+if __name__ == "__main__":
+    run(parser(), main)

@@ -1,0 +1,115 @@
+"""Points an alias at a version that its policy allows."""
+
+import argparse
+import dataclasses
+import os
+from pathlib import Path
+
+from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path
+from tools.errors import InputError
+
+_EXAMPLES = """\
+  bazel run //registry:promote -- face@3 --to=production
+  bazel run //registry:promote -- face@3 --to=production --dry_run
+  bazel run //registry:promote -- face@2 --to=production --force="face@3 fails on the Pixel 4"
+  bazel run //registry:promote -- face@staging --to=production --policy=models/promotion.toml"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Makes the command line's parser."""
+    result = new_parser(
+        "promote",
+        "Points an alias at a version, when the policy of that alias allows it: the gates passed "
+        "on every required device, and nothing is worse than it may be. Prints what it judged by.",
+        _EXAMPLES,
+    )
+    result.add_argument("version", help="MODEL@VERSION or MODEL@ALIAS")
+    result.add_argument("--to", required=True, metavar="ALIAS", help="the alias to move")
+    result.add_argument(
+        "--policy",
+        type=user_path,
+        help="TOML file of conditions (default: models/promotion.toml in the workspace)",
+    )
+    result.add_argument(
+        "--force", metavar="REASON", help="move it although the policy forbids it; recorded"
+    )
+    result.add_argument("--reason", default="", help="why; recorded with the move")
+    result.add_argument("--dry_run", action="store_true", help="judge and print, write nothing")
+    return result
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Promotes one version.
+
+    Args:
+      arguments: from `parser`.
+
+    Returns:
+      0, or EXIT_GATE_FAILED when the policy forbids it.
+
+    Raises:
+      InputError: there is no such version, policy or alias.
+    """
+    from registry.aliases import Aliases
+    from registry.catalog import Catalog
+    from registry.dashboard import refresh_or_warn
+    from registry.promotion_policy import judge, read_policy
+    from registry.store import connect, find_store, locked
+    from registry.tables import alias_problem, check_table
+    from registry.tags import KIND_PROMOTION
+
+    problem = alias_problem(arguments.to)
+    if problem:
+        raise InputError(f"--to={arguments.to}: {problem}")
+    if arguments.force is not None and not arguments.force.strip():
+        raise InputError("--force: a reason is wanted, such as --force='the old one crashes'")
+    workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd())
+    policy_file = arguments.policy or workspace / "models" / "promotion.toml"
+    store = find_store(os.environ)
+    with locked(store):
+        client = connect(store)
+        catalog = Catalog(store, client)
+        candidate = catalog.read_version(arguments.version)
+        policy = read_policy(policy_file, candidate.name, arguments.to)
+        number = catalog.aliases(candidate.name).get(arguments.to)
+        holder = catalog.read_version(f"{candidate.name}@{number}") if number else None
+        checks = judge(policy, candidate, holder)
+        passed = all(check.passed for check in checks)
+        print(check_table(checks, candidate, holder, arguments.to))
+        if holder is not None and holder.number == candidate.number:
+            print(f"{arguments.to} points at {candidate.reference} already")
+            return 0
+        failed = sum(not check.passed for check in checks)
+        if not passed and arguments.force is None:
+            print(
+                f"refused: {failed} of {len(checks)} conditions of {policy_file.name} are not met; "
+                f"{arguments.to} stays at {holder.reference if holder else 'nothing'}"
+            )
+            return EXIT_GATE_FAILED
+        moved = f"{arguments.to}: {holder.reference if holder else 'nothing'} -> "
+        moved += candidate.reference
+        if not passed:
+            moved += f" (forced, {failed} of {len(checks)} conditions not met)"
+        if arguments.dry_run:
+            print(f"would move {moved}; nothing is written")
+            return 0
+        from registry.git_lineage import read_git_lineage
+
+        run_id = Aliases(store, client, catalog).move(
+            KIND_PROMOTION,
+            arguments.to,
+            holder,
+            candidate,
+            reason=arguments.force if not passed else arguments.reason or arguments.force or "",
+            forced=not passed,
+            judged=[dataclasses.asdict(check) for check in checks],
+            lineage_tags=read_git_lineage(workspace).tags(),
+        )
+        refresh_or_warn("promote", store, client, candidate.name)
+    print(f"moved {moved}")
+    print(f"  run      {run_id}")
+    return 0
+
+
+if __name__ == "__main__":
+    run(parser(), main)

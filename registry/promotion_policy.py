@@ -1,0 +1,256 @@
+"""What a version must have shown before an alias may point at it.
+
+The policy is a TOML file beside the models; docs/registry.md describes it.
+"""
+
+import dataclasses
+import math
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from registry.catalog import DEVICE_METRICS, Version, lower_is_better
+from tools.errors import InputError
+
+_KEYS = ("required_devices", "max_size_bytes", "tolerances", "max_regression")
+
+
+@dataclasses.dataclass(frozen=True)
+class AliasPolicy:
+    """The conditions of one alias.
+
+    Attributes:
+      required_devices: devices on which all gates must have passed.
+      max_size_bytes: largest artifact, or None.
+      tolerances: (least, most) by metric; either may be None. A metric without
+        a slash stands for that of every output ("cosine_mean" for
+        "cosine_mean/scores").
+      max_regression: by metric, by what share it may be worse than that of the
+        version that holds the alias.
+    """
+
+    required_devices: tuple[str, ...] = ()
+    max_size_bytes: int | None = None
+    tolerances: Mapping[str, tuple[float | None, float | None]] = dataclasses.field(
+        default_factory=dict
+    )
+    max_regression: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One condition, as it was judged.
+
+    Attributes:
+      what: what was looked at, such as "cosine_mean/scores".
+      device: where it was measured, or "".
+      holder: the figure of the version that holds the alias, or None.
+      candidate: the figure of the version to be promoted, or None.
+      condition: what is asked for, in words.
+      passed: whether it is so.
+    """
+
+    what: str
+    device: str
+    holder: float | None
+    candidate: float | str | None
+    condition: str
+    passed: bool
+
+
+def read_policy(path: Path, model: str, alias: str) -> AliasPolicy:
+    """Reads the conditions for an alias of a model.
+
+    Args:
+      path: the policy file.
+      model: name of the registered model; what `[models.NAME.aliases.ALIAS]`
+        says takes the place of what `[aliases.ALIAS]` says, key by key.
+      alias: name of the alias.
+
+    Returns:
+      The conditions.
+
+    Raises:
+      InputError: the file is missing, no policy, or does not know the alias.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no promotion policy; write one (docs/registry.md) or name it by --policy="
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not TOML ({error})") from None
+    _check_keys(document, ("aliases", "models"), path, "")
+    general = _table(document, "aliases", path, "")
+    of_models = _table(document, "models", path, "")
+    of_model = _table(of_models, model, path, "models.")
+    _check_keys(of_model, ("aliases",), path, f"models.{model}.")
+    own = _table(of_model, "aliases", path, f"models.{model}.")
+    if alias not in general and alias not in own:
+        known = ", ".join(sorted({*general, *own})) or "none"
+        raise InputError(f"{path}: no alias {alias!r} for {model} (it has: {known})")
+    merged = {
+        **_table(general, alias, path, "aliases."),
+        **_table(own, alias, path, f"models.{model}.aliases."),
+    }
+    return _alias_policy(merged, path, f"alias {alias} of {model}: ")
+
+
+def judge(policy: AliasPolicy, candidate: Version, holder: Version | None) -> list[Check]:
+    """Holds a version to the conditions of an alias.
+
+    Args:
+      policy: from `read_policy`.
+      candidate: the version that is to be promoted, with its measurements.
+      holder: the one that holds the alias now, or None.
+
+    Returns:
+      Every condition, whether it is met or not.
+    """
+    checks = _check_gates(policy, candidate)
+    size = candidate.metrics.get("size_bytes")
+    if policy.max_size_bytes is not None:
+        checks.append(
+            Check(
+                what="size_bytes",
+                device="",
+                holder=holder.metrics.get("size_bytes") if holder else None,
+                candidate=size,
+                condition=f"at most {policy.max_size_bytes:,}",
+                passed=size is not None and size <= policy.max_size_bytes,
+            )
+        )
+    for metric, (least, most) in policy.tolerances.items():
+        checks += _check_tolerance(policy, candidate, holder, metric, least, most)
+    if holder is not None and holder.number != candidate.number:
+        for metric, share in policy.max_regression.items():
+            checks += _check_regression(policy, candidate, holder, metric, share)
+    return checks
+
+
+def _check_gates(policy: AliasPolicy, candidate: Version) -> list[Check]:
+    checks = []
+    # What failed without a device, such as similarity, holds on all of them.
+    nowhere = candidate.measurements.get("")
+    devices = list(policy.required_devices)
+    if nowhere is not None and (nowhere.gates == "failed" or not devices):
+        devices.insert(0, "")
+    elif not devices:
+        devices = sorted(candidate.measurements)
+    for device in devices:
+        measured = candidate.measurements.get(device)
+        gates = measured.gates if measured else "not measured"
+        if measured and measured.failure:
+            gates = f"failed: {measured.failure}"
+        checks.append(
+            Check(
+                what="gates",
+                device=device,
+                holder=None,
+                candidate=gates,
+                condition="passed",
+                passed=gates == "passed",
+            )
+        )
+    if not checks:
+        checks.append(Check("gates", "", None, "not checked", "passed", False))
+    return checks
+
+
+def _check_tolerance(policy, candidate, holder, metric, least, most) -> list[Check]:
+    words = []
+    if least is not None:
+        words.append(f"at least {least:g}")
+    if most is not None:
+        words.append(f"at most {most:g}")
+    checks = []
+    for device, name in _named(policy, candidate, metric):
+        value = candidate.metrics_on(device).get(name)
+        inside = value is not None and not (
+            (least is not None and value < least) or (most is not None and value > most)
+        )
+        before = holder.metrics_on(device).get(name) if holder else None
+        checks.append(Check(name, device, before, value, ", ".join(words), inside))
+    return checks
+
+
+def _check_regression(policy, candidate, holder, metric, share) -> list[Check]:
+    checks = []
+    for device, name in _named(policy, candidate, metric):
+        value = candidate.metrics_on(device).get(name)
+        before = holder.metrics_on(device).get(name)
+        if before is None:
+            # The holder was never measured so: there is nothing to be worse than.
+            checks.append(Check(name, device, None, value, "not comparable", value is not None))
+            continue
+        lower = lower_is_better(name)
+        allowed = before + abs(before) * (share if lower else -share)
+        passed = value is not None and (value <= allowed if lower else value >= allowed)
+        word = "above" if lower else "below"
+        checks.append(
+            Check(name, device, before, value, f"at most {share:.3g} of it {word}", passed)
+        )
+    return checks
+
+
+def _named(policy: AliasPolicy, candidate: Version, metric: str) -> list[tuple[str, str]]:
+    """Gives the devices and full names that a metric in a policy stands for."""
+    devices = [""]
+    if metric in DEVICE_METRICS:
+        devices = list(policy.required_devices) or sorted(candidate.measurements)
+    names = [metric]
+    if metric not in candidate.metrics and "/" not in metric:
+        names = [name for name in candidate.metrics if name.startswith(metric + "/")] or names
+    return [(device, name) for device in devices for name in names]
+
+
+def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPolicy:
+    _check_keys(table, _KEYS, path, where)
+    devices = table.get("required_devices", [])
+    if not isinstance(devices, list) or not all(isinstance(name, str) for name in devices):
+        raise InputError(f"{path}: {where}required_devices: a list of names is wanted")
+    size = table.get("max_size_bytes")
+    if size is not None and not (_is_number(size) and size > 0):
+        raise InputError(f"{path}: {where}max_size_bytes: a number of bytes is wanted")
+    tolerances = {}
+    for metric, bounds in _table(table, "tolerances", path, where).items():
+        at = f"{where}tolerances.{metric}: "
+        if not isinstance(bounds, dict) or not bounds:
+            raise InputError(
+                f"{path}: {at}{{ min = NUMBER, max = NUMBER }} or one of them is wanted"
+            )
+        _check_keys(bounds, ("min", "max"), path, at)
+        if not all(_is_number(bound) for bound in bounds.values()):
+            raise InputError(f"{path}: {at}numbers are wanted")
+        tolerances[metric] = (bounds.get("min"), bounds.get("max"))
+    regressions = _table(table, "max_regression", path, where)
+    for metric, share in regressions.items():
+        if not (_is_number(share) and share >= 0):
+            raise InputError(
+                f"{path}: {where}max_regression.{metric}: a share is wanted, such as 0.05"
+            )
+    return AliasPolicy(
+        required_devices=tuple(devices),
+        max_size_bytes=size,
+        tolerances=tolerances,
+        max_regression=dict(regressions),
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _table(table: Mapping[str, Any], key: str, path: Path, where: str) -> Mapping[str, Any]:
+    value = table.get(key, {})
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: {where}{key}: a table is wanted")
+    return value
+
+
+def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], path: Path, where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise InputError(f"{path}: {where}unknown key {key!r}; known are {', '.join(known)}")

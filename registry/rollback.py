@@ -1,0 +1,78 @@
+"""Points an alias back at the version that held it before."""
+
+import argparse
+import os
+from pathlib import Path
+
+from tools.command_line import new_parser, run
+
+_EXAMPLES = """\
+  bazel run //registry:rollback -- face@production --reason="crashes on start"
+  bazel run //registry:rollback -- face@production --dry_run"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Makes the command line's parser."""
+    result = new_parser(
+        "rollback",
+        "Points an alias back at the version that held it before. Once more goes back one further. "
+        "No policy is asked: that version was allowed when it was promoted.",
+        _EXAMPLES,
+    )
+    result.add_argument("alias", help="MODEL@ALIAS")
+    result.add_argument("--reason", default="", help="why; recorded with the move")
+    result.add_argument("--dry_run", action="store_true", help="print, write nothing")
+    return result
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Rolls one alias back.
+
+    Args:
+      arguments: from `parser`.
+
+    Returns:
+      0.
+
+    Raises:
+      InputError: there is no such alias, or nothing to return to.
+    """
+    from registry.aliases import Aliases
+    from registry.catalog import Catalog, parse_reference
+    from registry.dashboard import refresh_or_warn
+    from registry.git_lineage import read_git_lineage
+    from registry.store import connect, find_store, locked
+    from registry.tags import KIND_ROLLBACK
+
+    name, alias = parse_reference(arguments.alias)
+    workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd())
+    store = find_store(os.environ)
+    with locked(store):
+        client = connect(store)
+        catalog = Catalog(store, client)
+        aliases = Aliases(store, client, catalog)
+        number = aliases.previous_holder(name, alias)
+        before = catalog.read_version(f"{name}@{alias}")
+        after = catalog.read_version(f"{name}@{number}")
+        moved = f"{alias}: {before.reference} -> {after.reference}"
+        if arguments.dry_run:
+            print(f"would move {moved}; nothing is written")
+            return 0
+        run_id = aliases.move(
+            KIND_ROLLBACK,
+            alias,
+            before,
+            after,
+            reason=arguments.reason,
+            forced=False,
+            judged=[],
+            lineage_tags=read_git_lineage(workspace).tags(),
+        )
+        refresh_or_warn("rollback", store, client, name)
+    print(f"moved {moved}")
+    print(f"  run      {run_id}")
+    return 0
+
+
+if __name__ == "__main__":
+    run(parser(), main)

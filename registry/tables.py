@@ -1,0 +1,238 @@
+"""What the commands print: tables for people, and the same as JSON."""
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from registry.catalog import Version, lower_is_better
+
+if TYPE_CHECKING:
+    from registry.aliases import Move
+    from registry.promotion_policy import Check
+
+# Tags in which two versions are worth comparing.
+_ORIGIN_TAGS = (
+    "scheme",
+    "version",
+    "gates",
+    "artifact_sha256",
+    "float_master_sha256",
+    "source_sha256",
+    "recipe_sha256",
+)
+
+
+def alias_problem(alias: str) -> str | None:
+    """Says why MLflow would refuse a name for an alias.
+
+    Args:
+      alias: the name.
+
+    Returns:
+      What is wrong with it, or None.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", alias):
+        return "letters, digits, _ and - are wanted"
+    if alias == "latest" or re.fullmatch(r"[vV]?\d+", alias):
+        return "MLflow keeps latest, v1, v2 and so on for itself; take another name"
+    return None
+
+
+def as_json(kind: str, content: Mapping[str, Any]) -> str:
+    """Writes a document, with its kind and schema_version.
+
+    Args:
+      kind: what it is, such as "comparison".
+      content: the rest of it.
+    """
+    document = {"kind": f"rules_quantize.{kind}", "schema_version": 1, **content}
+    return json.dumps(document, indent=2, sort_keys=True)
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Lays rows out in columns.
+
+    Args:
+      rows: cells; all rows are of one length.
+      right: numbers of the columns whose cells stand at the right.
+
+    Returns:
+      Lines, without spaces at their ends.
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def number(value: float | str | None) -> str:
+    """Writes a figure: whole numbers in full, others with four digits that count."""
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    if float(value).is_integer():
+        return f"{int(value):,}"
+    return f"{value:.4g}"
+
+
+def date(time_ms: int) -> str:
+    """Writes a time in UTC, to the minute."""
+    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(time_ms / 1000))
+
+
+def lowest_cosine(metrics: Mapping[str, float]) -> float | None:
+    """Finds the mean cosine of the output that is least like the float master's."""
+    found = [value for key, value in metrics.items() if key.startswith("cosine_mean/")]
+    return min(found, default=None)
+
+
+def version_table(versions: Sequence[Version]) -> str:
+    """Shows versions, one a line."""
+    rows = [("version", "scheme", "bytes", "lowest cosine", "p50 ms", "gates", "made", "aliases")]
+    for version in versions:
+        metrics = version.metrics
+        rows.append(
+            (
+                version.reference,
+                version.label,
+                number(metrics.get("size_bytes")),
+                number(lowest_cosine(metrics)),
+                number(metrics.get("latency_p50_ms")),
+                version.tags.get("gates", "-"),
+                date(version.created_ms),
+                ", ".join(version.aliases),
+            )
+        )
+    return aligned(rows, right=(2, 3, 4))
+
+
+def version_json(version: Version) -> dict[str, Any]:
+    """Gives a version as JSON can hold it."""
+    return {
+        "name": version.name,
+        "version": version.number,
+        "aliases": list(version.aliases),
+        "created_ms": version.created_ms,
+        "run_id": version.run_id,
+        "tags": dict(version.tags),
+        "metrics": dict(version.metrics),
+    }
+
+
+def model_table(newest: Sequence[Version], aliases: Mapping[str, Mapping[str, int]]) -> str:
+    """Shows models by their newest versions, one a line."""
+    rows = [("model", "newest", "scheme", "made", "aliases")]
+    for version in newest:
+        pointing = aliases[version.name]
+        rows.append(
+            (
+                version.name,
+                version.reference,
+                version.label,
+                date(version.created_ms),
+                ", ".join(f"{alias} @{number}" for alias, number in pointing.items()),
+            )
+        )
+    return aligned(rows)
+
+
+def comparison(before: Version, after: Version, device: str) -> dict[str, Any]:
+    """Compares two versions.
+
+    Args:
+      before: one of them.
+      after: the other.
+      device: whose latency is compared, or "" for none.
+
+    Returns:
+      A document for JSON: `metrics` with `before`, `after`, `change` (a share of
+      `before`) and `better` (null where they are equal or one is missing), and
+      the tags in `origin`.
+    """
+    first, second = before.metrics_on(device), after.metrics_on(device)
+    metrics = {}
+    for key in sorted({*first, *second}):
+        old, new = first.get(key), second.get(key)
+        known = old is not None and new is not None
+        metrics[key] = {
+            "before": old,
+            "after": new,
+            "change": (new - old) / abs(old) if known and old else None,
+            "better": None if not known or old == new else (new < old) == lower_is_better(key),
+        }
+    return {
+        "before": before.reference,
+        "after": after.reference,
+        "device": device or None,
+        "metrics": metrics,
+        "origin": {
+            tag: {"before": before.tags.get(tag), "after": after.tags.get(tag)}
+            for tag in _ORIGIN_TAGS
+            if tag in before.tags or tag in after.tags
+        },
+    }
+
+
+def comparison_table(document: Mapping[str, Any]) -> str:
+    """Shows what `comparison` found."""
+    rows = [("", document["before"], document["after"], "change", "")]
+    for key, metric in document["metrics"].items():
+        change = metric["change"]
+        word = {True: "better", False: "worse", None: ""}[metric["better"]]
+        shown = f"{change:+.1%}" if change else ""
+        rows.append((key, number(metric["before"]), number(metric["after"]), shown, word))
+    table = aligned(rows, right=(1, 2, 3))
+    origin = [("", document["before"], document["after"], "")]
+    for tag, values in document["origin"].items():
+        old, new = (str(values[side] or "-")[:16] for side in ("before", "after"))
+        origin.append((tag, old, new, "" if old == new else "differs"))
+    device = document["device"]
+    where = f"latency measured on {device}" if device else "no device has measured both"
+    return f"{table}\n\n{aligned(origin)}\n\n{where}"
+
+
+def check_table(
+    checks: Sequence["Check"], candidate: Version, holder: Version | None, alias: str
+) -> str:
+    """Shows how a version was judged for an alias."""
+    held = holder.reference if holder else "nothing"
+    rows = [("condition", "device", held, candidate.reference, "asked for", "")]
+    for check in checks:
+        rows.append(
+            (
+                check.what,
+                check.device,
+                number(check.holder),
+                number(check.candidate),
+                check.condition,
+                "ok" if check.passed else "NOT MET",
+            )
+        )
+    title = f"{candidate.reference} ({candidate.label}) for {alias}, which points at {held}"
+    return f"{title}\n{aligned(rows, right=(2, 3))}"
+
+
+def history_table(moves: Sequence["Move"]) -> str:
+    """Shows the moves of aliases, one a line."""
+    rows = [("when (UTC)", "alias", "from", "to", "what", "who", "reason")]
+    for move in moves:
+        rows.append(
+            (
+                date(move.time_ms),
+                move.alias,
+                f"@{move.before}" if move.before else "-",
+                f"@{move.after}",
+                move.kind + (", forced" if move.forced else ""),
+                move.who,
+                move.reason,
+            )
+        )
+    return aligned(rows)

@@ -1,0 +1,20 @@
+"""Names of tags, and what they may say, by which the registry finds what it wrote."""
+
+SHA256_TAG = "artifact_sha256"
+DIGEST_TAG = "record_digest"
+KIND_TAG = "kind"
+PARENT_TAG = "parent_version"
+VERSION_TAG = "model_version"
+# Which process writes a run: what tells a run that is being written from one
+# whose process has died.
+WRITER_TAG = "writer"
+# Why a run lies in MLflow's trash.
+RETIRED_TAG = "retired"
+
+KIND_REGISTRATION = "registration"
+KIND_MEASUREMENT = "measurement"
+KIND_FLOAT_MASTER = "float master"
+KIND_REFUSED = "refused"
+KIND_PROMOTION = "promotion"
+KIND_ROLLBACK = "rollback"
+KIND_DASHBOARD = "dashboard"

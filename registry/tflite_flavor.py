@@ -1,0 +1,111 @@
+"""The MLflow flavor of a .tflite file: what makes a folder that `mlflow.pyfunc` loads."""
+
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from registry.record import ModelIdentity
+
+FLAVOR = "tflite"
+_LOADER = "tflite_pyfunc"
+
+
+def save_model(
+    folder: Path,
+    model: ModelIdentity,
+    run_id: str,
+    model_id: str,
+    litert_version: str | None = None,
+) -> None:
+    """Writes MLmodel, the .tflite file, the code that runs it and what that needs.
+
+    Args:
+      folder: must not exist.
+      model: with its path.
+      run_id: of the run that recorded it.
+      model_id: of MLflow's logged model.
+      litert_version: the ai-edge-litert that the model was validated with, or
+        None for any.
+    """
+    import mlflow.pyfunc
+    from mlflow.models import Model
+
+    mlmodel = Model(
+        run_id=run_id,
+        model_id=model_id,
+        metadata={"sha256": model.sha256, "bytes": model.bytes},
+    )
+    mlmodel.add_flavor(
+        FLAVOR,
+        data=f"data/{model.path.name}",
+        sha256=model.sha256,
+        inputs=[_tensor(tensor) for tensor in model.inputs],
+        outputs=[_tensor(tensor) for tensor in model.outputs],
+    )
+    described = bool(model.inputs and model.outputs)
+    pin = f"=={litert_version}" if litert_version else ""
+    mlflow.pyfunc.save_model(
+        str(folder),
+        loader_module=_LOADER,
+        data_path=str(model.path),
+        # Found, not imported: it is the model's, and runs where numpy is.
+        code_paths=[importlib.util.find_spec(f"registry.{_LOADER}").origin],
+        signature=_signature(model) if described else None,
+        input_example=_example(model.inputs) if described else None,
+        pip_requirements=[f"mlflow=={mlflow.__version__}", f"ai-edge-litert{pin}", "numpy"],
+        mlflow_model=mlmodel,
+    )
+    # MLflow writes a number a line, which makes an example larger than its model.
+    for example in folder.glob("*input_example.json"):
+        content = json.loads(example.read_text(encoding="utf-8"))
+        example.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+
+
+def _tensor(tensor: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": tensor["name"],
+        "shape": [int(size) for size in tensor["shape"]],
+        "dtype": tensor["dtype"],
+    }
+
+
+def _signature(model: ModelIdentity):
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    def schema(tensors: Sequence[Mapping[str, Any]], named: bool) -> Schema:
+        return Schema(
+            [
+                TensorSpec(
+                    np.dtype(tensor["dtype"]),
+                    _any_number(tensor["shape"]),
+                    tensor["name"] if named else None,
+                )
+                for tensor in tensors
+            ]
+        )
+
+    # MLflow takes a bare array for an input without a name only; the name is in
+    # the flavor.
+    return ModelSignature(
+        schema(model.inputs, named=len(model.inputs) > 1), schema(model.outputs, named=True)
+    )
+
+
+def _any_number(shape: Sequence[int]) -> tuple[int, ...]:
+    """Lets a first dimension of one stand for any number of samples, as the function does."""
+    return (-1, *shape[1:]) if len(shape) > 1 and shape[0] == 1 else tuple(shape)
+
+
+def _example(inputs: Sequence[Mapping[str, Any]]):
+    """Makes an input of zeros: the form is what an example shows here."""
+    import numpy as np
+
+    arrays = {
+        tensor["name"]: np.zeros([int(size) for size in tensor["shape"]], tensor["dtype"])
+        for tensor in inputs
+    }
+    return arrays if len(arrays) > 1 else next(iter(arrays.values()))

@@ -1,0 +1,410 @@
+"""promote, rollback, history, compare, list, fetch and lineage on a real SQLite store."""
+
+import json
+
+import pytest
+
+from registry import compare, fetch, history, lineage, list_versions, promote, rollback
+from registry.record import read_record
+from registry.recording import Recorder
+from registry.store import connect, find_store, locked
+from tests.registry.registration_files import write_files
+from tools.command_line import EXIT_GATE_FAILED
+from tools.errors import InputError
+
+_LINEAGE = {"git_state": "clean", "git_commit": "0" * 40, "git_dirty": "false"}
+_POLICY = """\
+[aliases.staging]
+
+[aliases.production]
+required_devices = ["host"]
+max_size_bytes = 20
+
+[aliases.production.tolerances]
+cosine_mean = { min = 0.97 }
+"task/score_error_max" = { max = 0.1 }
+
+[aliases.production.max_regression]
+latency_p50_ms = 0.1
+cosine_mean = 0.0
+
+[models.phone.aliases.production]
+required_devices = ["host", "pixel7"]
+"""
+
+
+@pytest.fixture(name="opened", scope="module")
+def _opened(tmp_path_factory):
+    """One store for all tests: making its tables takes seconds."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    (workspace / "models").mkdir()
+    (workspace / "models" / "promotion.toml").write_text(_POLICY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "")
+        patch.setenv("BUILD_WORKSPACE_DIRECTORY", str(workspace))
+        store = find_store({"BUILD_WORKSPACE_DIRECTORY": str(workspace)})
+        with locked(store):
+            client = connect(store)
+        yield store, client, workspace
+
+
+@pytest.fixture(name="name")
+def _name(request):
+    """A registered model for each test, so that none sees another's."""
+    return request.node.name.removeprefix("test_").replace("[", "_").replace("]", "")
+
+
+@pytest.fixture(name="register")
+def _register(opened, tmp_path, name):
+    store, client, _ = opened
+
+    def register(artifact: bytes, name: str = name, device: str = "host", **changes):
+        folder = tmp_path / f"{artifact.decode()}_{device}_{len(list(tmp_path.iterdir()))}"
+        files = write_files(folder, artifact=artifact, **changes)
+        if device != "host":
+            latency = json.loads(files.latency.read_text())
+            latency["device"]["name"] = device
+            files.latency.write_text(json.dumps(latency))
+        record = read_record(files, name, "//models:face_int8")
+        with locked(store):
+            return Recorder(store, client, _LINEAGE).record(record)
+
+    return register
+
+
+@pytest.fixture(name="command")
+def _command(opened, capsys):
+    """Runs a command as its command line does; gives back its status and what it printed."""
+
+    def command(module, *arguments):
+        capsys.readouterr()
+        status = module.main(module.parser().parse_args(arguments))
+        return status, capsys.readouterr().out
+
+    return command
+
+
+def _promoted(command, version, alias="production", *arguments):
+    status, printed = command(promote, version, f"--to={alias}", *arguments)
+    return status == 0, printed
+
+
+def test_promoted_when_all_conditions_are_met(register, command, opened, name):
+    register(b"one")
+    moved, printed = _promoted(command, f"{name}@1")
+
+    assert moved
+    assert f"{name}@1 (int8 1.0.0) for production, which points at nothing" in printed
+    assert f"moved production: nothing -> {name}@1" in printed
+    assert "NOT MET" not in printed
+    client = opened[1]
+    assert str(client.get_model_version_by_alias(name, "production").version) == "1"
+    _, printed = _promoted(command, f"{name}@production")
+    assert f"production points at {name}@1 already" in printed
+    _, printed = command(history, name)
+    assert len(printed.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("artifact", "changes", "condition"),
+    [
+        (b"a much larger artifact", {}, "at most 20"),
+        (b"slow", {"p50_ms": 2.5}, "at most 0.1 of it above"),
+        (b"unlike", {"cosine": 0.96}, "at least 0.97"),
+        (b"less like", {"cosine": 0.975}, "at most 0 of it below"),
+    ],
+)
+def test_refused(register, command, opened, name, artifact, changes, condition):
+    register(b"one")
+    assert _promoted(command, f"{name}@1")[0]
+    register(artifact, **changes)
+    moved, printed = _promoted(command, f"{name}@2")
+
+    assert not moved
+    unmet = [line for line in printed.splitlines() if "NOT MET" in line]
+    assert any(condition in line for line in unmet), printed
+    assert f"production stays at {name}@1" in printed
+    assert str(opened[1].get_model_version_by_alias(name, "production").version) == "1"
+
+
+def test_gates_must_have_passed_on_every_required_device(register, command, opened, name):
+    phone = "phone"
+    register(b"one", phone)
+    moved, printed = _promoted(command, "phone@1")
+    assert not moved
+    assert "not measured" in printed
+
+    register(b"one", phone, device="pixel7", p50_ms=9.0, latency_passed=False)
+    moved, printed = _promoted(command, "phone@1")
+    assert not moved
+    assert "failed: min_fps: 111.111 against a threshold of 200" in printed
+
+    register(b"one", phone, device="pixel7", p50_ms=3.0)
+    moved, printed = _promoted(command, "phone@1")
+    assert moved, printed
+
+
+def test_a_later_failure_on_a_device_counts(register, command, name):
+    register(b"one")
+    register(b"one", p50_ms=9.0, latency_passed=False)
+
+    assert not _promoted(command, f"{name}@1")[0]
+
+
+def test_force_wants_a_reason_and_keeps_it(register, command, opened, name):
+    register(b"a much larger artifact")
+    with pytest.raises(InputError, match="--force: a reason is wanted"):
+        _promoted(command, f"{name}@1", "production", "--force= ")
+    moved, printed = _promoted(command, f"{name}@1", "production", "--force=the old one crashes")
+
+    assert moved
+    assert "(forced, 1 of" in printed
+    _, printed = command(history, f"{name}@production", "--format=json")
+    (move,) = json.loads(printed)["moves"]
+    assert (move["forced"], move["reason"]) == (True, "the old one crashes")
+    run = opened[1].get_run(move["run_id"])
+    assert run.data.tags["kind"] == "promotion"
+    assert run.info.status == "FINISHED"
+    kept = opened[1].download_artifacts(move["run_id"], "promotion.json")
+    with open(kept) as file:
+        checks = json.load(file)["checks"]
+    assert [check["what"] for check in checks if not check["passed"]] == ["size_bytes"]
+
+
+def test_dry_run_writes_nothing(register, command, opened, name):
+    register(b"one")
+    moved, printed = _promoted(command, f"{name}@1", "production", "--dry_run")
+
+    assert moved
+    assert f"would move production: nothing -> {name}@1; nothing is written" in printed
+    assert opened[1].get_registered_model(name).aliases == {}
+    assert command(history, name)[1] == f"no alias of {name} has moved\n"
+
+
+def test_rollback_goes_back_one_promotion_each(register, command, opened, name):
+    for artifact in (b"one", b"two", b"three"):
+        register(artifact)
+    for number in (1, 2, 3):
+        assert _promoted(command, f"{name}@{number}", "staging")[0]
+
+    def holder():
+        return int(opened[1].get_model_version_by_alias(name, "staging").version)
+
+    assert "would move" in command(rollback, f"{name}@staging", "--dry_run")[1]
+    assert holder() == 3
+    _, printed = command(rollback, f"{name}@staging", "--reason=crashes")
+    assert f"moved staging: {name}@3 -> {name}@2" in printed
+    assert holder() == 2
+    command(rollback, f"{name}@staging")
+    assert holder() == 1
+    with pytest.raises(InputError, match="the first that held it"):
+        command(rollback, f"{name}@staging")
+    lines = command(history, f"{name}@staging")[1].splitlines()
+    assert [line.split()[2:6] for line in lines[1:]] == [
+        ["staging", "-", "@1", "promotion"],
+        ["staging", "@1", "@2", "promotion"],
+        ["staging", "@2", "@3", "promotion"],
+        ["staging", "@3", "@2", "rollback"],
+        ["staging", "@2", "@1", "rollback"],
+    ]
+    assert lines[4].endswith("crashes")
+
+
+def test_moved_by_hand_then_rolled_back(register, command, opened, name):
+    for artifact in (b"one", b"two", b"three"):
+        register(artifact)
+    assert _promoted(command, f"{name}@1", "staging")[0]
+    opened[1].set_registered_model_alias(name, "staging", "2")
+    assert _promoted(command, f"{name}@3", "staging")[0]
+    _, printed = command(rollback, f"{name}@staging")
+
+    assert f"moved staging: {name}@3 -> {name}@2" in printed
+
+
+@pytest.mark.parametrize("step", ["log_artifact", "set_registered_model_alias", "set_terminated"])
+def test_killed_while_an_alias_moves(register, command, opened, name, step, monkeypatch):
+    """What is in the history is what the alias shows, whenever the process died."""
+    from mlflow import MlflowClient
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_, **__):
+        raise Killed
+
+    register(b"one")
+    register(b"two")
+    assert _promoted(command, f"{name}@1", "staging")[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, step, die)
+        # A process that is killed does not get to mark its run either.
+        patch.setattr(MlflowClient, "set_terminated", die)
+        with pytest.raises(Killed):
+            _promoted(command, f"{name}@2", "staging")
+    moved = step == "set_terminated"
+    holder = opened[1].get_model_version_by_alias(name, "staging").version
+    assert str(holder) == ("2" if moved else "1")
+    assert len(command(history, name)[1].splitlines()) == (3 if moved else 2)
+    register(b"three")
+    assert _promoted(command, f"{name}@3", "staging")[0]
+    assert len(command(history, name)[1].splitlines()) == (4 if moved else 3)
+    command(rollback, f"{name}@staging")
+    assert opened[1].get_model_version_by_alias(name, "staging").version == holder
+
+
+def test_compare(register, command, name):
+    register(b"one")
+    register(b"another", p50_ms=1.0)
+    status, printed = command(compare, f"{name}@1", f"{name}@2")
+
+    assert status == 0
+    rows = {line.split()[0]: line.split() for line in printed.splitlines() if line.strip()}
+    assert rows["latency_p50_ms"] == ["latency_p50_ms", "2", "1", "-50.0%", "better"]
+    assert rows["size_bytes"] == ["size_bytes", "3", "7", "+133.3%", "worse"]
+    assert rows["cosine_mean/regressors"] == ["cosine_mean/regressors", "0.99", "0.99"]
+    assert rows["artifact_sha256"][-1] == "differs"
+    assert printed.endswith("latency measured on host\n")
+    document = json.loads(command(compare, f"{name}@1", f"{name}@2", "--format=json")[1])
+    assert document["kind"] == "rules_quantize.comparison"
+    assert document["metrics"]["fps"] == {
+        "before": 500,
+        "after": 1000,
+        "change": 1.0,
+        "better": True,
+    }
+
+
+def test_compare_on_a_device(register, command, name):
+    for artifact in (b"one", b"two"):
+        register(artifact)
+    register(b"one", device="pixel7", p50_ms=4.0)
+    with pytest.raises(InputError, match=r"--device=pixel7: has not measured both .*: host"):
+        command(compare, f"{name}@1", f"{name}@2", "--device=pixel7")
+    register(b"two", device="pixel7", p50_ms=3.0)
+    _, printed = command(compare, f"{name}@1", f"{name}@2", "--device=pixel7")
+
+    row = next(line for line in printed.splitlines() if line.startswith("latency_p50_ms"))
+    assert row.split() == ["latency_p50_ms", "4", "3", "-25.0%", "better"]
+
+
+def test_list(register, command, name):
+    for artifact in (b"one", b"two", b"three"):
+        register(artifact)
+    assert _promoted(command, f"{name}@2", "staging")[0]
+
+    lines = command(list_versions, name)[1].splitlines()
+    assert [line.split()[0] for line in lines] == ["version", f"{name}@3", f"{name}@2", f"{name}@1"]
+    assert lines[2].endswith("  staging")
+    assert len(command(list_versions, name, "--limit=1")[1].splitlines()) == 2
+    models = command(list_versions)[1]
+    row = next(line for line in models.splitlines() if line.startswith(f"{name} "))
+    assert f"{name}@3" in row
+    assert "staging @2" in row
+    assert ".float" not in models
+    found = json.loads(command(list_versions, name, "--format=json")[1])["versions"]
+    assert [version["version"] for version in found] == [3, 2, 1]
+    assert found[1]["aliases"] == ["staging"]
+    assert found[0]["metrics"]["size_bytes"] == 5
+
+
+def test_fetch(register, command, name, tmp_path):
+    register(b"one")
+    assert _promoted(command, f"{name}@1", "staging")[0]
+    output = tmp_path / "app" / "face.tflite"
+    _, printed = command(fetch, f"{name}@staging", f"--output={output}")
+
+    assert output.read_bytes() == b"one"
+    assert printed.startswith(f"{output}: {name}@1 (int8 1.0.0), sha256 ")
+    command(fetch, f"{name}@1", f"--output={tmp_path}/assets/")
+    assert (tmp_path / "assets" / "face_int8.tflite").read_bytes() == b"one"
+
+
+def test_fetch_of_a_file_that_was_changed(register, command, opened, name, tmp_path):
+    recorded = register(b"one")
+    _, client, _ = opened
+    folder = client.get_run(recorded.run_id).info.artifact_uri.removeprefix("file://")
+    with open(f"{folder}/model/face_int8.tflite", "wb") as file:
+        file.write(b"another")
+    output = tmp_path / "face.tflite"
+    with pytest.raises(InputError, match="the artifact store has changed it"):
+        command(fetch, f"{name}@1", f"--output={output}")
+    assert not output.exists()
+
+
+def test_lineage(register, command, name):
+    register(b"one")
+    register(b"one", device="pixel7", p50_ms=4.0)
+    assert _promoted(command, f"{name}@1", "staging")[0]
+
+    tree = command(lineage, f"{name}@1")[1]
+    titles = [line.lstrip(" |`-") for line in tree.splitlines()]
+    order = [
+        next(number for number, title in enumerate(titles) if title.startswith(start))
+        for start in (
+            "source file, sha256 ",
+            f"{name}.float@1: float",
+            f"{name}@1: int8 1.0.0",
+            "commit 000000000000",
+            "calibration data cccc",
+            "host: gates passed",
+            "pixel7: gates passed",
+            "alias staging",
+        )
+    ]
+    assert order == sorted(order)
+    dot = command(lineage, f"{name}@staging", "--format=dot")[1]
+    assert dot.startswith("digraph lineage {")
+    assert "  source -> master;" in dot
+    assert "  version -> alias0;" in dot
+    assert dot.count("[label=") == 6
+    mermaid = command(lineage, f"{name}@1", "--format=mermaid")[1]
+    assert mermaid.startswith("flowchart TD\n")
+    assert "  master --> version" in mermaid
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "message"),
+    [
+        (promote, ["nothing@1", "--to=production"], "nothing: not a registered model"),
+        (promote, ["face", "--to=production"], "MODEL@VERSION or MODEL@ALIAS is wanted"),
+        (promote, ["face@1", "--to=v2"], "MLflow keeps"),
+        (promote, ["face@1", "--to=a.b"], "letters, digits"),
+        (rollback, ["nothing@production"], "nothing: not a registered model"),
+        (list_versions, ["nothing"], "nothing: not a registered model"),
+        (list_versions, ["--limit=0"], "--limit=0"),
+        (history, ["nothing"], "nothing: not a registered model"),
+    ],
+)
+def test_what_is_not_there(command, module, arguments, message):
+    with pytest.raises(InputError, match=message):
+        command(module, *arguments)
+
+
+def test_what_a_model_does_not_have(register, command, name, tmp_path):
+    register(b"one")
+    with pytest.raises(InputError, match="has no version 7"):
+        command(compare, f"{name}@1", f"{name}@7")
+    with pytest.raises(InputError, match=r"has no alias 'production' \(it has: none yet\)"):
+        command(compare, f"{name}@1", f"{name}@production")
+    with pytest.raises(InputError, match="no alias 'canary'"):
+        _promoted(command, f"{name}@1", "canary")
+    with pytest.raises(InputError, match="nothing to roll back"):
+        command(rollback, f"{name}@production")
+    missing = f"--policy={tmp_path / 'none.toml'}"
+    with pytest.raises(InputError, match=r"none\.toml: no promotion policy"):
+        _promoted(command, f"{name}@1", "production", missing)
+
+
+def test_nothing_registered_yet(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("BUILD_WORKSPACE_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    with pytest.raises(InputError, match="nothing is registered there yet"):
+        command(list_versions)
+    assert not (tmp_path / ".mlflow").exists()
+
+
+def test_exit_status_of_a_refusal_is_that_of_a_failed_gate(register, command, name):
+    register(b"a much larger artifact")
+    status, _ = command(promote, f"{name}@1", "--to=production")
+
+    assert status == EXIT_GATE_FAILED
