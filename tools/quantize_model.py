@@ -247,7 +247,10 @@ def main(arguments: argparse.Namespace) -> int:
     settings = read_settings_flags(arguments)
     scheme = settings.scheme
     original = read_bytes(arguments.input_model)
+    original_bytes = len(original)
     master, _ = make_float_master(original, where)
+    # Of a large model, one copy less.
+    del original
     samples = None
     if arguments.calibration_data and settings.needs_calibration:
         samples = load_model_samples(arguments, master, arguments.calibration_data)
@@ -282,12 +285,13 @@ def main(arguments: argparse.Namespace) -> int:
             file.write(json.dumps(summary, indent=2, sort_keys=True) + "\n")
     # Inside a build nobody reads this; a person who typed the command does.
     if not arguments.summary_output:
-        smaller = 1 - len(result.model) / len(original)
+        smaller = 1 - len(result.model) / original_bytes
         against_master = 1 - len(result.model) / len(master)
         print(f"{arguments.output_model}: {scheme}, {len(result.model):,} bytes")
         print(
-            f"  {smaller:.1%} smaller than {arguments.input_model.name} ({len(original):,} bytes), "
-            f"{against_master:.1%} than its fp32 form ({len(master):,} bytes)"
+            f"  {smaller:.1%} smaller than {arguments.input_model.name} "
+            f"({original_bytes:,} bytes), {against_master:.1%} than its fp32 form "
+            f"({len(master):,} bytes)"
         )
         for entry in result.passes:
             print(f"  {entry['name']}: {entry['detail']}")
