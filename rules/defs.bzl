@@ -287,7 +287,8 @@ def quantized_model(
       test_data: held-out samples: a filegroup or directory of images, .npy or .npz.
       version: version of the artifact, as the team counts them.
       scheme: how the model is quantized: "int8", "dynamic", "float16", "weight_only_int8"
-        or another of docs/rules.md. It may be left out where settings name it.
+        or another of docs/rules.md. It may be left out where settings name it. "auto" is
+        what NAME.settings.json beside the BUILD file says, which NAME.tune writes.
       calibration_data: representative dataset in the same forms; schemes with ranges of
         activations (int8, int4, int16x8, mixed) need it.
       keep_float: regular expressions; operators that one is found in stay float. It is
@@ -355,6 +356,13 @@ def quantized_model(
             ))
     if settings and recipe:
         fail("{}: settings and recipe are the same; give one of them".format(name))
+    if scheme == "auto":
+        if settings or recipe:
+            fail("{}: scheme auto takes {}.settings.json; leave settings out".format(name, name))
+        scheme = ""
+
+        # Before the first search there is none: the rule says then what makes it.
+        settings = ([None] + native.glob([name + ".settings.json"], allow_empty = True)).pop()
     static = [one for one in [scheme] + layers.values() if one in STATIC_SCHEMES]
     if static and not calibration_data:
         fail("{}: scheme {} needs calibration_data".format(name, static[0]))
@@ -374,6 +382,7 @@ def quantized_model(
         "max_worst_landmark_error_px": max_worst_landmark_error_px,
         "min_accuracy": min_accuracy,
         "min_box_iou": min_box_iou,
+        "min_layer_correlation": min_layer_correlation,
         "min_positives": min_positives,
         "min_precision": min_precision,
         "min_recall": min_recall,

@@ -44,7 +44,10 @@ def _quantized_model_impl(ctx):
     float_model = ctx.attr.model[FloatModelInfo]
     name = ctx.label.name
     if not ctx.attr.scheme and not ctx.file.settings:
-        fail("{}: give a scheme, or a settings file that names one".format(ctx.label))
+        fail((
+            "{}: give a scheme, or a settings file that names one; `bazel run {}.tune` " +
+            "searches for the best and writes one for scheme auto"
+        ).format(ctx.label, ctx.label))
     if not ctx.files.test_data:
         fail("{}: test_data holds no files".format(ctx.label))
     scheme = ctx.attr.scheme or "as " + ctx.file.settings.basename + " says"

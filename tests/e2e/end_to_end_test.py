@@ -101,6 +101,13 @@ def test_a_tolerance_for_an_output_that_is_not_there_is_refused():
     assert "names the output boxes; the model's are regressors, classificators" in line
 
 
+def test_scheme_auto_says_what_makes_its_settings():
+    assert any(
+        "`bazel run //tests/e2e:not_tuned_yet.tune` searches for the best" in line
+        for line in _refused("not_tuned_yet")
+    )
+
+
 def test_a_pattern_that_matches_no_operator_is_refused():
     line = _said_by(_refused("pattern_of_nothing"), "quantize_model")
     assert "face.tflite: layers: atention.* matches none of " in line
@@ -177,6 +184,35 @@ def test_a_consumer_tests_and_registers(consumer):
     assert result.returncode == 0, result.stdout + result.stderr
     assert "registered detector version 1 (detector_int8 2.1.0, int8)" in result.stdout
     assert (consumer / ".mlflow/mlflow.db").exists()
+
+
+def test_a_consumer_tunes_and_builds_what_was_found(consumer):
+    build = consumer / "BUILD.bazel"
+    build.write_text(build.read_text() + _TUNED)
+    command = ("run", "//:detector_auto.tune", "--", "--stop_at_first", "--samples=8")
+    result = _bazel(*command, folder=consumer)
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = json.loads((consumer / "detector_auto.settings.json").read_text())
+    front = json.loads((consumer / ".tuning/detector_auto.front.json").read_text())
+    (picked,) = [entry for entry in front["candidates"] if entry["chosen"]]
+    assert picked["settings"] == found
+    result = _bazel("build", "//:detector_auto", folder=consumer)
+    assert result.returncode == 0, result.stderr
+    report = json.loads((_bin(consumer) / "detector_auto.report.json").read_text())
+    assert report["scheme"] == found["scheme"]
+
+
+_TUNED = """
+quantized_model(
+    name = "detector_auto",
+    calibration_data = ":calibration_images",
+    model = ":detector",
+    scheme = "auto",
+    tags = ["manual"],
+    test_data = ":test_images",
+    version = "1",
+)
+"""
 
 
 def test_int8_without_calibration_data_is_refused(consumer):
