@@ -196,12 +196,20 @@ def _add_signature(model: TfliteModel) -> bool:
 
 
 def _name_tensors(model: TfliteModel) -> int:
-    """Gives every tensor of the model a name of its own; ranges are kept by name."""
+    """Gives every tensor of the model a name of its own; ranges are kept by name.
+
+    Names that are no UTF-8 become text, of signatures too: the library and the runtime
+    read no others.
+    """
+    for signature in model.schema.signatureDefs or []:
+        signature.signatureKey = text(signature.signatureKey)
+        for entry in signature.inputs + signature.outputs:
+            entry.name = text(entry.name)
     renamed = 0
     seen: set[str] = set()
     for subgraph in model.schema.subgraphs:
         for index, tensor in enumerate(subgraph.tensors):
-            name = tensor_name(tensor)
+            tensor.name = name = tensor_name(tensor)
             if not name or name in seen:
                 tensor.name = f"{name or 'tensor'}_{index}"
                 while tensor.name in seen:

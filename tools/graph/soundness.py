@@ -97,8 +97,13 @@ def _weights_fault(
         count = math.prod(shape_of(subgraph.tensors[inputs[place]]))
         if count != weights[counted]:
             return f"{name} of {result} has {weights[counted]} channels and a bias of {count}"
+    computed = shape_of(subgraph.tensors[int(operator.outputs[0])])
+    if not computed or computed[-1] != weights[counted]:
+        return f"{name} of {result} has {weights[counted]} channels for the shape {list(computed)}"
     activations = shape_of(subgraph.tensors[inputs[source]])
-    if name != "FULLY_CONNECTED" and len(activations) == 4:
+    if name != "FULLY_CONNECTED":
+        if len(activations) != 4 or len(computed) != 4:
+            return f"{name} of {result} reads or computes what is no image"
         channels = activations[3]
         fits = (
             weights[3] % channels == 0

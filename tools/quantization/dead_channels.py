@@ -65,7 +65,8 @@ class _Liveness:
 
     def roots(self, index: int) -> np.ndarray:
         start = self.first[index]
-        return np.array([self._find(start + channel) for channel in range(self.channels(index))])
+        roots = [self._find(start + channel) for channel in range(self.channels(index))]
+        return np.array(roots, np.int64)
 
     def _tie(self, one: int, other: int) -> None:
         for channel in range(self.channels(one)):

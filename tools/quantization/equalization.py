@@ -85,7 +85,7 @@ class _Channels:
 
     def roots(self, tensor: int) -> np.ndarray:
         start = self.first[tensor]
-        return np.array([self.find(e) for e in range(start, start + self.size[tensor])])
+        return np.array([self.find(e) for e in range(start, start + self.size[tensor])], np.int64)
 
 
 def _fused(operator: schema.OperatorT) -> int:
