@@ -16,6 +16,7 @@ QuantizedModelInfo = provider(
     fields = {
         "float_model": "FloatModelInfo of the model that it was made from.",
         "gates": "File: JSON, the thresholds that it is held to.",
+        "layers": "struct(document, page, table) of Files: JSON, HTML and text, error by layer.",
         "model": "File: the quantized .tflite.",
         "recipe": "File: the recipe that was applied, in ai-edge-quantizer's JSON form.",
         "report": "File: JSON, size, similarity, operators and lineage.",

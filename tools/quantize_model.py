@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from tools.command_line import new_parser, run, user_path, whole_file
+from tools.errors import InputError
 
 _EXAMPLES = """\
   quantize_model --input_model=face.tflite --output_model=face_int8.tflite \\
@@ -125,7 +126,11 @@ def parser() -> argparse.ArgumentParser:
         "quantize_model", "Quantizes a float .tflite model, and says what it did.", _EXAMPLES
     )
     result.add_argument("--input_model", required=True, type=user_path, help="a float .tflite file")
-    result.add_argument("--output_model", required=True, type=user_path, help="file to write")
+    result.add_argument(
+        "--output_model",
+        type=user_path,
+        help="file to write; may be left out where --prepared_output is all that is wanted",
+    )
     add_settings_flags(result)
     result.add_argument(
         "--calibration_data",
@@ -143,6 +148,11 @@ def parser() -> argparse.ArgumentParser:
         "--settings_output", type=user_path, help="JSON file: every choice that was made"
     )
     result.add_argument("--summary_output", type=user_path, help="JSON file: what was done")
+    result.add_argument(
+        "--prepared_output",
+        type=user_path,
+        help="file for the float graph as it was prepared, for layer_report",
+    )
     return result
 
 
@@ -244,6 +254,8 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.quantization.settings import settings_text
 
     where = str(arguments.input_model)
+    if not (arguments.output_model or arguments.prepared_output):
+        raise InputError("give --output_model, the file to write")
     settings = read_settings_flags(arguments)
     scheme = settings.scheme
     original = read_bytes(arguments.input_model)
@@ -256,11 +268,17 @@ def main(arguments: argparse.Namespace) -> int:
         samples = load_model_samples(arguments, master, arguments.calibration_data)
         if settings.input_type != "float32" and samples.are_images:
             settings = _with_pixel_ranges(arguments, master, settings)
-    result = quantize(master, settings, samples, progress_bar(), where)
+    prepared: list[bytes] = []
+    keep = prepared.append if arguments.prepared_output else None
+    result = quantize(master, settings, samples, progress_bar(), where, prepared=keep)
+    for content in prepared:
+        with whole_file(arguments.prepared_output) as file:
+            file.write(content)
     for warning in result.warnings:
         print(f"quantize_model: warning: {where}: {warning}", file=sys.stderr)
-    with whole_file(arguments.output_model) as file:
-        file.write(result.model)
+    if arguments.output_model:
+        with whole_file(arguments.output_model) as file:
+            file.write(result.model)
     if arguments.recipe_output:
         with whole_file(arguments.recipe_output, "w") as file:
             file.write(recipe_text(result.recipe))
@@ -284,7 +302,7 @@ def main(arguments: argparse.Namespace) -> int:
         with whole_file(arguments.summary_output, "w") as file:
             file.write(json.dumps(summary, indent=2, sort_keys=True) + "\n")
     # Inside a build nobody reads this; a person who typed the command does.
-    if not arguments.summary_output:
+    if arguments.output_model and not arguments.summary_output:
         smaller = 1 - len(result.model) / original_bytes
         against_master = 1 - len(result.model) / len(master)
         print(f"{arguments.output_model}: {scheme}, {len(result.model):,} bytes")

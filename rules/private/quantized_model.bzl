@@ -40,6 +40,63 @@ def _data(arguments, flag, files):
     # A directory is handed over as such: its tool reads it in sorted order.
     arguments.add_all(files, format_each = flag + "=%s", expand_directories = False)
 
+def _quantize_arguments(ctx, float_model):
+    arguments = _arguments(ctx)
+    arguments.add(float_model.model, format = "--input_model=%s")
+    if ctx.attr.scheme:
+        arguments.add(ctx.attr.scheme.upper(), format = "--quantization_type=%s")
+    if ctx.file.settings:
+        arguments.add(ctx.file.settings, format = "--settings=%s")
+    arguments.add_all(ctx.attr.layers, format_each = "--layers=%s")
+    arguments.add_all(ctx.attr.keep_float, format_each = "--keep_float=%s")
+    if ctx.attr.input_type:
+        arguments.add(ctx.attr.input_type, format = "--input_type=%s")
+    if ctx.attr.output_type:
+        arguments.add(ctx.attr.output_type, format = "--output_type=%s")
+    _data(arguments, "--calibration_data", ctx.files.calibration_data)
+    _preprocessing(arguments, float_model.preprocessing)
+    return arguments
+
+def _layer_report(ctx, float_model, artifact):
+    """Declares the layer report; its actions run only when its files are asked for."""
+    name = ctx.label.name
+    prepared = ctx.actions.declare_file(name + ".prepared.tflite")
+    page = ctx.actions.declare_file(name + ".layers.html")
+    document = ctx.actions.declare_file(name + ".layers.json")
+    table = ctx.actions.declare_file(name + ".layers.txt")
+
+    # Quantizing once more costs time, but only here; keeping the prepared graph of
+    # every artifact would cost every build its bytes.
+    prepare = _quantize_arguments(ctx, float_model)
+    prepare.add(prepared, format = "--prepared_output=%s")
+    ctx.actions.run(
+        executable = ctx.executable._quantize_model,
+        arguments = [prepare],
+        inputs = [float_model.model] + ctx.files.calibration_data + ctx.files.settings,
+        outputs = [prepared],
+        mnemonic = "PrepareModel",
+        progress_message = "Preparing the float graph of {}".format(ctx.label),
+    )
+    arguments = _arguments(ctx)
+    arguments.add(float_model.model, format = "--float_model=%s")
+    arguments.add(artifact, format = "--quantized_model=%s")
+    arguments.add(prepared, format = "--prepared_model=%s")
+    arguments.add(name, format = "--name=%s")
+    _data(arguments, "--test_data", ctx.files.test_data)
+    _preprocessing(arguments, float_model.preprocessing)
+    arguments.add(document, format = "--json=%s")
+    arguments.add(page, format = "--html=%s")
+    arguments.add(table, format = "--table=%s")
+    ctx.actions.run(
+        executable = ctx.executable._layer_report,
+        arguments = [arguments],
+        inputs = [float_model.model, artifact, prepared] + ctx.files.test_data,
+        outputs = [document, page, table],
+        mnemonic = "CompareLayers",
+        progress_message = "Comparing the layers of {}".format(ctx.label),
+    )
+    return struct(document = document, page = page, table = table)
+
 def _quantized_model_impl(ctx):
     float_model = ctx.attr.model[FloatModelInfo]
     name = ctx.label.name
@@ -58,21 +115,8 @@ def _quantized_model_impl(ctx):
     gates = ctx.actions.declare_file(name + ".gates.json")
     verdict = ctx.actions.declare_file(name + ".verdict.json")
 
-    quantize = _arguments(ctx)
-    quantize.add(float_model.model, format = "--input_model=%s")
+    quantize = _quantize_arguments(ctx, float_model)
     quantize.add(artifact, format = "--output_model=%s")
-    if ctx.attr.scheme:
-        quantize.add(ctx.attr.scheme.upper(), format = "--quantization_type=%s")
-    if ctx.file.settings:
-        quantize.add(ctx.file.settings, format = "--settings=%s")
-    quantize.add_all(ctx.attr.layers, format_each = "--layers=%s")
-    quantize.add_all(ctx.attr.keep_float, format_each = "--keep_float=%s")
-    if ctx.attr.input_type:
-        quantize.add(ctx.attr.input_type, format = "--input_type=%s")
-    if ctx.attr.output_type:
-        quantize.add(ctx.attr.output_type, format = "--output_type=%s")
-    _data(quantize, "--calibration_data", ctx.files.calibration_data)
-    _preprocessing(quantize, float_model.preprocessing)
     quantize.add(recipe, format = "--recipe_output=%s")
     quantize.add(summary, format = "--summary_output=%s")
     ctx.actions.run(
@@ -126,6 +170,7 @@ def _quantized_model_impl(ctx):
         progress_message = "Checking the gates of {}".format(ctx.label),
     )
 
+    layers = _layer_report(ctx, float_model, artifact)
     return [
         DefaultInfo(
             files = depset([artifact, report, recipe]),
@@ -134,6 +179,7 @@ def _quantized_model_impl(ctx):
         QuantizedModelInfo(
             float_model = float_model,
             gates = gates,
+            layers = layers,
             model = artifact,
             recipe = recipe,
             report = report,
@@ -143,6 +189,7 @@ def _quantized_model_impl(ctx):
         ),
         OutputGroupInfo(
             _validation = depset([verdict]),
+            layers = depset([layers.document, layers.page, layers.table]),
             recipe = depset([recipe]),
             report = depset([report]),
             verdict = depset([verdict]),
@@ -199,6 +246,11 @@ quantized_model_rule = rule(
         ),
         "_check_gates": attr.label(
             default = "//tools:check_gates",
+            cfg = "exec",
+            executable = True,
+        ),
+        "_layer_report": attr.label(
+            default = "//tools:layer_report",
             cfg = "exec",
             executable = True,
         ),

@@ -14,7 +14,7 @@ from tools.quantization.calibration import gather_statistics, signature_inputs
 from tools.quantization.equalization import equalize
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings
-from tools.similarity.layers import LayerComparison, best_reference, compare_layers
+from tools.similarity.layers import CEILING_DB, LayerComparison, best_reference, compare_layers
 
 
 def _samples(content, count=3):
@@ -66,7 +66,7 @@ def test_formulas():
         (f * q).sum() / np.sqrt((f**2).sum() * (q**2).sum()), rel=1e-5
     )
     assert exact["correlation"] == pytest.approx(1.0)
-    assert exact["jump_db"] == pytest.approx(40 - exact["sqnr_db"], rel=1e-4)
+    assert exact["jump_db"] == pytest.approx(CEILING_DB - exact["sqnr_db"], rel=1e-4)
     (fitted,) = comparison.errors(same_scales=False)
     q *= [0.5, 1]
     assert fitted["sqnr_db"] == pytest.approx(
@@ -137,8 +137,8 @@ def test_weights_and_jumps_of_an_integer_artifact():
     by_name = {layer["name"]: layer for layer in errors}
     for layer in comparison.layers[1:]:
         assert layer.inputs, layer
-        worst = min(min(by_name[name]["sqnr_db"] or 40, 40) for name in layer.inputs)
-        own = min(by_name[layer.name]["sqnr_db"] or 40, 40)
+        worst = min(min(by_name[name]["sqnr_db"], CEILING_DB) for name in layer.inputs)
+        own = min(by_name[layer.name]["sqnr_db"], CEILING_DB)
         assert by_name[layer.name]["jump_db"] == pytest.approx(worst - own, abs=0.01)
 
 

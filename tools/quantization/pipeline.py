@@ -161,6 +161,7 @@ def quantize(
     progress: Callable[[str, int, int], None] | None = None,
     where: str = "model",
     gather: Callable[..., ActivationStatistics] = gather_statistics,
+    prepared: Callable[[bytes], None] | None = None,
 ) -> QuantizationResult:
     """Quantizes a float master.
 
@@ -173,6 +174,8 @@ def quantize(
       progress: called with (what is done, samples done, samples in all).
       where: how messages name the model.
       gather: stands in for `gather_statistics`, to remember what it found.
+      prepared: called with the float graph as it was prepared, whose tensors have the
+        artifact's names and scales.
 
     Returns:
       The result; the same arguments give the same bytes.
@@ -242,6 +245,8 @@ def quantize(
         report(_layers_entry(settings, planned))
     inner = inner_entries(model, planned.recipe)
     recipe = planned.recipe + [entry for entry in inner if entry not in planned.recipe]
+    if prepared:
+        prepared(model_bytes(model))
     quantized = _apply(model, recipe, ranges)
     artifact = parse_model(quantized, where)
     _restore_outputs(artifact, model, planned.float_outputs)

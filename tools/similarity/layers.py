@@ -19,6 +19,7 @@ nearest to that of f; an error of a channel's scale by more than 1.41 is then pa
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -28,19 +29,22 @@ from tools.errors import InputError
 from tools.graph.flatbuffer import model_bytes, parse_model, shape_of, tensor_name, type_name
 from tools.graph.topology import WEIGHTED, Topology
 from tools.quantization.dead_channels import remove_dead_channels
-from tools.report import rounded
+from tools.report import SCHEMA_VERSION, rounded
 from tools.similarity.model_outputs import ModelOutputs, paired
 
 # A correlation of fewer values says little: in a channel, and in all of them.
 _MINIMUM_POSITIONS = 4
 _MINIMUM_VALUES = 64
+# A fall of the SQNR by as much is twice the error.
+JUMP_DB = 6.0
+LAYERS_KIND = "rules_quantize.layers"
 # How many samples a report's layers are compared on.
 REPORT_SAMPLES = 8
 # Operators that change how a tensor is stored, and make no layer.
 _CONVERSIONS = frozenset({"DEQUANTIZE", "QUANTIZE"})
 _FLOAT = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
-# No layer of 8 bits is much better; a fall from infinity would be one of any height.
-CEILING_DB = 40.0
+# Eight bits of one layer give about as much; a fall from infinity would be of any height.
+CEILING_DB = 35.0
 
 
 @dataclasses.dataclass
@@ -292,7 +296,7 @@ class LayerComparison:
                     "correlation": None if correlation is None else rounded(correlation),
                     "cosine": rounded(sums.cosine(factors)),
                     "dtype": layer.dtype,
-                    "jump_db": rounded(before - known[layer.name], 4),
+                    "jump_db": round(before - known[layer.name], 3),
                     "name": layer.name,
                     "operator": layer.operator,
                     "position": layer.position,
@@ -325,6 +329,42 @@ def best_reference(master: bytes, artifact: bytes, where: str) -> bytes:
     return master
 
 
+def spread(count: int, most: int) -> list[int]:
+    """Picks at most so many of `count` samples, spread evenly, the first and last among them."""
+    return [int(n) for n in np.linspace(0, count - 1, min(count, most)).round()]
+
+
+def layer_document(
+    comparison: LayerComparison, name: str, prepared: bool, samples: int, artifact: bytes
+) -> dict:
+    """Puts a layer report together.
+
+    Args:
+      comparison: that has seen its samples.
+      name: of the artifact.
+      prepared: whether it was compared with the float graph as it was prepared.
+      samples: how many.
+      artifact: the quantized model.
+
+    Returns:
+      The report (docs/layers.md); `layers` are in the order of the graph.
+    """
+    layers = comparison.errors(same_scales=prepared)
+    jumps = [layer["name"] for layer in layers if layer["jump_db"] >= JUMP_DB]
+    return {
+        "artifact": {"bytes": len(artifact), "sha256": hashlib.sha256(artifact).hexdigest()},
+        "compared_with": "prepared" if prepared else "float_master",
+        "first_jump": jumps[0] if jumps else None,
+        "jump_threshold_db": JUMP_DB,
+        "kind": LAYERS_KIND,
+        "layers": layers,
+        "name": name,
+        "samples": samples,
+        "schema_version": SCHEMA_VERSION,
+        "unmatched": comparison.unmatched,
+    }
+
+
 def compare_layers(
     master: bytes, artifact: bytes, samples: Sequence[Mapping[str, np.ndarray]], where: str
 ) -> dict | None:
@@ -348,15 +388,15 @@ def compare_layers(
     if not _matches(Topology(parse_model(reference)), Topology(parse_model(artifact, where))):
         return None
     comparison = LayerComparison(reference, artifact, ("float model", where))
-    count = min(REPORT_SAMPLES, len(samples))
-    for number in np.linspace(0, len(samples) - 1, count).round().astype(int):
-        comparison.add(samples[int(number)])
+    numbers = spread(len(samples), REPORT_SAMPLES)
+    for number in numbers:
+        comparison.add(samples[number])
     known = {name: c for name, c in comparison.correlations().items() if c is not None}
     worst = min(known, key=known.get, default=None)
     return {
         "compared": len(known),
         "correlation_min": None if worst is None else rounded(known[worst]),
-        "samples": count,
+        "samples": len(numbers),
         "worst": worst,
     }
 

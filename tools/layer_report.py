@@ -1,0 +1,105 @@
+"""Command: says which layers of a quantized model lose what, against the float model."""
+
+import argparse
+
+from tools.command_line import new_parser, run, user_path, whole_file
+from tools.quantize_model import add_input_flags, load_model_samples, progress_bar
+
+_EXAMPLES = """\
+  layer_report --float_model=face.tflite --quantized_model=face_int8.tflite \\
+      --test_data=test_images/
+  quantize_model --input_model=face.tflite --output_model=face_int8.tflite \\
+      --quantization_type=INT8 --calibration_data=images/ --prepared_output=prepared.tflite
+  layer_report --float_model=face.tflite --quantized_model=face_int8.tflite \\
+      --prepared_model=prepared.tflite --test_data=test_images/ --html=layers.html
+
+Without --prepared_model each channel of the artifact is brought to the float model's scale
+by a power of two (docs/layers.md). Prints a table; --json and --html write files.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    result = new_parser(
+        "layer_report",
+        "Compares the layers of a quantized model with those of the float model.",
+        _EXAMPLES,
+    )
+    result.add_argument("--float_model", required=True, type=user_path, help="a float .tflite")
+    result.add_argument("--quantized_model", required=True, type=user_path, help="the artifact")
+    result.add_argument(
+        "--prepared_model",
+        type=user_path,
+        help="the float graph as it was prepared, from quantize_model --prepared_output=",
+    )
+    result.add_argument(
+        "--test_data",
+        required=True,
+        action="append",
+        type=user_path,
+        help="a folder or file of images, .npy or .npz; may be given several times",
+    )
+    add_input_flags(result)
+    result.add_argument(
+        "--samples",
+        type=int,
+        default=16,
+        help="how many samples, spread over all (default: %(default)s)",
+    )
+    result.add_argument("--json", type=user_path, help="file for the report as JSON")
+    result.add_argument("--html", type=user_path, help="file for the report as a page with a plot")
+    result.add_argument(
+        "--table", type=user_path, help="file for the table, instead of printing it"
+    )
+    result.add_argument("--name", help="of the artifact, for the report (default: the file's)")
+    return result
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from tools.errors import InputError
+    from tools.graph.flatbuffer import read_bytes
+    from tools.graph.float_master import make_float_master
+    from tools.report import write_json
+    from tools.similarity.layer_page import page, text_table
+    from tools.similarity.layers import LayerComparison, best_reference, layer_document, spread
+
+    if arguments.samples < 1:
+        raise InputError(f"--samples={arguments.samples}: at least 1 is wanted")
+    master, _ = make_float_master(read_bytes(arguments.float_model), str(arguments.float_model))
+    artifact = read_bytes(arguments.quantized_model)
+    where = str(arguments.quantized_model)
+    if arguments.prepared_model:
+        reference = read_bytes(arguments.prepared_model)
+        reference_name = str(arguments.prepared_model)
+    else:
+        reference = best_reference(master, artifact, str(arguments.float_model))
+        reference_name = str(arguments.float_model)
+    arguments.input_model = arguments.float_model
+    test = load_model_samples(arguments, master, arguments.test_data)
+    comparison = LayerComparison(reference, artifact, (reference_name, where))
+    numbers = spread(len(test), arguments.samples)
+    bar = progress_bar()
+    for done, number in enumerate(numbers):
+        comparison.add(test[number])
+        bar("comparing layers", done + 1, len(numbers))
+    document = layer_document(
+        comparison,
+        arguments.name or arguments.quantized_model.stem,
+        bool(arguments.prepared_model),
+        len(numbers),
+        artifact,
+    )
+    if arguments.json:
+        write_json(arguments.json, document)
+    if arguments.html:
+        with whole_file(arguments.html, "w") as file:
+            file.write(page(document))
+    if arguments.table:
+        with whole_file(arguments.table, "w") as file:
+            file.write(text_table(document))
+    else:
+        print(text_table(document), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    run(parser(), main)
