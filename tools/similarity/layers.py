@@ -41,7 +41,7 @@ LAYERS_KIND = "rules_quantize.layers"
 # How many samples a report's layers are compared on.
 REPORT_SAMPLES = 8
 # Operators that change how a tensor is stored, and make no layer.
-_CONVERSIONS = frozenset({"DEQUANTIZE", "QUANTIZE"})
+_CONVERSIONS = frozenset({"DENSIFY", "DEQUANTIZE", "QUANTIZE"})
 _FLOAT = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
 # Eight bits of one layer give about as much; a fall from infinity would be of any height.
 CEILING_DB = 35.0
@@ -150,7 +150,7 @@ def _by_name(graph: Topology) -> dict[str, int]:
     names: dict[str, list[int]] = {}
     for index, operator in graph.producer.items():
         tensor = graph.tensor(index)
-        # What quantizes an input, or makes constants float again, is no layer.
+        # What quantizes an input, or makes constants float or dense again, is no layer.
         inner = graph.name(operator) in _CONVERSIONS and index not in graph.outputs
         values = tensor.type in _FLOAT or tensor.quantization is not None
         if not inner and values and np.prod(shape_of(tensor)) > 0:
