@@ -15,9 +15,12 @@ from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
 from tools.graph.input_normalization import normalization
 from tools.graph.topology import Topology
+from tools.quantization.pipeline import quantize
+from tools.quantization.settings import QuantizationSettings
 
 MUTANTS = 100_000
 _CHUNK = 1000
+_QUANTIZED_CHUNK = 100
 # A sound one takes a few milliseconds.
 _MOST_SECONDS = 5
 # Of all of a process; it begins with 50.
@@ -88,3 +91,31 @@ def test_no_mutant_crashes_or_hangs():
     assert max(megabytes for _, megabytes, _ in results) < _MOST_MEGABYTES
     # Neither all refused at the door nor hardly damaged.
     assert 0.1 < sum(accepted for accepted, *_ in results) / MUTANTS < 0.5
+
+
+def _quantize_chunk(first: int) -> tuple[int, list[str]]:
+    """Quantizes the mutants that are read; says how many, and what went wrong."""
+    tried, wrong = 0, []
+    for number in range(first, first + _QUANTIZED_CHUNK):
+        try:
+            master, _ = make_float_master(mutant(number))
+        except InputError:
+            continue
+        tried += 1
+        try:
+            quantize(master, QuantizationSettings("weight_only_int8"), None)
+        except InputError:
+            pass
+        except Exception as error:
+            wrong.append(f"mutant({number}): {error!r}")
+    return tried, wrong
+
+
+def test_what_is_read_is_quantized_or_refused():
+    processes = concurrent.futures.ProcessPoolExecutor(
+        len(os.sched_getaffinity(0)), multiprocessing.get_context("spawn")
+    )
+    with processes:
+        results = list(processes.map(_quantize_chunk, range(0, 600, _QUANTIZED_CHUNK)))
+    assert [line for _, wrong in results for line in wrong] == []
+    assert sum(tried for tried, _ in results) > 60
