@@ -30,6 +30,7 @@ from tools.errors import InputError
 from tools.graph.flatbuffer import shape_of, tensor_name
 from tools.graph.topology import WEIGHTED, Topology
 from tools.quantization import patterns, recipes
+from tools.quantization.dynamic_cost import DYNAMIC_KERNELS, dynamic_wins
 from tools.quantization.output_heads import output_heads
 
 if TYPE_CHECKING:
@@ -93,14 +94,6 @@ _ALGORITHMS = {
     "mse": "MSE",
     "octav": "OCTAV",
 }
-
-# XNNPACK has a hybrid kernel (float activations, quantized as they come in) for CONV_2D
-# and FULLY_CONNECTED, none for DEPTHWISE_CONV_2D. Quantizing an activation costs time in
-# proportion to its channels; under these counts, measured one operator at a time on
-# x86-64, that is more than the int8 product saves.
-_DYNAMIC_KERNELS = frozenset({"CONV_2D", "FULLY_CONNECTED"})
-_DYNAMIC_LEAST_INPUTS = 32
-_DYNAMIC_LEAST_OUTPUTS = 64
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +197,7 @@ def _unfit(graph: Topology, operator: schema.OperatorT, form: _Form) -> str | No
         return None
     if not graph.is_constant(operator.inputs[1]):
         return "its weights are computed"
-    if not _computes_float(entry) and not recipes.is_static(entry) and name not in _DYNAMIC_KERNELS:
+    if not _computes_float(entry) and not recipes.is_static(entry) and name not in DYNAMIC_KERNELS:
         return "the delegate has no dynamic kernel for it"
     weights = entry["op_config"]["weight_tensor_config"]
     # The runtime takes such a file, and computes other numbers.
@@ -219,11 +212,6 @@ def _told(graph: Topology, operator: schema.OperatorT) -> str:
     name = patterns.scope(graph, operator).removesuffix(";")
     # A converter that fuses operators joins their names.
     return f"{graph.name(operator)} {name[:80]}{'...' * (len(name) > 80)}"
-
-
-def _pays_dynamic(graph: Topology, operator: schema.OperatorT) -> bool:
-    weights = shape_of(graph.tensor(operator.inputs[1]))
-    return weights[-1] >= _DYNAMIC_LEAST_INPUTS and weights[0] >= _DYNAMIC_LEAST_OUTPUTS
 
 
 def _arithmetic(form: _Form) -> str:
@@ -296,8 +284,8 @@ class _Forms:
                 fits |= missing is None
                 if missing and (first_unfit is None or first_unfit[1] == _NO_FORM):
                     first_unfit = operator, missing
-            if scheme == "dynamic" and form is _DYNAMIC and not _pays_dynamic(graph, operator):
-                form, missing = _WEIGHTS_INT8, "too few channels for dynamic int8 to win"
+            if scheme == "dynamic" and form is _DYNAMIC and not dynamic_wins(graph, operator):
+                form, missing = _WEIGHTS_INT8, "dynamic int8 is not estimated to win"
             reason = None
             if graph.name(operator) in WEIGHTED:
                 kept = "float" if form is _FLOAT else "weights only"
