@@ -9,7 +9,7 @@
       "output_type": "float32",
       "ranges": {
         "estimator": "extremes_percentile",
-        "percentile": 0.5,
+        "percentile": 5,
         "tensors": [
           {"pattern": "^logits$", "min": -8, "max": 8},
           {"pattern": "^mask", "estimator": "mse"}
@@ -82,7 +82,7 @@ class RangeSettings:
     """
 
     estimator: str = "extremes_percentile"
-    percentile: float = 0.5
+    percentile: float = 5.0
     smoothing: float = 0.95
     value_percentile: float = 0.01
     tensors: tuple[tuple[str, float, float] | tuple[str, str], ...] = ()
