@@ -39,7 +39,7 @@ _STAYS = 0.98
 _BLOCKS = 16
 _BEST_BLOCKS = 3
 _FIBONACCI = (1, 2, 3, 5, 8, 13, 21, 34)
-_PERCENTILES = (0.0, 0.2, 1.0, 2.0)
+_PERCENTILES = (0.0, 0.5, 2.0, 10.0)
 _FLOAT_ARITHMETIC = "weight_only_int8"
 _FOUR_BITS = {
     "dynamic": "dynamic_int4",
