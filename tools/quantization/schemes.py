@@ -31,6 +31,7 @@ from tools.graph.flatbuffer import shape_of, tensor_name
 from tools.graph.topology import WEIGHTED, Topology
 from tools.quantization import patterns, recipes
 from tools.quantization.dynamic_cost import DYNAMIC_KERNELS, dynamic_wins
+from tools.quantization.float_streams import float_streams
 from tools.quantization.output_heads import output_heads
 
 if TYPE_CHECKING:
@@ -304,14 +305,14 @@ class _Forms:
         if reason is not None and _computes_float(form(regex="")):
             self.reasons[id(operator)] = reason
 
-    def keep_heads(self) -> None:
-        """Keeps what stands between the last weights and the outputs from int8."""
-        for operator in output_heads(self.graph):
+    def keep(self, operators: list[schema.OperatorT], what: str) -> None:
+        """Keeps operators from int8; their weights are int8 all the same."""
+        for operator in operators:
             if self.graph.name(operator) in WEIGHTED:
-                reason = f"output head: {_arithmetic(_WEIGHTS_INT8)}"
+                reason = f"{what}: {_arithmetic(_WEIGHTS_INT8)}"
                 self.give(operator, _WEIGHTS_INT8, reason)
             else:
-                self.give(operator, _FLOAT, "output head")
+                self.give(operator, _FLOAT, what)
 
     def give_layer(self, pattern: str, scheme: str, before: patterns.EarlierScopes | None) -> int:
         """Gives what a pattern matches a scheme; returns how many operators that are."""
@@ -404,8 +405,11 @@ def plan(
     """
     scheme = "int8" if settings.scheme == "mixed" else settings.scheme
     forms = _Forms(graph, scheme)
-    if scheme in ("int4", "int8") and settings.enabled("output_heads"):
-        forms.keep_heads()
+    if scheme in ("int4", "int8"):
+        if settings.enabled("float_streams"):
+            forms.keep(float_streams(graph), "stream of a PRELU")
+        if settings.enabled("output_heads"):
+            forms.keep(output_heads(graph), "output head")
     matched = tuple(
         forms.give_layer(pattern, wanted, before) for pattern, wanted in settings.layers
     )
