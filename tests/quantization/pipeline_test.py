@@ -87,10 +87,10 @@ def test_the_delegate_runs_all_of_it(made):
     assert outputs <= set(node["outputs"])
 
 
-_PREPARED = ["dead_channels", "relu_fusion"]
+_PREPARED = ["dead_channels", "relu_fusion", "narrow_convolutions"]
 _FINISHED = ["pointwise", "sparse_weights", "compaction"]
 # Those that find nothing to do in this model.
-_IDLE = ("bias_range", "dead_channels", "pointwise", "sparse_weights")
+_IDLE = ("bias_range", "dead_channels", "narrow_convolutions", "pointwise", "sparse_weights")
 
 
 def test_result_says_what_was_done(made):

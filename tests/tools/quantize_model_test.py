@@ -146,6 +146,7 @@ def test_what_a_person_reads(folder, tmp_path):
     assert names == [
         "dead_channels",
         "relu_fusion",
+        "narrow_convolutions",
         "equalization",
         "range_estimation",
         "bias_range",

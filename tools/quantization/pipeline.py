@@ -25,6 +25,7 @@ from tools.quantization.equalization import equalize
 from tools.quantization.given_recipe import plan_given
 from tools.quantization.hessians import GPTQ, add_hessians
 from tools.quantization.inner_subgraphs import inner_entries
+from tools.quantization.narrow_convolutions import widen_narrow_convolutions
 from tools.quantization.patterns import EarlierScopes
 from tools.quantization.pointwise import use_matrix_products
 from tools.quantization.ranges import find_ranges
@@ -200,6 +201,8 @@ def quantize(
         report(remove_dead_channels(model))
     if settings.enabled("relu_fusion"):
         report(fuse_relus(model))
+    if settings.enabled("narrow_convolutions"):
+        report(widen_narrow_convolutions(model))
     # Before the long part, so that a pattern that matches nothing is refused at once.
     check_layers(Topology(model), settings, before)
     ranges = None

@@ -60,6 +60,7 @@ PASSES: dict[str, dict[str, Any]] = {
     "dead_channels": {"enabled": True},
     "equalization": {"enabled": True, "through_relu6": True},
     "float_streams": {"enabled": True},
+    "narrow_convolutions": {"enabled": True},
     "output_heads": {"enabled": True},
     "pointwise": {"enabled": True},
     "relu_fusion": {"enabled": True},

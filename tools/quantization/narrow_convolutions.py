@@ -1,0 +1,140 @@
+"""Pass: computes convolutions of few output channels for a block of pixels at once.
+
+Matrix kernels compute 16 output channels a step on x86-64 (one vector of float32). A
+convolution of one channel, as the last one of a segmentation, uses one of the 16. For
+blocks of b by b pixels, with k the kernel's size and O its output channels,
+
+    conv(x; k x k, stride 1, O)
+      = depth_to_space(conv(x; (k + b - 1) x (k + b - 1), stride b, O b^2), b)
+
+where the kernel of output (i, j, o) is the old one shifted by (i, j), zero elsewhere. SAME
+padding stays what it was: in all k - 1, half of it before. It costs
+(k + b - 1)^2 ceil(O b^2 / 16) / b^2 steps a pixel instead of k^2 ceil(O / 16): for k = 3
+and O = 1 a quarter with b = 4. This is Shi et al. 2016, "Real-Time Single Image and Video
+Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network", read
+backwards. Each output is the sum of the same products, in the same order: the float
+outputs stay the same but for products with zero, which add nothing.
+"""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tools.graph.flatbuffer import TfliteModel, shape_of, tensor_name
+from tools.graph.pruning import prune
+from tools.graph.topology import Topology
+
+_LANES = 16
+_BLOCKS = (2, 4)
+# DEPTH_TO_SPACE costs time as well, and the longer kernels bytes.
+_LEAST_GAIN = 2.0
+_LEAST_PIXELS = 32 * 32
+
+
+def _steps(size: int, channels: int, block: int) -> float:
+    """Counts steps of the matrix kernel for each pixel and input channel."""
+    return (size + block - 1) ** 2 * -(-channels * block * block // _LANES) / block**2
+
+
+def _block(graph: Topology, operator: schema.OperatorT) -> int:
+    """Chooses a block's size; 1 where the operator is best left as it is."""
+    weights, options = int(operator.inputs[1]), operator.builtinOptions
+    shape = shape_of(graph.tensor(weights))
+    result = shape_of(graph.tensor(operator.outputs[0]))
+    if (
+        len(operator.inputs) != 3
+        or not all(graph.is_constant(index) for index in operator.inputs[1:])
+        or len(result) != 4
+        or len(shape) != 4
+        or shape[1] != shape[2]
+        or shape[1] % 2 == 0
+        or shape[3] != shape_of(graph.tensor(operator.inputs[0]))[-1]
+        or options.padding != schema.Padding.SAME
+        or not options.strideW == options.strideH == 1
+        or not options.dilationWFactor == options.dilationHFactor == 1
+        or result[1] * result[2] < _LEAST_PIXELS
+    ):
+        return 1
+    size, channels = shape[1], shape[0]
+    fitting = [block for block in _BLOCKS if result[1] % block == result[2] % block == 0]
+    best = min(fitting, key=lambda block: _steps(size, channels, block), default=1)
+    gain = _steps(size, channels, 1) / _steps(size, channels, best)
+    return best if gain >= _LEAST_GAIN else 1
+
+
+def _widen(model: TfliteModel, graph: Topology, operator: schema.OperatorT, block: int) -> None:
+    """Replaces the kernel and the result of a convolution by those of a block."""
+    values, biases = (model.tensor_data(graph.tensor(index)) for index in operator.inputs[1:])
+    channels, size, _, inputs = values.shape
+    whole = size + block - 1
+    wide = np.zeros((block, block, channels, whole, whole, inputs), np.float32)
+    for row in range(block):
+        for column in range(block):
+            wide[row, column, :, row : row + size, column : column + size] = values
+    wide = wide.reshape(-1, whole, whole, inputs)
+    result = graph.tensor(operator.outputs[0])
+    batch, height, width, _ = shape_of(result)
+    shape = (batch, height // block, width // block, channels * block * block)
+    for tensor, constant in (
+        (graph.tensor(operator.inputs[1]), wide),
+        (graph.tensor(operator.inputs[2]), np.tile(biases, block * block)),
+        (result, None),
+    ):
+        copied = schema.TensorT()
+        copied.name = f"{tensor_name(tensor)}/blocks"
+        copied.type = tensor.type
+        copied.buffer = 0 if constant is None else model.add_constant(constant)
+        copied.shape = np.array(shape if constant is None else constant.shape, np.int32)
+        graph.subgraph.tensors.append(copied)
+    last = len(graph.subgraph.tensors) - 1
+    operator.inputs = [int(operator.inputs[0]), last - 2, last - 1]
+    operator.outputs = [last]
+    operator.builtinOptions.strideW = operator.builtinOptions.strideH = block
+
+
+def widen_narrow_convolutions(model: TfliteModel) -> dict:
+    """Computes convolutions of few output channels in blocks of pixels.
+
+    Args:
+      model: a float model; changed in place.
+
+    Returns:
+      The report's entry; its gain is in steps of the matrix kernel, those of the changed
+      convolutions.
+    """
+    graph = Topology(model)
+    operators, number = [], len(model.schema.operatorCodes)
+    changed, before, after = 0, 0.0, 0.0
+    for operator in graph.subgraph.operators:
+        operators.append(operator)
+        block = _block(graph, operator) if graph.name(operator) == "CONV_2D" else 1
+        if block == 1:
+            continue
+        channels, size, _, inputs = shape_of(graph.tensor(operator.inputs[1]))
+        (result,) = operator.outputs
+        pixels = int(np.prod(shape_of(graph.tensor(result))[:3])) * inputs
+        before += pixels * _steps(size, channels, 1)
+        after += pixels * _steps(size, channels, block)
+        _widen(model, graph, operator, block)
+        spread = schema.OperatorT()
+        spread.opcodeIndex = number
+        spread.inputs, spread.outputs = list(operator.outputs), [int(result)]
+        spread.builtinOptionsType = schema.BuiltinOptions.DepthToSpaceOptions
+        spread.builtinOptions = schema.DepthToSpaceOptionsT()
+        spread.builtinOptions.blockSize = block
+        operators.append(spread)
+        changed += 1
+    if changed:
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEPTH_TO_SPACE
+        code.version = 1
+        model.schema.operatorCodes.append(code)
+        graph.subgraph.operators = operators
+        prune(model)
+    return {
+        "changed": changed,
+        "detail": f"{changed} convolutions of few channels computed by blocks of pixels",
+        "gain": {"metric": "matrix kernel steps", "before": round(before), "after": round(after)}
+        if changed
+        else None,
+        "name": "narrow_convolutions",
+    }
