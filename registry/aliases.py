@@ -197,6 +197,7 @@ class Aliases:
         if reason:
             tags["reason"] = reason
         with explained(self._store):
+            self._catalog.forget()
             self._end_unfinished(experiment_id, after.name, alias)
             run = self._client.create_run(
                 experiment_id,
@@ -226,6 +227,7 @@ class Aliases:
                 with contextlib.suppress(Exception):
                     self._client.set_terminated(run_id, "FAILED")
                 raise
+            self._catalog.forget()
             self._client.set_terminated(run_id, "FINISHED")
             return run_id
 

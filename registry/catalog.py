@@ -124,6 +124,12 @@ class Catalog:
         """
         self._store = store
         self._client = client
+        self._aliases: dict[str, dict[str, int]] = {}
+        self._experiments: dict[str, str] = {}
+
+    def forget(self) -> None:
+        """Reads aliases anew from here on: one of them has moved."""
+        self._aliases.clear()
 
     def aliases(self, name: str) -> dict[str, int]:
         """Says which version each alias of a model points at.
@@ -137,12 +143,16 @@ class Catalog:
         Raises:
           InputError: there is no such model.
         """
+        if name in self._aliases:
+            return self._aliases[name]
         with explained(self._store):
             # Not get_registered_model: on a database that loads every version.
             found = self._client.search_registered_models(f"name = {_quoted(name)}")
         if not found:
             raise InputError(self._no_model(name))
-        return {alias: int(number) for alias, number in sorted(found[0].aliases.items())}
+        aliases = found[0].aliases
+        self._aliases[name] = {alias: int(aliases[alias]) for alias in sorted(aliases)}
+        return self._aliases[name]
 
     def models(self) -> list[str]:
         """Names the registered models, float masters left out."""
@@ -236,11 +246,14 @@ class Catalog:
         Raises:
           InputError: there is none.
         """
-        with explained(self._store):
-            experiment = self._client.get_experiment_by_name(name.removesuffix(FLOAT_SUFFIX))
-        if experiment is None:
-            raise InputError(self._no_model(name))
-        return experiment.experiment_id
+        name = name.removesuffix(FLOAT_SUFFIX)
+        if name not in self._experiments:
+            with explained(self._store):
+                experiment = self._client.get_experiment_by_name(name)
+            if experiment is None:
+                raise InputError(self._no_model(name))
+            self._experiments[name] = experiment.experiment_id
+        return self._experiments[name]
 
     def parent(self, version: Version) -> Version | None:
         """Reads the float master of a version, where it is in the registry."""

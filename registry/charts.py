@@ -127,6 +127,10 @@ def _ticks(values: Sequence[float]) -> list[float]:
     if least == most:
         room = abs(least) * 0.1 or 1.0
         least, most = least - room, most + room
+    else:
+        # So that no mark lies on a corner.
+        room = (most - least) * 0.04
+        least, most = least - room, most + room
     step = (most - least) / _TICKS
     power = 10.0 ** math.floor(math.log10(step))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= step)

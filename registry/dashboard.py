@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "dashboard.html"
 _PAGE_TAG = "page_sha256"
-_MOST_VERSIONS = 100
+_MOST_VERSIONS = 50
 
 
 def refresh_or_warn(program: str, store: Store, client: "MlflowClient", name: str) -> None:

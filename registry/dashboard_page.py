@@ -94,7 +94,7 @@ def dashboard(name: str, versions: Sequence[Version], moves: Sequence["Move"]) -
         for move in reversed(moves)
     ]
     body = [
-        f"<h1>{html.escape(name)}: {len(versions)} newest versions</h1>",
+        f"<h1>{html.escape(name)}: the {len(versions)} newest versions</h1>",
         f"<p>{legend}. A ring marks what an alias points at; the dashed line joins the Pareto "
         "front: no other version is at least as small, as fast and as similar "
         f"({html.escape(best) or 'none was measured'}).</p>",

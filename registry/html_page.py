@@ -29,13 +29,16 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     Returns:
       HTML.
     """
-    lines = ["<table>", "<tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>"]
-    for row in rows:
-        cells = []
-        for cell in row:
-            css = ' class="number"' if isinstance(cell, Right) else ""
-            cells.append(f"<td{css}>{html.escape(cell)}</td>")
-        lines.append("<tr>" + "".join(cells) + "</tr>")
+
+    def line(kind: str, cells: Sequence[str], like: Sequence[str]) -> str:
+        parts = []
+        for cell, column in zip(cells, like, strict=True):
+            css = ' class="number"' if isinstance(column, Right) else ""
+            parts.append(f"<{kind}{css}>{html.escape(cell)}</{kind}>")
+        return "<tr>" + "".join(parts) + "</tr>"
+
+    lines = ["<table>", line("th", heads, rows[0] if rows else heads)]
+    lines += [line("td", row, row) for row in rows]
     return "\n".join([*lines, "</table>"])
 
 

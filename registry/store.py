@@ -39,7 +39,7 @@ T = TypeVar("T")
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     # MLflow repeats single requests, blind to what the lost one did; `patiently`
@@ -252,7 +252,7 @@ def connect(store: Store) -> "MlflowClient":
         import mlflow
 
         for name in ("mlflow", "alembic", "sqlalchemy"):
-            logging.getLogger(name).setLevel(logging.ERROR)
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         if store.database is not None:
             _make_database(store)
         mlflow.set_tracking_uri(store.tracking_uri)
@@ -409,6 +409,16 @@ _MESSAGES = (
 )
 # The same, of what may pass by itself.
 _PASSING = (
+    # Before the next: repeats that were in vain are told of in its words.
+    (
+        (
+            *("internal_error", "internal server error", "too many 500", "too many 502"),
+            *("too many 503", "too many 504", "error code 500", "error code 502"),
+            *("error code 503", "error code 504", "temporarily_unavailable", "500 server error"),
+            *("502 server error", "503 server error", "504 server error"),
+        ),
+        "the server fails inside",
+    ),
     (("timed out", "timeout"), "the server does not answer in time"),
     (
         (
@@ -418,15 +428,6 @@ _PASSING = (
             *("name resolution", "could not translate host name", "starting up"),
         ),
         "the server does not answer",
-    ),
-    (
-        (
-            *("internal_error", "internal server error", "too many 500", "too many 502"),
-            *("too many 503", "too many 504", "error code 500", "error code 502"),
-            *("error code 503", "error code 504", "temporarily_unavailable", "500 server error"),
-            *("502 server error", "503 server error", "504 server error"),
-        ),
-        "the server fails inside",
     ),
     (("database is locked", "deadlock", "giving up after"), "the database is busy"),
     # Two machines that clean up after a third at one moment, for one.

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import pwd
 import shutil
 import subprocess
 import tempfile
@@ -32,7 +31,8 @@ def postgresql_programs() -> Path:
 def postgresql(password: str) -> Iterator[str]:
     """Runs a PostgreSQL server with an empty database inside the block.
 
-    It refuses to run as root, and is then run as the user of Debian's package.
+    It refuses to run as root, and is then run as another user of a namespace of its
+    own, which needs no such user on the machine.
 
     Args:
       password: of its user `mlflow`, who owns the database `mlflow`.
@@ -42,29 +42,23 @@ def postgresql(password: str) -> Iterator[str]:
     """
     programs = postgresql_programs()
     port = free_port()
-    # Not below the test's own folder, which other users cannot enter.
     folder = Path(tempfile.mkdtemp(prefix="postgresql_"))
-    user = {}
+    user = []
     if os.getuid() == 0:
-        account = pwd.getpwnam("postgres")
-        user = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
-        os.chown(folder, account.pw_uid, account.pw_gid)
+        user = ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
 
     def start(*command, **options) -> None:
         done = subprocess.run(
-            [str(word) for word in command],
+            [*user, *(str(word) for word in command)],
             capture_output=True,
             text=True,
             cwd=folder,
-            **user,
             **options,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
     secret = folder / "password"
     secret.write_text(password)
-    if user:
-        os.chown(secret, user["user"], user["group"])
     secret.chmod(0o600)
     data = folder / "data"
     try:
@@ -74,7 +68,7 @@ def postgresql(password: str) -> Iterator[str]:
         )
         server = subprocess.Popen(
             [
-                *(str(programs / "postgres"), "-D", str(data), "-p", str(port)),
+                *(*user, str(programs / "postgres"), "-D", str(data), "-p", str(port)),
                 *("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="),
                 *("-c", "fsync=off", "-c", "max_connections=60"),
             ],
@@ -82,7 +76,6 @@ def postgresql(password: str) -> Iterator[str]:
             stderr=subprocess.DEVNULL,
             cwd=folder,
             start_new_session=True,
-            **user,
         )
         try:
             deadline = time.monotonic() + _SECONDS

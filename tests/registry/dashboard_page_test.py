@@ -1,0 +1,117 @@
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.aliases import Move
+from registry.catalog import Version
+from registry.charts import Point, chart, short
+from registry.dashboard_page import dashboard, pareto_front
+from registry.overview import pages_of
+from registry.record import read_record
+from tests.registry.registration_files import write_files
+
+_FIGURE = st.integers(1, 4)
+
+
+def _version(number, size=1.0, latency=1.0, cosine=1.0, aliases=(), scheme="int8", **left_out):
+    metrics = {"size_bytes": size, "latency_p50_ms": latency, "cosine_mean/scores": cosine}
+    return Version(
+        name="face",
+        number=number,
+        tags={"scheme": scheme, "version": "1.0.0"},
+        aliases=aliases,
+        created_ms=0,
+        run_id=str(number),
+        metrics={key: value for key, value in metrics.items() if value is not None},
+    )
+
+
+@given(st.lists(st.tuples(_FIGURE, _FIGURE, _FIGURE), max_size=12))
+def test_front_is_what_no_other_version_beats(figures):
+    versions = [_version(number, *each) for number, each in enumerate(figures, start=1)]
+    front = pareto_front(versions)
+
+    def beats(a, b):
+        worse = a[0] > b[0] or a[1] > b[1] or a[2] < b[2]
+        return a != b and not worse
+
+    for number, own in enumerate(figures, start=1):
+        assert (number in front) == (not any(beats(other, own) for other in figures))
+
+
+def test_what_was_not_measured_is_not_on_the_front():
+    assert pareto_front([_version(1, latency=None), _version(2, latency=9.0)]) == {2}
+
+
+def _drawings(page):
+    """Gives the charts of a page; they are XML, which a parser checks."""
+    parts = page.split("<svg ")[1:]
+    return [
+        ElementTree.fromstring("<svg " + part.partition("</svg>")[0] + "</svg>") for part in parts
+    ]
+
+
+def test_page_is_whole_and_says_what_happened():
+    moves = [
+        Move("production", "promotion", None, 1, "me", "first", False, 0, "r1"),
+        Move("production", "promotion", 1, 2, "me", "<b>&", True, 60_000, "r2"),
+    ]
+    versions = [
+        _version(2, 90, 1.5, 0.98, aliases=("production",)),
+        _version(1, 100, 2.0, 0.99, scheme="<script>"),
+    ]
+    page = dashboard("face", versions, moves)
+
+    for loaded in ("http:", "https:", "<script", "src=", "href="):
+        assert loaded not in page.replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert "&lt;b&gt;&amp;" in page
+    assert "face@1" in page
+    assert "promotion, forced" in page
+    drawings = _drawings(page)
+    assert len(drawings) == 6
+    for drawing in drawings:
+        assert len(drawing.findall(".//{*}circle")) == 2
+        rings = [each for each in drawing.findall(".//{*}circle") if each.get("stroke")]
+        assert len(rings) == 1
+
+
+def test_page_of_versions_without_latency():
+    page = dashboard("face", [_version(1, latency=None)], [])
+
+    assert len(_drawings(page)) == 3
+    assert "none was measured" in page
+    assert "No alias has moved." in page
+
+
+@given(st.lists(st.tuples(st.floats(-1e12, 1e12), st.floats(-1e12, 1e12)), min_size=1, max_size=10))
+def test_points_lie_inside_the_chart(figures):
+    drawn = ElementTree.fromstring(chart("a < b", "x", "y", [Point(x, y) for x, y in figures]))
+
+    width, height = float(drawn.get("width")), float(drawn.get("height"))
+    circles = drawn.findall(".//{*}circle")
+    assert len(circles) == len(figures)
+    for circle in circles:
+        assert 0 < float(circle.get("cx")) < width
+        assert 0 < float(circle.get("cy")) < height
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.98125, "0.98125"), (1234, "1234"), (12345, "12.35k"), (2.5e6, "2.5M")],
+)
+def test_short(value, text):
+    assert short(value) == text
+
+
+def test_pages_of_a_registration(tmp_path):
+    files = write_files(tmp_path, passed=False, outputs=("a<b", "c"))
+    pages = pages_of(read_record(files, "face", "//models:face_int8"))
+
+    ElementTree.fromstring(pages["overview.svg"])
+    page = pages["overview.html"]
+    assert "a&lt;b" in page
+    assert "a<b" not in page
+    assert "FAILED" in page
+    assert "gates failed: max_score_error: 0.02 against a threshold of 0.03" in page

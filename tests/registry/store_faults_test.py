@@ -1,0 +1,268 @@
+"""Stores that fail: each is told of in one line, and nothing is left half-registered."""
+
+import http.client
+import http.server
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+
+import mlflow
+import pytest
+from mlflow.store.db.utils import _get_alembic_config
+
+import registry.register
+from registry.store import connect, find_store, locked
+from tests.registry.register_processes import Command, run_together
+from tests.registry.registration_files import flags, write_files
+from tests.registry.tracking_server import free_port, start_tracking_server, stop_server
+from tools.command_line import EXIT_BAD_INPUT
+
+_COMMAND = [sys.executable, registry.register.__file__]
+
+
+class _Relay(http.server.BaseHTTPRequestHandler):
+    """Stands between client and server, and does harm to one request."""
+
+    protocol_version = "HTTP/1.1"
+
+    def _handle(self):
+        relay = self.server
+        with relay.counting:
+            relay.count += 1
+            number = relay.count
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        harm = relay.harm(number)
+        if harm == "hang":
+            relay.stopped.wait(60)
+            self.close_connection = True
+            return
+        if harm == "fail":
+            self.send_response(500)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", relay.port, timeout=60)
+            headers = {key: value for key, value in self.headers.items() if key != "Connection"}
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        except OSError:
+            self.close_connection = True
+            return
+        if harm == "lose the answer":
+            self.close_connection = True
+            return
+        self.send_response(answer.status)
+        for key, value in answer.getheaders():
+            if key.lower() not in ("content-length", "transfer-encoding", "connection"):
+                self.send_header(key, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = _handle
+
+    def log_message(self, *_):
+        pass
+
+
+class _Server:
+    """A tracking server that can be killed and started again, behind a relay."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._port = free_port()
+        self._process = start_tracking_server(folder, self._port)
+        self.relay = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Relay)
+        self.relay.port = self._port
+        self.relay.counting = threading.Lock()
+        self.relay.stopped = threading.Event()
+        self.relay.daemon_threads = True
+        self.set_harm(lambda number: None)
+        self.uri = f"http://127.0.0.1:{self.relay.server_address[1]}"
+        self.client = mlflow.MlflowClient(f"http://127.0.0.1:{self._port}")
+        threading.Thread(target=self.relay.serve_forever, daemon=True).start()
+
+    def set_harm(self, harm):
+        self.relay.count = 0
+        self.relay.harm = harm
+
+    def kill(self):
+        stop_server(self._process, signal.SIGKILL)
+
+    def start(self):
+        self._process = start_tracking_server(self._folder, self._port)
+
+    def close(self):
+        self.relay.stopped.set()
+        self.relay.shutdown()
+        self.relay.server_close()
+        stop_server(self._process)
+
+
+@pytest.fixture(name="server", scope="module")
+def _server(tmp_path_factory):
+    server = _Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.close()
+
+
+def _register(server, files, folder, name, *arguments, **environment):
+    environment = {"MLFLOW_TRACKING_URI": server.uri, **environment}
+    ((status, printed),) = run_together(
+        [Command([*flags(files, name), *arguments], environment)], folder
+    )
+    return status, printed
+
+
+def _check_one_version(client, name):
+    (version,) = client.search_model_versions(f"name = '{name}'")
+    (parent,) = client.search_model_versions(f"name = '{name}.float'")
+    experiment = client.get_experiment_by_name(name).experiment_id
+    models = {f"models:/{each.model_id}" for each in client.search_logged_models([experiment])}
+    assert models == {version.source, parent.source}
+    runs = client.search_runs([experiment])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    kinds = sorted(run.data.tags["kind"] for run in runs)
+    assert kinds == ["dashboard", "float master", "registration"]
+
+
+def test_server_dies_and_comes_back(server, tmp_path):
+    files = write_files(tmp_path / "files")
+    back = threading.Thread(target=server.start)
+
+    def harm(number):
+        if number == 15:
+            server.kill()
+            back.start()
+
+    server.set_harm(harm)
+    status, printed = _register(server, files, tmp_path, "returning")
+    back.join(120)
+
+    assert status == 0, printed
+    assert printed.startswith("registered returning version 1 ")
+    _check_one_version(server.client, "returning")
+
+
+def test_any_answer_may_get_lost(server, tmp_path):
+    """The worst case: the server did what it was asked, and nobody knows."""
+    files = write_files(tmp_path / "files")
+    server.set_harm(lambda number: None)
+    assert _register(server, files, tmp_path, "whole")[0] == 0
+    requests = server.relay.count
+    assert requests > 20
+    for lost in range(1, requests, 4):
+        name = f"lost_{lost}"
+        server.set_harm(lambda number, lost=lost: "lose the answer" if number == lost else None)
+        status, printed = _register(server, files, tmp_path, name)
+        assert status == 0, f"{lost}: {printed}"
+        _check_one_version(server.client, name)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [("fail", "the server fails inside"), ("hang", "the server does not answer in time")],
+)
+def test_server_that_stays_ill(server, tmp_path, harm, said):
+    files = write_files(tmp_path / "files")
+    server.set_harm(lambda number: harm)
+    status, printed = _register(
+        server, files, tmp_path, "ill", "--patience=2", MLFLOW_HTTP_REQUEST_TIMEOUT="1"
+    )
+
+    assert status == EXIT_BAD_INPUT
+    assert len(printed.splitlines()) == 1
+    assert printed.startswith(f"register: error: {server.uri}: {said}")
+    assert f"(tried for 2 s); to go on: {sys.executable} " in printed
+    assert "--registered_model=ill" in printed
+
+
+@pytest.fixture(name="workspace")
+def _workspace(empty, tmp_path):
+    workspace = tmp_path / "workspace"
+    shutil.copytree(empty, workspace / ".mlflow")
+    return workspace
+
+
+@pytest.fixture(name="empty", scope="module")
+def _empty(tmp_path_factory):
+    workspace = tmp_path_factory.mktemp("empty")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "")
+        store = find_store({"BUILD_WORKSPACE_DIRECTORY": str(workspace)})
+        with locked(store):
+            connect(store)
+    return workspace / ".mlflow"
+
+
+def _run_mounted(workspace, mounts, arguments):
+    """Runs the command where other file systems are mounted; for that process only."""
+    words = " ".join(f"'{word}'" for word in [*_COMMAND, *arguments])
+    return subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-e", "-c", f"{mounts}\n{words}"],
+        env={
+            **os.environ,
+            "BUILD_WORKSPACE_DIRECTORY": str(workspace),
+            "MLFLOW_TRACKING_URI": "",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_disk_that_fills(workspace, tmp_path):
+    files = write_files(tmp_path / "files", artifact=b"x" * 3_000_000)
+    store = workspace / ".mlflow"
+    keep = tmp_path / "keep"
+    done = _run_mounted(
+        workspace,
+        f"cp -r {store} {keep}; mount -t tmpfs -o size=4m tmpfs {store}\n"
+        f"cp -r {keep}/. {store}; trap 'cp {store}/mlflow.db {keep}' EXIT",
+        flags(files),
+    )
+
+    assert done.returncode == EXIT_BAD_INPUT, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "o space left on device" in done.stderr or "the disk is full" in done.stderr
+    client = mlflow.MlflowClient(f"sqlite:///{keep}/mlflow.db")
+    assert client.search_model_versions("name = 'face'") == []
+
+
+def test_read_only_store(workspace, tmp_path):
+    files = write_files(tmp_path / "files")
+    store = workspace / ".mlflow"
+    done = _run_mounted(
+        workspace, f"mount --bind {store} {store}; mount -o remount,ro,bind {store}", flags(files)
+    )
+
+    assert done.returncode == EXIT_BAD_INPUT, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "ead-only" in done.stderr
+    assert str(store) in done.stderr
+
+
+def test_store_of_an_older_mlflow(workspace, tmp_path):
+    from alembic.script import ScriptDirectory
+
+    database = workspace / ".mlflow" / "mlflow.db"
+    scripts = ScriptDirectory.from_config(_get_alembic_config(f"sqlite:///{database}"))
+    older = scripts.get_revision(scripts.get_current_head()).down_revision
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = ?", (older,))
+    files = write_files(tmp_path / "files")
+    environment = {"BUILD_WORKSPACE_DIRECTORY": str(workspace), "MLFLOW_TRACKING_URI": ""}
+    ((status, printed),) = run_together([Command(flags(files), environment)], tmp_path)
+
+    assert status == EXIT_BAD_INPUT
+    assert printed == (
+        f"register: error: sqlite:///{database}: its database schema is of another MLflow; back "
+        "it up, then run `mlflow db upgrade` on it with this MLflow\n"
+    )
