@@ -46,7 +46,7 @@ def test_a_sparse_original_stays_small(scheme):
     }
     # Dynamic kernels read constants only: those weights stay dense.
     assert len(sparse) < (len(dense) if scheme == "dynamic" else path.stat().st_size)
-    assert entry["changed"] == describe(sparse)["ops"].get("DENSIFY", 0) >= 7
+    assert entry["changed"] == describe(sparse)["ops"].get("DENSIFY", 0) > 0
     assert _delegates(sparse) == _delegates(dense) == 1
     for seed in range(2):
         for one, other in zip(run_model(dense, seed), run_model(sparse, seed), strict=True):

@@ -22,6 +22,7 @@ from tools.quantization.calibration import gather_histograms, gather_statistics,
 from tools.quantization.compaction import compact
 from tools.quantization.dead_channels import remove_dead_channels
 from tools.quantization.equalization import equalize
+from tools.quantization.float16_constants import store_constants_float16
 from tools.quantization.given_recipe import plan_given
 from tools.quantization.hessians import GPTQ, add_hessians
 from tools.quantization.inner_subgraphs import inner_entries
@@ -255,6 +256,8 @@ def quantize(
     _restore_outputs(artifact, model, planned.float_outputs)
     if any(recipes.is_blockwise(entry) for entry in planned.recipe):
         report(mend_block_scales(artifact))
+    if settings.enabled("float16_constants"):
+        report(store_constants_float16(artifact))
     if settings.enabled("sparse_weights"):
         report(store_weights_sparse(artifact))
     report(compact(artifact, len(quantized), model))

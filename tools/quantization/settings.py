@@ -59,6 +59,7 @@ PASSES: dict[str, dict[str, Any]] = {
     "bias_range": {"enabled": True},
     "dead_channels": {"enabled": True},
     "equalization": {"enabled": True, "through_relu6": True},
+    "float16_constants": {"enabled": True},
     "float_streams": {"enabled": True},
     "narrow_convolutions": {"enabled": True},
     "output_heads": {"enabled": True},
