@@ -90,14 +90,31 @@ def test_the_delegate_runs_all_of_it(made):
 _PREPARED = ["dead_channels", "relu_fusion", "narrow_convolutions"]
 _FINISHED = ["pointwise", "float16_constants", "sparse_weights", "compaction"]
 # Those that find nothing to do in this model.
-_IDLE = ("bias_range", "dead_channels", "narrow_convolutions", "pointwise", "sparse_weights")
+_IDLE = (
+    "bias_range",
+    "dead_channels",
+    "layer_correction",
+    "narrow_convolutions",
+    "pointwise",
+    "sparse_weights",
+)
 
 
 def test_result_says_what_was_done(made):
     scheme, result = made
     names = [entry["name"] for entry in result.passes]
     assert names == {
-        "int8": [*_PREPARED, "equalization", "range_estimation", "bias_range", *_FINISHED],
+        "int8": [
+            *_PREPARED,
+            "equalization",
+            "range_estimation",
+            "bias_range",
+            "pointwise",
+            "layer_correction",
+            "float16_constants",
+            "sparse_weights",
+            "compaction",
+        ],
     }.get(scheme, [*_PREPARED, *_FINISHED])
     for entry in result.passes:
         assert set(entry) == {"changed", "detail", "gain", "name"}

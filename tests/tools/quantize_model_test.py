@@ -151,6 +151,7 @@ def test_what_a_person_reads(folder, tmp_path):
         "range_estimation",
         "bias_range",
         "pointwise",
+        "layer_correction",
         "float16_constants",
         "sparse_weights",
         "compaction",

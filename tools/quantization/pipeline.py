@@ -26,6 +26,7 @@ from tools.quantization.float16_constants import store_constants_float16
 from tools.quantization.given_recipe import plan_given
 from tools.quantization.hessians import GPTQ, add_hessians
 from tools.quantization.inner_subgraphs import inner_entries
+from tools.quantization.layer_correction import correct_layers
 from tools.quantization.narrow_convolutions import widen_narrow_convolutions
 from tools.quantization.patterns import EarlierScopes
 from tools.quantization.pointwise import use_matrix_products
@@ -256,6 +257,17 @@ def quantize(
     _restore_outputs(artifact, model, planned.float_outputs)
     if any(recipes.is_blockwise(entry) for entry in planned.recipe):
         report(mend_block_scales(artifact))
+    correction = settings.choices("layer_correction")
+    if settings.quantizes_activations and correction["enabled"]:
+        artifact, entry = correct_layers(
+            model,
+            artifact,
+            calibration,
+            correction["samples"],
+            correction["fit_weights"],
+            (lambda *counts: progress("correcting layers", *counts)) if progress else None,
+        )
+        report(entry)
     if settings.enabled("float16_constants"):
         report(store_constants_float16(artifact))
     if settings.enabled("sparse_weights"):

@@ -61,6 +61,7 @@ PASSES: dict[str, dict[str, Any]] = {
     "equalization": {"enabled": True, "through_relu6": True},
     "float16_constants": {"enabled": True},
     "float_streams": {"enabled": True},
+    "layer_correction": {"enabled": True, "fit_weights": True, "samples": 100},
     "narrow_convolutions": {"enabled": True},
     "output_heads": {"enabled": True},
     "pointwise": {"enabled": True},

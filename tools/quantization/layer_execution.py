@@ -1,0 +1,194 @@
+"""Runs a model piece by piece over a set of samples.
+
+What an operator computes for all samples is there before the next one runs, so that a
+layer can be changed in the light of what really enters it. Each piece is a small model
+of its own, run by the runtime with its delegate: the kernels are those of the whole
+model. An activation is forgotten when its last reader has run.
+"""
+
+import copy
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tools.graph.flatbuffer import TfliteModel, model_bytes
+from tools.graph.topology import Topology
+from tools.quantization.calibration import open_interpreter, signature_inputs
+
+_INTEGERS = {
+    schema.TensorType.INT8: np.int8,
+    schema.TensorType.UINT8: np.uint8,
+    schema.TensorType.INT16: np.int16,
+}
+
+
+class LayerExecution:
+    """A model's activations over samples, as far as they have been computed.
+
+    Attributes:
+      graph: of the model.
+      values: tensor index to what it holds, [samples, *the tensor's shape], in the
+        tensor's own type.
+    """
+
+    def __init__(self, graph: Topology, samples: Sequence[Mapping[str, np.ndarray]]):
+        """Begins with the inputs.
+
+        Args:
+          graph: of a model whose constants may be changed while it runs; its operators
+            and their order may not.
+          samples: each maps signature input names to arrays.
+        """
+        self.graph = graph
+        self.values = {
+            index: quantized(graph.tensor(index), np.stack([sample[name] for sample in samples]))
+            for name, index in signature_inputs(graph.model).items()
+        }
+        self._samples = len(samples)
+        self._made_of_constants: set[int] = set()
+        for operator in graph.subgraph.operators:
+            if all(self._is_known(index) for index in operator.inputs):
+                self._made_of_constants |= {int(index) for index in operator.outputs}
+        self._waiting = [
+            operator
+            for operator in graph.subgraph.operators
+            if not self._made_of_constants >= {int(index) for index in operator.outputs}
+        ]
+        self._readers = Counter(int(i) for op in self._waiting for i in op.inputs)
+        # Outputs are read at the end.
+        self._readers.update(graph.outputs)
+
+    def _is_known(self, index: int) -> bool:
+        return index == -1 or self.graph.is_constant(index) or int(index) in self._made_of_constants
+
+    def hold(self, index: int) -> None:
+        """Keeps a tensor's values until `release`."""
+        self._readers[int(index)] += 1
+
+    def release(self, index: int) -> None:
+        """Forgets a tensor's values if nothing is to read them any more."""
+        self._readers[int(index)] -= 1
+        if self._readers[int(index)] <= 0:
+            self.values.pop(int(index), None)
+
+    def run_until(self, operator: schema.OperatorT) -> None:
+        """Runs all operators before one, if it has not run yet."""
+        places = [id(one) for one in self._waiting]
+        if id(operator) in places:
+            self._run(places.index(id(operator)))
+
+    def run_through(self, operator: schema.OperatorT) -> None:
+        """Runs all operators up to one, if it has not run yet."""
+        places = [id(one) for one in self._waiting]
+        if id(operator) in places:
+            self._run(places.index(id(operator)) + 1)
+
+    def run_all(self) -> list[np.ndarray]:
+        """Runs what is left. Returns the outputs, [samples, *shape] each, dequantized."""
+        self._run(len(self._waiting))
+        return [self.real_values(index) for index in self.graph.subgraph.outputs]
+
+    def real_values(self, index: int) -> np.ndarray:
+        """Gives a tensor's values in the float model's units, float32."""
+        return dequantized(self.graph.tensor(index), self.values[int(index)])
+
+    def _run(self, count: int) -> None:
+        operators, self._waiting = self._waiting[:count], self._waiting[count:]
+        if not operators:
+            return
+        read = {int(index) for operator in operators for index in operator.inputs}
+        made = {int(index) for operator in operators for index in operator.outputs}
+        inside = Counter(int(index) for operator in operators for index in operator.inputs)
+        inputs = sorted(index for index in read - made if not self._is_known(index))
+        outputs = sorted(index for index in made if self._readers[index] > inside[index])
+        content = self._piece(operators, inputs, outputs)
+        interpreter = open_interpreter(content, self.graph.model.where)
+        places = [details["index"] for details in interpreter.get_input_details()]
+        results = interpreter.get_output_details()
+        found = {
+            index: np.empty((self._samples, *details["shape"]), details["dtype"])
+            for index, details in zip(outputs, results, strict=True)
+        }
+        for number in range(self._samples):
+            for index, place in zip(inputs, places, strict=True):
+                interpreter.set_tensor(place, self.values[index][number])
+            interpreter.invoke()
+            for index, details in zip(outputs, results, strict=True):
+                found[index][number] = interpreter.get_tensor(details["index"])
+        self.values |= found
+        for operator in operators:
+            for index in operator.inputs:
+                if not self._is_known(index):
+                    self.release(index)
+
+    def _piece(self, operators: list, inputs: list[int], outputs: list[int]) -> bytes:
+        """Makes a model of some operators, and of those that unpack their constants."""
+        needed, unpacking = {int(i) for op in operators for i in op.inputs}, []
+        for operator in reversed(self.graph.subgraph.operators):
+            made = {int(index) for index in operator.outputs}
+            if made & needed and made <= self._made_of_constants:
+                needed |= {int(index) for index in operator.inputs}
+                unpacking.append(operator)
+        model, subgraph = schema.ModelT(), schema.SubGraphT()
+        model.version = self.graph.model.schema.version
+        model.operatorCodes = self.graph.model.schema.operatorCodes
+        model.buffers, model.subgraphs = [schema.BufferT()], [subgraph]
+        subgraph.tensors, subgraph.operators, places = [], [], {-1: -1}
+
+        def place(index: int) -> int:
+            index = int(index)
+            if index not in places:
+                tensor = copy.copy(self.graph.tensor(index))
+                constant = self.graph.is_constant(index)
+                if constant:
+                    model.buffers.append(self.graph.model.schema.buffers[tensor.buffer])
+                tensor.buffer = len(model.buffers) - 1 if constant else 0
+                places[index] = len(subgraph.tensors)
+                subgraph.tensors.append(tensor)
+            return places[index]
+
+        for operator in [*unpacking[::-1], *operators]:
+            own = copy.copy(operator)
+            own.inputs = [place(index) for index in operator.inputs]
+            own.outputs = [place(index) for index in operator.outputs]
+            subgraph.operators.append(own)
+        subgraph.inputs = [place(index) for index in inputs]
+        subgraph.outputs = [place(index) for index in outputs]
+        return model_bytes(TfliteModel(model, [], self.graph.model.where))
+
+
+def dequantized(tensor: schema.TensorT, values: np.ndarray) -> np.ndarray:
+    """Turns an activation's values into the float model's units.
+
+    Args:
+      tensor: float, or quantized with one scale.
+      values: of any shape, in the tensor's type.
+
+    Returns:
+      float32, in the same shape.
+    """
+    if tensor.type == schema.TensorType.FLOAT32:
+        return values
+    parameters = tensor.quantization
+    zero = np.float32(parameters.zeroPoint[0])
+    return (values.astype(np.float32) - zero) * np.float32(parameters.scale[0])
+
+
+def quantized(tensor: schema.TensorT, values: np.ndarray) -> np.ndarray:
+    """Turns values in the float model's units into what a tensor holds.
+
+    Args:
+      tensor: float, or quantized with one scale.
+      values: of any shape; integers are taken as they are.
+
+    Returns:
+      In the tensor's type, rounded and clipped, in the same shape.
+    """
+    dtype = _INTEGERS.get(tensor.type)
+    if dtype is None or values.dtype.kind != "f":
+        return values
+    parameters, limits = tensor.quantization, np.iinfo(dtype)
+    codes = np.round(values / np.float32(parameters.scale[0])) + parameters.zeroPoint[0]
+    return np.clip(codes, limits.min, limits.max).astype(dtype)
