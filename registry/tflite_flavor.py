@@ -57,10 +57,15 @@ def save_model(
         pip_requirements=[f"mlflow=={mlflow.__version__}", f"ai-edge-litert{pin}", "numpy"],
         mlflow_model=mlmodel,
     )
-    # MLflow writes a number a line, which makes an example larger than its model.
+    # MLflow writes `0.0`, a number a line: an example larger than its model.
     for example in folder.glob("*input_example.json"):
-        content = json.loads(example.read_text(encoding="utf-8"))
+        content = json.loads(example.read_text(encoding="utf-8"), parse_float=_shortest)
         example.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
+
+
+def _shortest(text: str) -> float | int:
+    value = float(text)
+    return int(value) if value.is_integer() else value
 
 
 def _tensor(tensor: Mapping[str, Any]) -> dict[str, Any]:

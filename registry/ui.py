@@ -72,6 +72,8 @@ def main(arguments: argparse.Namespace) -> int:
     # command line of a process, and a database's URI may hold a password.
     environment["MLFLOW_BACKEND_STORE_URI"] = store.tracking_uri
     environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = store.artifacts.as_uri()
+    # Its log is where the reason stands when it does not start.
+    environment["MLFLOW_LOGGING_LEVEL"] = "ERROR"
     # MLflow's job queue, for its GenAI features: two more processes.
     environment.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     return _serve(arguments.host, arguments.port, store.display_uri, environment)

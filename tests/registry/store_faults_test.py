@@ -158,7 +158,7 @@ def test_any_answer_may_get_lost(server, tmp_path):
     assert _register(server, files, tmp_path, "whole")[0] == 0
     requests = server.relay.count
     assert requests > 20
-    for lost in range(1, requests, 4):
+    for lost in range(1, requests, 7):
         name = f"lost_{lost}"
         server.set_harm(lambda number, lost=lost: "lose the answer" if number == lost else None)
         status, printed = _register(server, files, tmp_path, name)
