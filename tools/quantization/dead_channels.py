@@ -12,6 +12,10 @@ where operators that hand channels on (depthwise convolutions, pooling, ADD) tie
 together. It is liveness analysis as compilers do it (Aho et al., "Compilers", 9.2.5),
 channel by channel; nothing is pruned that computes something, as magnitude pruning does.
 
+A tensor of which less than a 64th is dead stays as it is: zero points, 8 bytes a channel,
+are written once for all tensors of one length, and a length of its own costs more than a
+few channels bring.
+
 An output o changes by at most 2^-64 * sum |x_i| over the channels that go: far under half
 a step of float32 for a sum of any size that a trained model computes.
 """
@@ -32,8 +36,9 @@ class _Liveness:
     Channels of tensors that operators tie together are one element of a forest.
     """
 
-    def __init__(self, graph: Topology):
+    def __init__(self, graph: Topology, least_share: float):
         self.graph = graph
+        self.least_share = least_share
         self.computed = graph.inputs | set(graph.producer)
         self.first: dict[int, int] = {}
         count = 0
@@ -135,10 +140,12 @@ class _Liveness:
             # Writers stand before readers: backwards, one round does most of it.
             for weights, into, out in reversed(edges):
                 alive[into[weights[alive[out]].any(axis=0)]] = True
-        # A tensor without channels is no tensor.
         for index in self.first:
             roots = self.roots(index)
-            if roots.size and not alive[roots].any():
+            if (~alive[roots]).sum() < self.least_share * roots.size:
+                alive[roots] = True
+            # A tensor without channels is no tensor.
+            elif roots.size and not alive[roots].any():
                 alive[roots[0]] = True
         return alive
 
@@ -187,17 +194,18 @@ def _cut(graph: Topology, operator: schema.OperatorT, live: _Liveness) -> None:
                 _take(graph, index, out, -1)
 
 
-def remove_dead_channels(model: TfliteModel) -> dict:
+def remove_dead_channels(model: TfliteModel, least_share: float = 1 / 64) -> dict:
     """Removes channels that no result depends on.
 
     Args:
       model: a float model; changed in place.
+      least_share: of a tensor's channels, which have to be dead for any to go.
 
     Returns:
       The report's entry; its gain is in bytes of the float model.
     """
     graph = Topology(model)
-    live = _Liveness(graph)
+    live = _Liveness(graph, least_share)
     dead = {index: int((~live.kept(index)).sum()) for index in live.first}
     removed = sum(dead.values())
     gain = None
