@@ -89,6 +89,16 @@ def eye_crops(scene: np.ndarray, models: Models) -> list[np.ndarray]:
     return crops
 
 
+def scores(outputs: dict[str, np.ndarray], model: ModelOnPictures) -> bool:
+    """Says whether a model's score is above MIN_SCORE."""
+    return model.score(outputs) > MIN_SCORE
+
+
+def sees_person(outputs: dict[str, np.ndarray], model: ModelOnPictures) -> bool:
+    """Says whether a mask covers a person: a twentieth of the picture or more."""
+    return bool((outputs[model.kind.landmarks] > MIN_SCORE).mean() > 0.05)
+
+
 def sees_iris(outputs: dict[str, np.ndarray], model: ModelOnPictures) -> bool:
     """Says whether an iris landmark model found an iris in an eye crop; it has no score.
 

@@ -33,7 +33,7 @@ class ModelKind:
       mean, std: of its preprocessing.
       score: output with the score of what it looks for; "" when it has none.
       is_logit: whether that is before the sigmoid.
-      landmarks: output with boxes (detectors) or landmarks.
+      landmarks: output with boxes (detectors), landmarks or a mask.
       strides: of a detector's anchors; empty for a landmark model.
       interpolated: a detector's interpolated_scale_aspect_ratio.
     """
@@ -70,6 +70,9 @@ KINDS = {
     ),
     "iris_landmark": ModelKind(
         "an iris landmark model", 64, 0, 255, "", False, "output_iris"
+    ),
+    "selfie_segmentation": ModelKind(
+        "a segmentation model", 256, 0, 255, "", False, "activation_10"
     ),
 }  # fmt: skip
 

@@ -19,7 +19,9 @@ from models.scenes.crops import (
     face_crops,
     hand_crops,
     person_crops,
+    scores,
     sees_iris,
+    sees_person,
 )
 from models.scenes.float_models import KINDS, ModelOnPictures
 from models.scenes.photographs import read_photograph
@@ -58,6 +60,7 @@ class Samples:
       models: flag to which of KINDS it takes; "float_model" is what the images are for.
       empty: the same as `scene`, without the object; None for crops.
       cut: scene and models to crops; None for scenes.
+      sees: outputs and model to whether it sees the object. The default is its score.
     """
 
     object: str
@@ -65,6 +68,7 @@ class Samples:
     models: Mapping[str, str]
     empty: Callable[..., np.ndarray] | None = None
     cut: Callable[..., list[np.ndarray]] | None = None
+    sees: Callable[..., bool] = scores
 
 
 def _face_scene(photographs, rng: np.random.Generator, chosen: str, larger: float = 1):
@@ -94,6 +98,10 @@ SAMPLES = {
         _large_face_scene,
         {"float_model": "iris_landmark", "detector": "face", "landmarks": "face_landmark"},
         cut=eye_crops,
+        sees=sees_iris,
+    ),
+    "selfies": Samples(
+        "selfie", _face_scene, {"float_model": "selfie_segmentation"}, sees=sees_person
     ),
     "hand_scenes": Samples(
         "hand", hand_scenes.hand_scene, {"float_model": "palm"}, empty=hand_scenes.empty_scene
@@ -261,10 +269,7 @@ def main(arguments: argparse.Namespace) -> int:
         return samples.cut(scene, models) if samples.cut else [scene]
 
     def fires(images: list[np.ndarray]) -> list[bool]:
-        seen = model.outputs(images)
-        if not model.kind.score:
-            return [sees_iris(outputs, model) for outputs in seen]
-        return [model.score(outputs) > MIN_SCORE for outputs in seen]
+        return [samples.sees(outputs, model) for outputs in model.outputs(images)]
 
     # The set is a part of the seed: the same number gives two sets unrelated scenes.
     base = (arguments.seed, sorted(PHOTOGRAPHS).index(arguments.set))

@@ -5,6 +5,7 @@ right, y down and z towards the viewer.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -82,9 +83,14 @@ def lit(lighting: Lighting, normal: np.ndarray, wrap: float = 0.15) -> np.ndarra
     return lighting.lamp * toward + lighting.below + (lighting.above - lighting.below) * up
 
 
+@functools.lru_cache(maxsize=256)
+def _noise_table(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, (64, 64)).astype(np.float32)
+
+
 def noise(seed: int, x: np.ndarray, y: np.ndarray, frequency: float) -> np.ndarray:
     """Smooth noise of about -1 to 1: bilinear in a table of random numbers."""
-    table = np.random.default_rng(seed).uniform(-1, 1, (64, 64)).astype(np.float32)
+    table = _noise_table(seed)
     u, v = x * np.float32(frequency) + 32, y * np.float32(frequency) + 32
     i, j = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
     fu, fv = (u - i).astype(np.float32), (v - j).astype(np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.scenes.crops import sees_iris
+from models.scenes.crops import sees_iris, sees_person
 from models.scenes.float_models import ModelOnPictures
 from models.scenes.render_samples import (
     PHOTOGRAPHS,
@@ -33,9 +33,10 @@ MODELS = {
     "palm": "palm_detection_full",
     "pose": "pose_detection",
     "pose_landmark": "pose_landmark_full",
+    "selfie_segmentation": "selfie_segmentation",
 }
-WHOLE = sorted(name for name, kind in SAMPLES.items() if not kind.cut)
-CROPS = sorted(name for name, kind in SAMPLES.items() if kind.cut)
+WHOLE = sorted(name for name, kind in SAMPLES.items() if kind.empty)
+POSITIVE = sorted(name for name, kind in SAMPLES.items() if not kind.empty)
 
 
 @pytest.fixture(scope="module")
@@ -121,15 +122,29 @@ def test_detector_fires_where_an_object_was_put_and_nowhere_else(samples, chosen
 
 
 @pytest.mark.parametrize("chosen", sorted(PHOTOGRAPHS))
-@pytest.mark.parametrize("samples", CROPS)
-def test_landmark_model_sees_its_object_in_every_crop(samples, chosen, made, masters):
+@pytest.mark.parametrize("samples", POSITIVE)
+def test_model_sees_its_object_in_every_image(samples, chosen, made, masters):
     folder, name = made(samples, chosen), SAMPLES[samples].models["float_model"]
     model = ModelOnPictures(masters[name], name)
     crops = pictures(folder)
     assert len(crops) == 6
-    assert {crop.shape for crop in crops} == {(model.kind.size, model.kind.size, 3)}
+    if SAMPLES[samples].cut:
+        assert {crop.shape for crop in crops} == {(model.kind.size, model.kind.size, 3)}
     for outputs in model.outputs(crops):
-        assert model.score(outputs) > 0.5 if model.kind.score else sees_iris(outputs, model)
+        assert SAMPLES[samples].sees(outputs, model)
+
+
+def test_score_of_a_model_without_one_is_what_it_shows(masters):
+    iris = ModelOnPictures(masters["iris_landmark"], "iris_landmark")
+    selfie = ModelOnPictures(masters["selfie_segmentation"], "selfie_segmentation")
+    grey = np.full((64, 64, 3), 90, np.uint8)
+    disc = np.array([[32, 32], [38, 32], [32, 26], [26, 32], [32, 38]], np.float32)
+    flat = np.concatenate([disc, np.zeros((5, 1), np.float32)], 1).reshape(1, 15)
+    assert sees_iris({"output_iris": flat}, iris)
+    assert not sees_iris({"output_iris": flat * [1.6]}, iris)
+    assert not sees_iris({"output_iris": flat + np.tile([20, 0, 0], 5)}, iris)
+    (outputs,) = selfie.outputs([grey])
+    assert not sees_person(outputs, selfie)
 
 
 @pytest.mark.parametrize(
