@@ -47,25 +47,28 @@ def _weights(graph: Topology, operator) -> schema.TensorT | None:
 
 def _rewritten(
     artifact: bytes, position: int, change: Callable[[np.ndarray, int], np.ndarray]
-) -> bytes:
-    """Changes the weights of one operator, and of no other that shares them."""
+) -> bytes | None:
+    """Changes the weights of one operator; None where they are the same afterwards."""
     model = parse_model(artifact)
     graph = Topology(model)
     operator = graph.subgraph.operators[position]
     tensor = _weights(graph, operator)
     axis = _CHANNEL_AXIS[graph.name(operator)]
-    values = change(model.tensor_data(tensor).copy(), axis)
+    before = model.tensor_data(tensor)
+    values = change(before, axis)
+    if np.array_equal(values, before):
+        return None
     tensor.buffer = model.add_constant(np.ascontiguousarray(values))
     return model_bytes(model)
 
 
-def zeroed(artifact: bytes, position: int) -> bytes:
-    """Sets the weights of one operator to zero."""
+def zeroed(artifact: bytes, position: int) -> bytes | None:
+    """Sets the weights of one operator to zero; None where they are."""
     return _rewritten(artifact, position, lambda values, axis: np.zeros_like(values))
 
 
-def permuted(artifact: bytes, position: int, generator: np.random.Generator) -> bytes:
-    """Shuffles the output channels of one operator's weights."""
+def permuted(artifact: bytes, position: int, generator: np.random.Generator) -> bytes | None:
+    """Shuffles the output channels of one operator's weights; None where it has but one."""
 
     def shuffle(values: np.ndarray, axis: int) -> np.ndarray:
         return np.take(values, generator.permutation(values.shape[axis]), axis=axis)
@@ -113,7 +116,7 @@ def mutants(artifact: bytes, count: int, seed: int) -> Iterator[Mutant]:
       seed: of the permutations.
 
     Yields:
-      Each mutant.
+      Each mutant; what would change nothing is left out.
     """
     model = parse_model(artifact)
     graph = Topology(model)
@@ -123,8 +126,12 @@ def mutants(artifact: bytes, count: int, seed: int) -> Iterator[Mutant]:
         yield Mutant(f"output {name} doubled", doubled(artifact, output))
     positions = layers(model)
     spread = np.linspace(0, len(positions) - 1, (count + 1) // 2).round().astype(int)
-    for number in spread:
-        operator = graph.subgraph.operators[positions[number]]
+    for position in dict.fromkeys(positions[number] for number in spread):
+        operator = graph.subgraph.operators[position]
         where = f"{graph.name(operator)} {tensor_name(graph.tensor(int(operator.outputs[0])))}"
-        yield Mutant(f"{where} zeroed", zeroed(artifact, positions[number]))
-        yield Mutant(f"{where} permuted", permuted(artifact, positions[number], generator))
+        for how, broken in (
+            ("zeroed", zeroed(artifact, position)),
+            ("permuted", permuted(artifact, position, generator)),
+        ):
+            if broken is not None:
+                yield Mutant(f"{where} {how}", broken)
