@@ -97,7 +97,8 @@ def bytes_by_kind(model: TfliteModel) -> dict[str, int]:
     for entry in model.schema.metadata or []:
         add("metadata", np.asarray(model.schema.buffers[entry.buffer].data, np.uint8))
     content = len(model_bytes(model))
-    bare = TfliteModel(model.schema, [], model.where)
-    result["associated files"] = content - len(model_bytes(bare))
+    if model.associated_files:
+        bare = TfliteModel(model.schema, [], model.where)
+        result["associated files"] = content - len(model_bytes(bare))
     result["structure"] = content - sum(result.values())
     return result
