@@ -63,6 +63,14 @@ def test_inputs_that_never_move_leave_weights_as_they_are():
     np.testing.assert_allclose(fitted, weights)
 
 
+def test_few_rows_change_weights_less():
+    """Two rows say little about six terms, three hundred say much."""
+    weights, inputs, changed = _layer(4, False, 0)
+    many = np.abs(refitted(weights, inputs, changed) - weights).mean()
+    few = np.abs(refitted(weights, inputs[:2], changed[:2]) - weights).mean()
+    assert few < many / 2
+
+
 def test_codes_are_rounded_and_clipped():
     codes = rounded_codes(np.array([[0.24, -0.26, 9]]), np.array([0.5]), 7)
     assert codes.dtype == np.int8

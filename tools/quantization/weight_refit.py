@@ -24,6 +24,7 @@ what is left in the mean (tools.quantization.bias_correction).
 import numpy as np
 
 _RIDGE = 1.0
+_ROWS_OF_A_TERM = 4
 
 
 def _solved(product: np.ndarray, target: np.ndarray, free: np.ndarray) -> np.ndarray:
@@ -70,6 +71,7 @@ def refitted(weights: np.ndarray, inputs: np.ndarray, quantized_inputs: np.ndarr
     terms = weights.shape[1]
     # Inputs that never move say nothing, and must leave something to divide by.
     ridge = np.trace(product, axis1=-2, axis2=-1) / terms * _RIDGE
+    ridge *= max(1, _ROWS_OF_A_TERM * terms / inputs.shape[-2])
     ridge = np.maximum(ridge, np.finfo(np.float32).tiny)
     if inputs.ndim == 2:
         target = turned @ (given @ trained.T) + ridge * trained.T
