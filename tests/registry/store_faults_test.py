@@ -166,6 +166,25 @@ def test_any_answer_may_get_lost(server, tmp_path):
         _check_one_version(server.client, name)
 
 
+def test_killed_between_its_requests(server, tmp_path):
+    files = write_files(tmp_path / "files")
+    server.set_harm(lambda number: None)
+    environment = {"MLFLOW_TRACKING_URI": server.uri}
+    killed = 0
+    for step in range(3, 100, 7):
+        name = f"killed_{step}"
+        command = Command(flags(files, name), environment, killed_at=step)
+        ((status, printed),) = run_together([command], tmp_path)
+        if status == 0:
+            break
+        assert (status, printed) == (-signal.SIGKILL, "")
+        killed += 1
+        status, printed = _register(server, files, tmp_path, name)
+        assert status == 0, f"{step}: {printed}"
+        _check_one_version(server.client, name)
+    assert killed > 3
+
+
 @pytest.mark.parametrize(
     ("harm", "said"),
     [("fail", "the server fails inside"), ("hang", "the server does not answer in time")],
