@@ -263,6 +263,8 @@ def quantized_model(
         min_positives = 1,
         min_fps = {},
         min_speedup = None,
+        latency_gates = {},
+        allow_inconclusive = False,
         threads = 1,
         optimise = "size",
         registered_model = None,
@@ -275,8 +277,8 @@ def quantized_model(
       NAME: builds NAME.tflite, NAME.report.json and NAME.recipe.json. The build fails
         when similarity or size is beyond a gate; the report is there all the same.
       NAME_similarity_test: the same gates as a test.
-      NAME_fps_test: measures float master and artifact on the host. Made when min_fps
-        or min_speedup is given.
+      NAME_fps_test: measures float master and artifact on the host. Made when min_fps,
+        min_speedup or latency_gates is given.
       NAME.tune: `bazel run` searches for settings that reach the gates, and writes
         NAME.settings.json beside the BUILD file. Made when calibration_data is given.
       NAME.register: `bazel run` measures, and records the artifact in the registry.
@@ -341,6 +343,9 @@ def quantized_model(
         task; fewer prove nothing.
       min_fps: inferences a second by device; "host" is the machine that runs the test.
       min_speedup: how many times as fast as the float master.
+      latency_gates: further gates of the fps test by name: {"max_p90_ms": 8}; also
+        max_load_ms, max_first_inference_ms and max_memory_mb (docs/latency.md).
+      allow_inconclusive: whether a gate on speed that stays undecided passes with a warning.
       threads: of the interpreter that measures.
       optimise: what NAME.tune improves beyond the gates: "size", "speed" or "similarity".
       registered_model: name in the registry. The default is the float model's name.
@@ -421,10 +426,12 @@ def quantized_model(
         tags = tags,
         visibility = visibility,
     )
-    if min_fps or min_speedup:
+    if min_fps or min_speedup or latency_gates:
         fps_test(
             name = name + "_fps_test",
             size = "medium",
+            allow_inconclusive = allow_inconclusive,
+            latency_gates = {gate: str(value) for gate, value in latency_gates.items()},
             min_fps = str(min_fps.get("host", "")),
             min_speedup = str(min_speedup or ""),
             model = ":" + name,

@@ -17,7 +17,8 @@ from pathlib import Path
 from tools.errors import InputError
 
 EXIT_GATE_FAILED = 1
-EXIT_BAD_INPUT = 2
+EXIT_BAD_INPUT = InputError.exit_status
+EXIT_INCONCLUSIVE = 3
 EXIT_INTERRUPTED = 130
 
 
@@ -104,7 +105,7 @@ def run(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], in
         status = main(arguments)
     except InputError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        status = EXIT_BAD_INPUT
+        status = error.exit_status
     except OSError as error:
         # The second is the target, where a whole file should have been put.
         path = error.filename2 or error.filename

@@ -9,7 +9,12 @@ class InputError(ValueError):
     exits with status 2, without a traceback.
 
     Names in it come from files: what of them cannot be printed is shown as an escape.
+
+    Attributes:
+      exit_status: what a command ends with.
     """
+
+    exit_status = 2
 
     def __init__(self, message: str):
         super().__init__(
@@ -18,3 +23,15 @@ class InputError(ValueError):
                 for character in message
             )
         )
+
+
+class NoDeviceError(InputError):
+    """There is no device to measure on, or none that may be used."""
+
+    exit_status = 4
+
+
+class DeviceFailedError(InputError):
+    """A device was there, and failed while it was used; nothing is known of the model."""
+
+    exit_status = 5

@@ -3,10 +3,18 @@
 import argparse
 import hashlib
 import json
+import math
 import os
 from pathlib import Path
 
-from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path, whole_file
+from tools.command_line import (
+    EXIT_GATE_FAILED,
+    EXIT_INCONCLUSIVE,
+    new_parser,
+    run,
+    user_path,
+    whole_file,
+)
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -14,12 +22,23 @@ _EXAMPLES = """\
   measure_latency --float_model=face.tflite --quantized_model=face_int8.tflite \\
       --min_speedup=1.2 --min_fps=200 --threads=1 --output=latency.json
 
-Both models run in turns in one process. A gate fails when even the favourable end of the
-95% interval of the rounds' median is beyond it; a value that the noise of this machine
-leaves undecided passes, and is shown with its interval.
+Both models run in turns. A gate passes when the whole interval of the rounds' median is
+on its right side and fails when the whole of it is on the wrong one; until then more
+rounds are measured, up to --most_rounds. Exit status: 0 passed, 1 failed, 2 bad input,
+3 inconclusive, 4 no device, 5 the device failed.
 """
 
 LATENCY_SCHEMA_VERSION = 1
+
+# Whether a smaller value is better, and what it is.
+GATES = {
+    "min_fps": (False, "inferences a second to reach"),
+    "min_speedup": (False, "times as fast as the float model"),
+    "max_p90_ms": (True, "milliseconds that nine in ten inferences stay under"),
+    "max_load_ms": (True, "milliseconds to load the model"),
+    "max_first_inference_ms": (True, "milliseconds of the first inference"),
+    "max_memory_mb": (True, "resident memory that loading and running adds, in 2**20 bytes"),
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,11 +49,31 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--float_model", required=True, type=user_path, help="a float .tflite")
     result.add_argument("--quantized_model", required=True, type=user_path, help="the artifact")
-    result.add_argument("--device", default="host", help="where to measure (default: %(default)s)")
+    result.add_argument(
+        "--device", default="host", help="host, adb, adb:SERIAL or command:TEMPLATE"
+    )
+    result.add_argument("--device_name", help="how reports name it (default: by itself)")
+    result.add_argument(
+        "--benchmark_binary", type=user_path, help="TFLite's benchmark_model for the device"
+    )
+    result.add_argument(
+        "--delegate",
+        choices=("xnnpack", "gpu", "nnapi", "none"),
+        default="xnnpack",
+        help="what computes (default: %(default)s)",
+    )
     result.add_argument("--threads", type=int, default=1, help="of the interpreter")
     result.add_argument("--rounds", type=int, default=11, help="at least 9 (default: %(default)s)")
-    result.add_argument("--min_fps", type=float, help="inferences a second to reach")
-    result.add_argument("--min_speedup", type=float, help="times as fast as the float model")
+    result.add_argument(
+        "--most_rounds", type=int, default=60, help="while undecided (default: %(default)s)"
+    )
+    for name, (_, what) in GATES.items():
+        result.add_argument(f"--{name}", type=float, help=what)
+    result.add_argument(
+        "--allow_inconclusive",
+        action="store_true",
+        help="let a gate that stays undecided pass with a warning",
+    )
     result.add_argument("--output", type=user_path, help="JSON file for the measurement")
     return result
 
@@ -69,21 +108,42 @@ def invoker(content: bytes, where: str, threads: int):
     return interpreter.invoke, hashlib.sha256(content).hexdigest()
 
 
-def _open(path: Path, threads: int):
-    from tools.graph.flatbuffer import read_bytes
-
-    return invoker(read_bytes(path), str(path), threads)
-
-
-def _speed(times, sha256: str) -> dict:
+def _speed(rounds, path: Path) -> dict:
     import numpy as np
 
-    p50, p90 = np.percentile(times, [50, 90])
+    from tools.graph.flatbuffer import read_bytes
+
+    def over_rounds(name: str, digits: int):
+        values = np.array([getattr(one, name) for one in rounds])
+        values = values[np.isfinite(values)]
+        return round(float(np.median(values)), digits) if values.size else None
+
+    p50 = over_rounds("p50_ms", 5)
     return {
-        "fps": round(1000 / p50, 2),
-        "p50_ms": round(float(p50), 5),
-        "p90_ms": round(float(p90), 5),
-        "sha256": sha256,
+        "first_inference_ms": over_rounds("first_inference_ms", 3),
+        "fps": round(1000 / p50, 2) if p50 else None,
+        "load_ms": over_rounds("load_ms", 3),
+        "memory_mb": over_rounds("memory_mb", 2),
+        "p50_ms": p50,
+        "p90_ms": over_rounds("p90_ms", 5),
+        "sha256": hashlib.sha256(read_bytes(path)).hexdigest(),
+    }
+
+
+def _values(rounds) -> dict:
+    """One number a round for every gate, and the speedup."""
+    import numpy as np
+
+    def column(model: str, name: str):
+        return np.array([getattr(getattr(one, model), name) for one in rounds])
+
+    return {
+        "min_fps": 1000 / column("artifact", "p50_ms"),
+        "min_speedup": column("float_master", "p50_ms") / column("artifact", "p50_ms"),
+        "max_p90_ms": column("artifact", "p90_ms"),
+        "max_load_ms": column("artifact", "load_ms"),
+        "max_first_inference_ms": column("artifact", "first_inference_ms"),
+        "max_memory_mb": column("artifact", "memory_mb"),
     }
 
 
@@ -95,62 +155,91 @@ def _output(arguments: argparse.Namespace) -> Path | None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from tools.latency.device import describe_host, pin_to_cpus, usable_cpus
-    from tools.latency.interleaved import LEAST_ROUNDS, compare, median_interval
+    from tools.latency.backend import Options, open_backend
+    from tools.latency.decision import LEAST_ROUNDS, Gate, Verdict, decide, overall
 
-    if arguments.device != "host":
-        raise InputError(f"no device {arguments.device}; host is the only one known")
     if arguments.rounds < LEAST_ROUNDS:
         raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
-    if not 1 <= arguments.threads <= len(usable_cpus()):
-        raise InputError(
-            f"--threads={arguments.threads}: this process may use {len(usable_cpus())} processors"
-        )
-    pinned = pin_to_cpus(arguments.threads)
-    invoke_float, float_sha256 = _open(arguments.float_model, arguments.threads)
-    invoke_artifact, artifact_sha256 = _open(arguments.quantized_model, arguments.threads)
-    measured = compare(invoke_float, invoke_artifact, arguments.rounds)
+    gates = [
+        Gate(name, getattr(arguments, name), smaller)
+        for name, (smaller, _) in GATES.items()
+        if getattr(arguments, name) is not None
+    ]
+    options = Options(arguments.threads, arguments.delegate, arguments.benchmark_binary)
+    models = arguments.float_model, arguments.quantized_model
+    rounds = []
 
-    import numpy as np
+    def measure(count: int) -> dict:
+        while len(rounds) < count:
+            rounds.append(backend.measure_round(len(rounds)))
+        return _values(rounds)
 
-    gates = []
-    for name, rounds, threshold in (
-        ("min_fps", measured.round_fps, arguments.min_fps),
-        ("min_speedup", measured.round_speedups, arguments.min_speedup),
-    ):
-        if threshold is not None:
-            low, high = median_interval(rounds)
-            gates.append(
-                {
-                    "high": round(high, 4),
-                    "low": round(low, 4),
-                    "name": name,
-                    "passed": bool(high >= threshold),
-                    "threshold": threshold,
-                    "value": round(float(np.median(rounds)), 4),
-                }
-            )
-    low, high = median_interval(measured.round_speedups)
-    report = {
-        "artifact": _speed(measured.artifact_ms, artifact_sha256),
-        "device": describe_host(arguments.threads, pinned),
-        "float_master": _speed(measured.float_ms, float_sha256),
-        "gates": gates,
-        "invokes_per_round": measured.float_ms.shape[1],
-        "kind": "rules_quantize.latency",
-        "passed": all(gate["passed"] for gate in gates),
-        "rounds": arguments.rounds,
-        "schema_version": LATENCY_SCHEMA_VERSION,
-        "speedup": round(float(np.median(measured.round_speedups)), 4),
-        "speedup_high": round(high, 4),
-        "speedup_low": round(low, 4),
-    }
+    with open_backend(arguments.device, *models, options) as backend:
+        judged = decide(gates, measure, arguments.rounds, arguments.most_rounds)
+        device = backend.describe()
+    if arguments.device_name:
+        device["name"] = arguments.device_name
+    verdict = overall([one.verdict for one in judged])
+    report = _report(arguments, rounds, judged, device) | {"verdict": str(verdict)}
+    report["passed"] = all(gate["passed"] for gate in report["gates"])
     output = _output(arguments)
     if output:
         with whole_file(output, "w") as file:
             file.write(json.dumps(report, indent=2, sort_keys=True) + "\n")
     _print(report)
-    return 0 if report["passed"] else EXIT_GATE_FAILED
+    if report["passed"]:
+        return 0
+    return EXIT_GATE_FAILED if verdict is Verdict.FAIL else EXIT_INCONCLUSIVE
+
+
+def _report(arguments: argparse.Namespace, rounds, judged, device: dict) -> dict:
+    import numpy as np
+
+    from tools.latency.decision import WRONG_VERDICTS, Verdict, median_bounds
+    from tools.latency.interleaved import median_interval
+
+    # As the gate was judged; without a gate on it, at the usual 95%.
+    speedups = _values(rounds)["min_speedup"]
+    speedups = speedups[np.isfinite(speedups)]
+    speedup = low = high = None
+    if speedups.size:
+        speedup = round(float(np.median(speedups)), 4)
+        by_order, by_blocks = median_interval(speedups), median_bounds(speedups, 0.025)
+        low = round(min(by_order[0], by_blocks[0]), 4)
+        high = round(max(by_order[1], by_blocks[1]), 4)
+    gates = []
+    for one in judged:
+        undecided = one.verdict is Verdict.INCONCLUSIVE
+        numbers = {"high": one.high, "low": one.low, "value": one.value}
+        gates.append(
+            {
+                "name": one.gate.name,
+                "passed": one.verdict is Verdict.PASS
+                or (undecided and arguments.allow_inconclusive),
+                "threshold": one.gate.threshold,
+                "verdict": str(one.verdict),
+            }
+            | {k: round(v, 4) if math.isfinite(v) else None for k, v in numbers.items()}
+        )
+    return {
+        "artifact": _speed([one.artifact for one in rounds], arguments.quantized_model),
+        "device": device,
+        "disturbed_rounds": sum(bool(one.note) for one in rounds),
+        "float_master": _speed([one.float_master for one in rounds], arguments.float_model),
+        "gates": gates,
+        "invokes_per_round": int(np.median([one.artifact.runs for one in rounds])),
+        "kind": "rules_quantize.latency",
+        "rounds": len(rounds),
+        "schema_version": LATENCY_SCHEMA_VERSION,
+        "speedup": speedup,
+        "speedup_high": high,
+        "speedup_low": low,
+        "wrong_verdicts_at_most": WRONG_VERDICTS,
+    }
+
+
+def _number(value, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _print(report: dict) -> None:
@@ -159,20 +248,38 @@ def _print(report: dict) -> None:
         f"{device['cpu']}, {device['threads']} thread(s), {report['rounds']} rounds of "
         f"{report['invokes_per_round']} runs each"
     )
-    print(f"{'':14}{'p50 ms':>10}{'p90 ms':>10}{'FPS':>10}")
-    for title, key in (("float master", "float_master"), ("artifact", "artifact")):
-        speed = report[key]
-        print(f"{title:14}{speed['p50_ms']:>10.3f}{speed['p90_ms']:>10.3f}{speed['fps']:>10.1f}")
-    print(
-        f"speedup {report['speedup']:.3f} (95% interval {report['speedup_low']:.3f} to "
-        f"{report['speedup_high']:.3f})"
+    columns = (
+        ("p50 ms", "p50_ms", 3),
+        ("p90 ms", "p90_ms", 3),
+        ("FPS", "fps", 1),
+        ("load ms", "load_ms", 1),
+        ("first ms", "first_inference_ms", 2),
+        ("MB", "memory_mb", 1),
     )
-    for gate in report["gates"]:
-        word = "passed" if gate["passed"] else "FAILED"
+    print(f"{'':14}" + "".join(f"{title:>10}" for title, _, _ in columns))
+    for title, key in (("float master", "float_master"), ("artifact", "artifact")):
+        numbers = (_number(report[key][name], digits) for _, name, digits in columns)
+        print(f"{title:14}" + "".join(f"{number:>10}" for number in numbers))
+    print(
+        f"speedup {_number(report['speedup'], 3)} (95% interval "
+        f"{_number(report['speedup_low'], 3)} to {_number(report['speedup_high'], 3)})"
+    )
+    if report["disturbed_rounds"]:
         print(
-            f"{word}: {gate['name']} {gate['threshold']:g}, measured {gate['value']:g} "
-            f"({gate['low']:g} to {gate['high']:g})"
+            f"in {report['disturbed_rounds']} of {report['rounds']} rounds the device was "
+            "disturbed, and measuring again did not help"
         )
+    for gate in report["gates"]:
+        word = {"PASS": "passed", "FAIL": "FAILED"}.get(gate["verdict"], "INCONCLUSIVE")
+        where = "no measurement"
+        if gate["value"] is not None:
+            where = f"measured {gate['value']:g} ({gate['low']:g} to {gate['high']:g})"
+        print(f"{word}: {gate['name']} {gate['threshold']:g}, {where}")
+        if word == "INCONCLUSIVE":
+            print(
+                "  the interval holds the threshold: measure on a quieter device, with more "
+                "--most_rounds, or set a threshold further from what the model does"
+            )
 
 
 if __name__ == "__main__":

@@ -110,6 +110,10 @@ def _fps_test_impl(ctx):
         words.append("--min_fps=" + ctx.attr.min_fps)
     if ctx.attr.min_speedup:
         words.append("--min_speedup=" + ctx.attr.min_speedup)
+    for gate, value in ctx.attr.latency_gates.items():
+        words.append("--{}={}".format(gate, value))
+    if ctx.attr.allow_inconclusive:
+        words.append("--allow_inconclusive")
     return _script(
         ctx,
         "Measures the speed of",
@@ -124,6 +128,13 @@ fps_test = rule(
     test = True,
     attrs = dict(
         _MEASURE_ATTRS,
+        allow_inconclusive = attr.bool(
+            doc = "Whether a gate that stays undecided passes with a warning.",
+        ),
+        latency_gates = attr.string_dict(
+            doc = "Further gates by name, such as max_p90_ms, max_load_ms, " +
+                  "max_first_inference_ms and max_memory_mb.",
+        ),
         min_fps = attr.string(
             doc = "Inferences a second that the artifact must reach.",
         ),

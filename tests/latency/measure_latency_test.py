@@ -12,7 +12,7 @@ import pytest
 import tools.measure_latency
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder
-from tools.command_line import EXIT_BAD_INPUT, EXIT_GATE_FAILED
+from tools.command_line import EXIT_BAD_INPUT, EXIT_GATE_FAILED, EXIT_INCONCLUSIVE
 from tools.graph.float_master import make_float_master
 from tools.latency.device import usable_cpus
 
@@ -72,17 +72,25 @@ def test_a_model_is_as_fast_as_itself(against_itself):
 def test_report(against_itself, face):
     _, report = against_itself
     assert set(report) == {
-        "artifact", "device", "float_master", "gates", "invokes_per_round", "kind", "passed",
-        "rounds", "schema_version", "speedup", "speedup_high", "speedup_low",
+        "artifact", "device", "disturbed_rounds", "float_master", "gates", "invokes_per_round",
+        "kind", "passed", "rounds", "schema_version", "speedup", "speedup_high", "speedup_low",
+        "verdict", "wrong_verdicts_at_most",
     }  # fmt: skip
     assert report["kind"] == "rules_quantize.latency"
     assert report["schema_version"] == 1
     assert report["rounds"] == 9
     assert report["invokes_per_round"] >= 5
     assert report["passed"] is True
+    assert report["verdict"] == "PASS"
     for model in ("artifact", "float_master"):
         speed = report[model]
-        assert set(speed) == {"fps", "p50_ms", "p90_ms", "sha256"}
+        assert set(speed) == {
+            "first_inference_ms", "fps", "load_ms", "memory_mb", "p50_ms", "p90_ms", "sha256",
+        }  # fmt: skip
+        assert 0 < speed["load_ms"] < 10000
+        assert speed["first_inference_ms"] > 0.05
+        # Its weights and arena; less than the whole interpreter takes.
+        assert 0.1 < speed["memory_mb"] < 200
         assert speed["sha256"] == hashlib.sha256(face.read_bytes()).hexdigest()
         assert 0.05 < speed["p50_ms"] <= speed["p90_ms"] < 1000
         assert speed["fps"] == pytest.approx(1000 / speed["p50_ms"], rel=0.01)
@@ -98,11 +106,9 @@ def test_gates_in_the_report(against_itself):
     assert (fps["name"], fps["threshold"], fps["passed"]) == ("min_fps", 0.001, True)
     assert (speedup["name"], speedup["threshold"], speedup["passed"]) == ("min_speedup", 0.01, True)
     assert fps["low"] <= fps["value"] <= fps["high"]
-    assert (speedup["low"], speedup["value"], speedup["high"]) == (
-        report["speedup_low"],
-        report["speedup"],
-        report["speedup_high"],
-    )
+    assert speedup["low"] <= report["speedup_low"] <= speedup["value"] == report["speedup"]
+    assert report["speedup"] <= report["speedup_high"] <= speedup["high"]
+    assert fps["verdict"] == speedup["verdict"] == "PASS"
 
 
 def test_what_a_person_reads(against_itself):
@@ -112,7 +118,7 @@ def test_what_a_person_reads(against_itself):
     assert lines[2].split()[:2] == ["float", "master"]
     assert lines[3].split()[0] == "artifact"
     assert lines[4].startswith(f"speedup {report['speedup']:.3f} (95% interval ")
-    assert [line.split(":")[0] for line in lines[5:]] == ["passed", "passed"]
+    assert [line.split(":")[0] for line in lines[-2:]] == ["passed", "passed"]
 
 
 def test_gate_that_cannot_be_reached_fails_and_keeps_the_report(flags, tmp_path):
@@ -123,8 +129,37 @@ def test_gate_that_cannot_be_reached_fails_and_keeps_the_report(flags, tmp_path)
     report = json.loads(output.read_text())
     assert report["passed"] is False
     assert [gate["passed"] for gate in report["gates"]] == [False, True]
+    assert report["verdict"] == "FAIL"
     assert "FAILED: min_fps 1e+09, measured " in done.stdout
     assert "passed: min_speedup 0.01, measured " in done.stdout
+
+
+def test_undecided_is_neither_passed_nor_failed(flags, tmp_path):
+    """A model against itself is exactly as fast: no interval is on one side of 1."""
+    output = tmp_path / "latency.json"
+    flags = [*flags, "--min_speedup=1", "--most_rounds=9", f"--output={output}"]
+    done = measure(*flags)
+    assert done.returncode == EXIT_INCONCLUSIVE, done.stdout
+    assert "INCONCLUSIVE: min_speedup 1, measured " in done.stdout
+    assert "measure on a quieter device" in done.stdout
+    assert "FAILED" not in done.stdout
+    report = json.loads(output.read_text())
+    assert (report["passed"], report["verdict"]) == (False, "INCONCLUSIVE")
+    done = measure(*flags, "--allow_inconclusive")
+    assert done.returncode == 0, done.stdout
+    assert "INCONCLUSIVE: min_speedup 1, measured " in done.stdout
+    report = json.loads(output.read_text())
+    assert (report["passed"], report["verdict"]) == (True, "INCONCLUSIVE")
+
+
+def test_memory_and_load_time_are_gates(flags):
+    done = measure(*flags, "--max_memory_mb=1e6", "--max_load_ms=1e6", "--max_p90_ms=1e-6")
+    assert done.returncode == EXIT_GATE_FAILED, done.stdout
+    assert [line.split(",")[0] for line in done.stdout.splitlines()[-3:]] == [
+        "FAILED: max_p90_ms 1e-06",
+        "passed: max_load_ms 1e+06",
+        "passed: max_memory_mb 1e+06",
+    ]
 
 
 def test_inside_a_bazel_test_the_report_is_among_its_outputs(flags, tmp_path):
@@ -144,7 +179,8 @@ def test_too_few_rounds(flags, rounds):
 
 def test_unknown_device(flags):
     assert refusal(*flags, "--device=pixel") == (
-        "measure_latency: error: no device pixel; host is the only one known"
+        "measure_latency: error: no device pixel; host, adb, adb:SERIAL and command:TEMPLATE "
+        "are the ones known"
     )
 
 

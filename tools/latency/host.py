@@ -1,0 +1,178 @@
+"""Measures on this machine, with ai-edge-litert in this process.
+
+On a machine that does other things as well, the process at times waits for a processor,
+and the clock runs on. Such an inference says nothing about the model. So a round in which
+more than a tenth of the inferences waited is measured again; in one that stays disturbed
+to the limit, the time of an inference is the time that its thread had a processor. With
+several threads there is no such time: what the round gives is then not a number, and
+decides nothing.
+"""
+
+import math
+import os
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tools.errors import InputError
+from tools.latency.backend import Backend, Options, Round, RunStatistics
+from tools.latency.device import describe_host, pin_to_cpus, usable_cpus
+
+_ROUND_SECONDS = 0.15
+_WARM_UP_SECONDS = 0.5
+_MOST_INVOKES = 2000
+
+# A median does not see a tenth that is disturbed.
+_MOST_WAITING = 0.1
+# Shares of a time: a clock read and a tick of the kernel are no waiting.
+_WAITED = 0.05
+_AGAIN_IN_A_ROUND = 2
+_AGAIN_IN_ALL = 20
+
+
+def timed(invoke: Callable[[], None], count: int, threads: int) -> tuple[np.ndarray, np.ndarray]:
+    """Runs a model and says which inferences had to wait for a processor.
+
+    Args:
+      invoke: runs it once.
+      count: how often.
+      threads: that it runs on, this one among them.
+
+    Returns:
+      float64 [2, count] milliseconds: by the clock, by this thread's processor time; and
+      bool [count], True where the process was taken off a processor, or waited for one.
+    """
+    times = np.empty((2, count))
+    switches = np.empty(count, int)
+    usage = resource.getrusage
+    for position in range(count):
+        before = usage(resource.RUSAGE_SELF).ru_nivcsw
+        cpu = time.thread_time_ns()
+        start = time.perf_counter_ns()
+        invoke()
+        times[0, position] = time.perf_counter_ns() - start
+        times[1, position] = time.thread_time_ns() - cpu
+        switches[position] = usage(resource.RUSAGE_SELF).ru_nivcsw - before
+    times /= 1e6
+    waited = switches > 0
+    if threads == 1:
+        # Taken off for so short a time that it does not show is not disturbed.
+        waited = times[0] - times[1] > _WAITED * times[0] + 0.005
+    return times, waited
+
+
+def _resident_kb() -> float:
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return float(line.split()[1])
+    except OSError:
+        pass
+    return math.nan
+
+
+def load_cost(content: bytes, where: str, threads: int) -> tuple[float, float, float]:
+    """Loads a model and runs it once, in a process of its own.
+
+    Args:
+      content: a whole .tflite file.
+      where: how messages name it.
+      threads: of the interpreter.
+
+    Returns:
+      (milliseconds to load, milliseconds of the first inference, resident memory that
+      both added in 2**20 bytes); NaN what the system does not tell.
+    """
+    receive, send = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(receive)
+            from tools.quantization.calibration import open_interpreter
+
+            before = _resident_kb()
+            start = time.perf_counter_ns()
+            interpreter = open_interpreter(content, where, threads=threads)
+            loaded = time.perf_counter_ns()
+            interpreter.invoke()
+            done = time.perf_counter_ns()
+            memory = (_resident_kb() - before) / 1024
+            line = f"{(loaded - start) / 1e6} {(done - loaded) / 1e6} {memory}"
+            os.write(send, line.encode())
+        finally:
+            os._exit(0)
+    os.close(send)
+    with os.fdopen(receive, "rb") as file:
+        words = file.read().split()
+    os.waitpid(child, 0)
+    if len(words) != 3:
+        raise InputError(f"{where}: the runtime ended while it loaded this model")
+    return tuple(float(word) for word in words)
+
+
+class HostBackend(Backend):
+    """This machine."""
+
+    def __init__(self, float_model: Path, artifact: Path, options: Options):
+        """Opens both models and warms them up.
+
+        Raises:
+          InputError: when one cannot be run, or there are not that many processors.
+        """
+        from tools.graph.flatbuffer import read_bytes
+        from tools.measure_latency import invoker
+
+        if not 1 <= options.threads <= len(usable_cpus()):
+            raise InputError(
+                f"--threads={options.threads}: this process may use {len(usable_cpus())} processors"
+            )
+        if options.delegate != "xnnpack":
+            raise InputError(f"delegate {options.delegate}: the host has xnnpack only")
+        self._threads = options.threads
+        self._pinned = pin_to_cpus(options.threads)
+        self._models = [(read_bytes(path), str(path)) for path in (float_model, artifact)]
+        self._invokes = [invoker(*model, options.threads)[0] for model in self._models]
+        self._again = 0
+        self._count = _MOST_INVOKES
+        for invoke in self._invokes:
+            start, done = time.perf_counter(), 0
+            while done < 5 or time.perf_counter() - start < _WARM_UP_SECONDS:
+                invoke()
+                done += 1
+            each = (time.perf_counter() - start) / done
+            self._count = min(self._count, max(5, round(_ROUND_SECONDS / each)))
+
+    def describe(self) -> dict:
+        return describe_host(self._threads, self._pinned)
+
+    def close(self) -> None:
+        self._invokes = []
+
+    def _turn(self, number: int) -> tuple[list[np.ndarray], bool]:
+        times, busy = [None, None], False
+        for which in (0, 1) if number % 2 == 0 else (1, 0):
+            taken, waited = timed(self._invokes[which], self._count, self._threads)
+            if waited.mean() > _MOST_WAITING:
+                busy = True
+                taken[0] = np.where(waited, taken[1], taken[0]) if self._threads == 1 else np.nan
+            times[which] = taken[0]
+        return times, busy
+
+    def measure_round(self, number: int) -> Round:
+        times, busy = self._turn(number)
+        for _ in range(_AGAIN_IN_A_ROUND):
+            if not busy or self._again >= _AGAIN_IN_ALL:
+                break
+            self._again += 1
+            times, busy = self._turn(number)
+        found = []
+        for model, taken in zip(self._models, times, strict=True):
+            load_ms, first_ms, memory = load_cost(*model, self._threads)
+            p50, p90 = np.percentile(taken, [50, 90])
+            found.append(
+                RunStatistics(float(p50), float(p90), load_ms, first_ms, memory, taken.size)
+            )
+        return Round(*found, note="waited for a processor" if busy else "")
