@@ -90,8 +90,9 @@ def test_integer_inputs_and_outputs_are_corrected_too():
     assert entry["gain"]["before"] > 5
 
 
-def test_few_samples_correct_nothing():
-    _, _, result = quantized({}, count=15)
+@pytest.mark.parametrize(("choices", "count"), [({}, 15), ({"samples": 15}, 40)])
+def test_few_samples_correct_nothing(choices, count):
+    _, _, result = quantized({"layer_correction": choices}, count=count)
     assert entry_of(result)["detail"] == "layers are left: 15 samples are too few to correct by"
     assert entry_of(result)["gain"] is None
 

@@ -14,7 +14,9 @@ A quarter of the samples takes no part. It judges: of the model as it was, with 
 corrected, and with weights fitted too, the one is kept whose outputs have the largest
 signal-to-noise ratio on them, in decibels, averaged over outputs. Signal and noise are of
 asinh(output), which is linear around zero and logarithmic beyond: a logit of -700 may
-move by a few units, one of 0 may not.
+move by a few units, one of 0 may not. What gains less than a decibel is not kept: other
+samples could judge otherwise, and corrected biases are no longer equal to each other,
+which costs bytes.
 """
 
 import copy
@@ -38,6 +40,8 @@ _DEPTHWISE_ROWS = 1024
 _LEAST_SAMPLES = 16
 _MOST_CODE = 127
 _BIAS_TYPES = {schema.TensorType.INT32: np.int32, schema.TensorType.INT64: np.int64}
+# Decibels that a correction must gain.
+_LEAST_GAIN = 1.0
 # What these compute is not all in the operators of one piece.
 _STATEFUL = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"})
 
@@ -180,15 +184,15 @@ def correct_layers(
     """
     graph = Topology(artifact)
     names = {graph.name(operator) for operator in graph.subgraph.operators}
-    if len(model.schema.subgraphs) > 1 or names & _STATEFUL or len(samples) < _LEAST_SAMPLES:
-        return artifact, {
-            "changed": 0,
-            "detail": "layers are left: the model has several subgraphs or a state"
-            if len(samples) >= _LEAST_SAMPLES
-            else f"layers are left: {len(samples)} samples are too few to correct by",
-            "name": "layer_correction",
-        }
-    chosen = np.unique(np.linspace(0, len(samples) - 1, most_samples).astype(int))
+    count, reason = min(len(samples), most_samples), ""
+    if len(model.schema.subgraphs) > 1 or names & _STATEFUL:
+        reason = "the model has several subgraphs or a state"
+    elif count < _LEAST_SAMPLES:
+        reason = f"{count} samples are too few to correct by"
+    if reason:
+        entry = {"changed": 0, "detail": f"layers are left: {reason}", "name": "layer_correction"}
+        return artifact, entry
+    chosen = np.unique(np.linspace(0, len(samples) - 1, count).astype(int))
     used = [samples[int(number)] for number in chosen]
     judges = used[3::4]
     learning = [sample for number, sample in enumerate(used) if number % 4 != 3]
@@ -199,14 +203,14 @@ def correct_layers(
         candidate = dataclasses.replace(artifact, schema=copy.deepcopy(artifact.schema))
         count = _sweep(model, candidate, learning, fits, progress)
         ratio = _signal_to_noise(expected, _outputs(candidate, judges))
-        if count and ratio > best:
+        if count and ratio > best and ratio >= before + _LEAST_GAIN:
             best, kept, changed = ratio, candidate, count
             detail = "fitted, and their biases corrected" if fits else "given corrected biases"
     return parse_model(model_bytes(kept), artifact.where), {
         "changed": changed,
         "detail": f"{changed} layers {detail}, on {len(learning)} samples"
         if changed
-        else "no correction brought the outputs nearer; layers are as they were",
+        else "layers are as they were: no correction gained a decibel",
         "gain": {
             "metric": f"signal-to-noise ratio of asinh(outputs) on {len(judges)} other samples, dB",
             "before": round(before, 2),
