@@ -5,7 +5,6 @@ is moved and ended after, so a process that dies in between leaves a run that
 never ended; whoever comes next sees by the alias whether the move took place.
 """
 
-import contextlib
 import dataclasses
 import json
 import tempfile
@@ -163,7 +162,7 @@ class Aliases:
         judged: Sequence[Mapping[str, Any]],
         lineage_tags: Mapping[str, str],
     ) -> str:
-        """Points an alias at a version.
+        """Points an alias at a version. It may be called again after it failed anywhere.
 
         Args:
           kind: KIND_PROMOTION or KIND_ROLLBACK.
@@ -198,7 +197,10 @@ class Aliases:
             tags["reason"] = reason
         with explained(self._store):
             self._catalog.forget()
-            self._end_unfinished(experiment_id, after.name, alias)
+            done = self._end_unfinished(experiment_id, after.name, alias)
+            if done is not None and done[1] == after.number:
+                # From an attempt whose answer got lost.
+                return done[0]
             run = self._client.create_run(
                 experiment_id,
                 run_name=f"{alias}: {kind} of version {after.number}",
@@ -206,32 +208,27 @@ class Aliases:
                 start_time=int(time.time() * 1000),
             )
             run_id = run.info.run_id
-            try:
-                with tempfile.TemporaryDirectory() as folder:
-                    document = {
-                        "kind": "rules_quantize.promotion",
-                        "schema_version": 1,
-                        "alias": alias,
-                        "before": before.reference if before else None,
-                        "after": after.reference,
-                        "forced": forced,
-                        "reason": reason,
-                        "checks": list(judged),
-                    }
-                    path = Path(folder, "promotion.json")
-                    path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
-                    self._client.log_artifact(run_id, str(path))
-                self._client.set_registered_model_alias(after.name, alias, str(after.number))
-            except BaseException:
-                # The store may be what failed: the first error is the one to show.
-                with contextlib.suppress(Exception):
-                    self._client.set_terminated(run_id, "FAILED")
-                raise
+            with tempfile.TemporaryDirectory() as folder:
+                document = {
+                    "kind": "rules_quantize.promotion",
+                    "schema_version": 1,
+                    "alias": alias,
+                    "before": before.reference if before else None,
+                    "after": after.reference,
+                    "forced": forced,
+                    "reason": reason,
+                    "checks": list(judged),
+                }
+                path = Path(folder, "promotion.json")
+                path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+                self._client.log_artifact(run_id, str(path))
+            self._client.set_registered_model_alias(after.name, alias, str(after.number))
             self._catalog.forget()
             self._client.set_terminated(run_id, "FINISHED")
             return run_id
 
-    def _end_unfinished(self, experiment_id: str, name: str, alias: str) -> None:
+    def _end_unfinished(self, experiment_id: str, name: str, alias: str) -> tuple[str, int] | None:
+        """Ends a move that its process did not; gives its run and version if it took place."""
         holder = self._catalog.aliases(name).get(alias)
         runs = self._client.search_runs(
             [experiment_id],
@@ -239,7 +236,9 @@ class Aliases:
             max_results=1,
             order_by=["attributes.start_time DESC"],
         )
-        for run in runs:
-            if run.info.status == "RUNNING":
-                took_place = run.data.tags[_TO_TAG] == str(holder)
-                self._client.set_terminated(run.info.run_id, "FINISHED" if took_place else "KILLED")
+        if not runs or runs[0].info.status != "RUNNING":
+            return None
+        took_place = runs[0].data.tags[_TO_TAG] == str(holder)
+        run_id = runs[0].info.run_id
+        self._client.set_terminated(run_id, "FINISHED" if took_place else "KILLED")
+        return (run_id, holder) if took_place else None

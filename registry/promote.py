@@ -34,6 +34,13 @@ def parser() -> argparse.ArgumentParser:
         "--force", metavar="REASON", help="move it although the policy forbids it; recorded"
     )
     result.add_argument("--reason", default="", help="why; recorded with the move")
+    result.add_argument(
+        "--patience",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="how long to wait for a server that does not answer (default: %(default).0f)",
+    )
     result.add_argument("--dry_run", action="store_true", help="judge and print, write nothing")
     return result
 
@@ -54,7 +61,7 @@ def main(arguments: argparse.Namespace) -> int:
     from registry.catalog import Catalog
     from registry.dashboard import refresh_or_warn
     from registry.promotion_policy import judge, read_policy
-    from registry.store import connect, find_store, locked
+    from registry.store import connect, find_store, locked, patiently
     from registry.tables import alias_problem, check_table
     from registry.tags import KIND_PROMOTION
 
@@ -95,15 +102,20 @@ def main(arguments: argparse.Namespace) -> int:
             return 0
         from registry.git_lineage import read_git_lineage
 
-        run_id = Aliases(store, client, catalog).move(
-            KIND_PROMOTION,
-            arguments.to,
-            holder,
-            candidate,
-            reason=arguments.force if not passed else arguments.reason or arguments.force or "",
-            forced=not passed,
-            judged=[dataclasses.asdict(check) for check in checks],
-            lineage_tags=read_git_lineage(workspace).tags(),
+        aliases = Aliases(store, client, catalog)
+        lineage_tags = read_git_lineage(workspace).tags()
+        run_id = patiently(
+            lambda: aliases.move(
+                KIND_PROMOTION,
+                arguments.to,
+                holder,
+                candidate,
+                reason=arguments.force if not passed else arguments.reason or arguments.force or "",
+                forced=not passed,
+                judged=[dataclasses.asdict(check) for check in checks],
+                lineage_tags=lineage_tags,
+            ),
+            arguments.patience,
         )
         refresh_or_warn("promote", store, client, candidate.name)
     print(f"moved {moved}")

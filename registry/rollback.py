@@ -21,6 +21,13 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("alias", help="MODEL@ALIAS")
     result.add_argument("--reason", default="", help="why; recorded with the move")
+    result.add_argument(
+        "--patience",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="how long to wait for a server that does not answer (default: %(default).0f)",
+    )
     result.add_argument("--dry_run", action="store_true", help="print, write nothing")
     return result
 
@@ -41,7 +48,7 @@ def main(arguments: argparse.Namespace) -> int:
     from registry.catalog import Catalog, parse_reference
     from registry.dashboard import refresh_or_warn
     from registry.git_lineage import read_git_lineage
-    from registry.store import connect, find_store, locked
+    from registry.store import connect, find_store, locked, patiently
     from registry.tags import KIND_ROLLBACK
 
     name, alias = parse_reference(arguments.alias)
@@ -58,15 +65,19 @@ def main(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             print(f"would move {moved}; nothing is written")
             return 0
-        run_id = aliases.move(
-            KIND_ROLLBACK,
-            alias,
-            before,
-            after,
-            reason=arguments.reason,
-            forced=False,
-            judged=[],
-            lineage_tags=read_git_lineage(workspace).tags(),
+        lineage_tags = read_git_lineage(workspace).tags()
+        run_id = patiently(
+            lambda: aliases.move(
+                KIND_ROLLBACK,
+                alias,
+                before,
+                after,
+                reason=arguments.reason,
+                forced=False,
+                judged=[],
+                lineage_tags=lineage_tags,
+            ),
+            arguments.patience,
         )
         refresh_or_warn("rollback", store, client, name)
     print(f"moved {moved}")

@@ -252,6 +252,32 @@ def test_killed_while_an_alias_moves(register, command, opened, name, step, monk
     assert opened[1].get_model_version_by_alias(name, "staging").version == holder
 
 
+@pytest.mark.parametrize("step", ["create_run", "set_registered_model_alias"])
+def test_answer_that_gets_lost_while_an_alias_moves(
+    register, command, opened, name, step, monkeypatch
+):
+    from mlflow import MlflowClient, MlflowException
+
+    register(b"one")
+    really = getattr(MlflowClient, step)
+    lost = []
+
+    def lose(*arguments, **given):
+        answer = really(*arguments, **given)
+        if not lost:
+            lost.append(answer)
+            raise MlflowException("Max retries exceeded with url: /")
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, step, lose)
+        assert _promoted(command, f"{name}@1", "staging")[0]
+    assert len(lost) == 1
+    (move,) = json.loads(command(history, name, "--format=json")[1])["moves"]
+    assert (move["before"], move["after"]) == (None, 1)
+    assert opened[1].get_run(move["run_id"]).info.status == "FINISHED"
+
+
 def test_compare(register, command, name):
     register(b"one")
     register(b"another", p50_ms=1.0)
