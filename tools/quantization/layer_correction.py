@@ -14,7 +14,7 @@ A quarter of the samples takes no part. It judges: of the model as it was, with 
 corrected, and with weights fitted too, the one is kept whose outputs have the largest
 signal-to-noise ratio on them, in decibels, averaged over outputs. Signal and noise are of
 asinh(output), which is linear around zero and logarithmic beyond: a logit of -700 may
-move by a few units, one of 0 may not. What gains less than a decibel is not kept: other
+move by a few units, one of 0 may not. What gains less than 0.75 decibels is not kept: other
 samples could judge otherwise, and corrected biases are no longer equal to each other,
 which costs bytes.
 """
@@ -41,7 +41,7 @@ _LEAST_SAMPLES = 16
 _MOST_CODE = 127
 _BIAS_TYPES = {schema.TensorType.INT32: np.int32, schema.TensorType.INT64: np.int64}
 # Decibels that a correction must gain.
-_LEAST_GAIN = 1.0
+_LEAST_GAIN = 0.75
 # What these compute is not all in the operators of one piece.
 _STATEFUL = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"})
 
@@ -210,7 +210,7 @@ def correct_layers(
         "changed": changed,
         "detail": f"{changed} layers {detail}, on {len(learning)} samples"
         if changed
-        else "layers are as they were: no correction gained a decibel",
+        else "layers are as they were: no correction gained 0.75 dB",
         "gain": {
             "metric": f"signal-to-noise ratio of asinh(outputs) on {len(judges)} other samples, dB",
             "before": round(before, 2),
