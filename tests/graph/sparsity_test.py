@@ -246,7 +246,7 @@ def _sparse_block(values, sparsity):
         (_more_rows, "do not fit its shape"),
         (_fewer_rows, "do not fit its shape"),
         (_no_indices, "no indices"),
-        (_no_metadata, "traversal order"),
+        (_no_metadata, "how its dimensions are stored"),
         (_block_of_no_dimension, "dimensions that it does not have"),
         (_sparse_block, "sparse themselves"),
     ],

@@ -12,7 +12,9 @@ from tools.quantization.float_streams import float_streams
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings
 
-_OFF = {"float_streams": {"enabled": False}}
+# Corrections make up for a part of what streams in int8 lose.
+_ON = {"layer_correction": {"enabled": False}}
+_OFF = _ON | {"float_streams": {"enabled": False}}
 
 
 def _kinds(graph: Topology, operators) -> dict[str, int]:
@@ -49,14 +51,14 @@ def test_a_real_model_is_smaller_and_closer_to_float():
     specification = input_specifications(master, "model")
     samples = [
         {name: np.abs(random_image(shape, seed)) for name, shape, _ in specification}
-        for seed in range(2)
+        for seed in range(8)
     ]
     without = quantize(master, QuantizationSettings("int8", passes=_OFF), samples).model
-    result = quantize(master, QuantizationSettings("int8"), samples)
+    result = quantize(master, QuantizationSettings("int8", passes=_ON), samples)
     assert len(result.model) < len(without)
-    expected = run_model(master)
     error, error_without = (
-        _squared_error(expected, run_model(content)) for content in (result.model, without)
+        sum(_squared_error(run_model(master, s), run_model(content, s)) for s in (0, 50, 99))
+        for content in (result.model, without)
     )
     assert error < 0.75 * error_without
     kept = {entry["reason"] for entry in result.float_tensors}

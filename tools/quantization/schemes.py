@@ -200,6 +200,9 @@ def _unfit(graph: Topology, operator: schema.OperatorT, form: _Form) -> str | No
         return "its weights are computed"
     if not _computes_float(entry) and not recipes.is_static(entry) and name not in DYNAMIC_KERNELS:
         return "the delegate has no dynamic kernel for it"
+    source = operator.inputs[2 if name == "TRANSPOSE_CONV" else 0]
+    if not _computes_float(entry) and not recipes.is_static(entry) and graph.is_constant(source):
+        return "its input is a constant"
     weights = entry["op_config"]["weight_tensor_config"]
     # The runtime takes such a file, and computes other numbers.
     if weights["num_bits"] == 2 and name != "FULLY_CONNECTED":
