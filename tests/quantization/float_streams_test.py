@@ -47,7 +47,7 @@ def _squared_error(one: list, other: list) -> float:
 
 
 def test_a_real_model_is_smaller_and_closer_to_float():
-    master, _ = make_float_master(model_path("face_landmark").read_bytes())
+    master, _ = make_float_master(model_path("palm_detection_lite").read_bytes())
     specification = input_specifications(master, "model")
     samples = [
         {name: np.abs(random_image(shape, seed)) for name, shape, _ in specification}
