@@ -70,6 +70,12 @@ def parser() -> argparse.ArgumentParser:
     for name, (_, what) in GATES.items():
         result.add_argument(f"--{name}", type=float, help=what)
     result.add_argument(
+        "--max_partitions", type=int, help="pieces that the delegate may cut the artifact into"
+    )
+    result.add_argument(
+        "--max_fallback", type=int, help="operators of the artifact that it may leave"
+    )
+    result.add_argument(
         "--allow_inconclusive",
         action="store_true",
         help="let a gate that stays undecided pass with a warning",
@@ -176,11 +182,14 @@ def main(arguments: argparse.Namespace) -> int:
 
     with open_backend(arguments.device, *models, options) as backend:
         judged = decide(gates, measure, arguments.rounds, arguments.most_rounds)
-        device = backend.describe()
+        device, delegate_use = backend.describe(), backend.delegate_use()
     if arguments.device_name:
         device["name"] = arguments.device_name
-    verdict = overall([one.verdict for one in judged])
-    report = _report(arguments, rounds, judged, device) | {"verdict": str(verdict)}
+    report = _report(arguments, rounds, judged, device)
+    report["delegate_use"] = delegate_use
+    report["gates"] += _delegate_gates(arguments, delegate_use["artifact"])
+    verdict = overall([Verdict(gate["verdict"]) for gate in report["gates"]])
+    report["verdict"] = str(verdict)
     report["passed"] = all(gate["passed"] for gate in report["gates"])
     output = _output(arguments)
     if output:
@@ -190,6 +199,34 @@ def main(arguments: argparse.Namespace) -> int:
     if report["passed"]:
         return 0
     return EXIT_GATE_FAILED if verdict is Verdict.FAIL else EXIT_INCONCLUSIVE
+
+
+def _delegate_gates(arguments: argparse.Namespace, use: dict | None) -> list[dict]:
+    """What is counted, and has no interval."""
+    found = []
+    fallback = (use or {}).get("fallback")
+    for name, threshold, value in (
+        ("max_partitions", arguments.max_partitions, (use or {}).get("partitions")),
+        ("max_fallback", arguments.max_fallback, fallback and sum(fallback.values())),
+    ):
+        if threshold is None:
+            continue
+        if name == "max_fallback" and fallback == {}:
+            value = 0
+        verdict = "INCONCLUSIVE" if value is None else "PASS" if value <= threshold else "FAIL"
+        found.append(
+            {
+                "high": value,
+                "low": value,
+                "name": name,
+                "passed": verdict == "PASS"
+                or (verdict == "INCONCLUSIVE" and arguments.allow_inconclusive),
+                "threshold": threshold,
+                "value": value,
+                "verdict": verdict,
+            }
+        )
+    return found
 
 
 def _report(arguments: argparse.Namespace, rounds, judged, device: dict) -> dict:
@@ -243,6 +280,8 @@ def _number(value, digits: int) -> str:
 
 
 def _print(report: dict) -> None:
+    from tools.latency.delegate_use import advice
+
     device = report["device"]
     print(
         f"{device['cpu']}, {device['threads']} thread(s), {report['rounds']} rounds of "
@@ -269,13 +308,16 @@ def _print(report: dict) -> None:
             f"in {report['disturbed_rounds']} of {report['rounds']} rounds the device was "
             "disturbed, and measuring again did not help"
         )
+    for name, use in sorted(report["delegate_use"].items()):
+        if use and advice(use):
+            print(f"{name.replace('_', ' ')}: {use['partitions']} partitions; {advice(use)}")
     for gate in report["gates"]:
         word = {"PASS": "passed", "FAIL": "FAILED"}.get(gate["verdict"], "INCONCLUSIVE")
         where = "no measurement"
         if gate["value"] is not None:
             where = f"measured {gate['value']:g} ({gate['low']:g} to {gate['high']:g})"
         print(f"{word}: {gate['name']} {gate['threshold']:g}, {where}")
-        if word == "INCONCLUSIVE":
+        if word == "INCONCLUSIVE" and gate["value"] is not None:
             print(
                 "  the interval holds the threshold: measure on a quieter device, with more "
                 "--most_rounds, or set a threshold further from what the model does"

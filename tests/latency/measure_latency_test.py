@@ -72,9 +72,9 @@ def test_a_model_is_as_fast_as_itself(against_itself):
 def test_report(against_itself, face):
     _, report = against_itself
     assert set(report) == {
-        "artifact", "device", "disturbed_rounds", "float_master", "gates", "invokes_per_round",
-        "kind", "passed", "rounds", "schema_version", "speedup", "speedup_high", "speedup_low",
-        "verdict", "wrong_verdicts_at_most",
+        "artifact", "delegate_use", "device", "disturbed_rounds", "float_master", "gates",
+        "invokes_per_round", "kind", "passed", "rounds", "schema_version", "speedup",
+        "speedup_high", "speedup_low", "verdict", "wrong_verdicts_at_most",
     }  # fmt: skip
     assert report["kind"] == "rules_quantize.latency"
     assert report["schema_version"] == 1
@@ -150,6 +150,30 @@ def test_undecided_is_neither_passed_nor_failed(flags, tmp_path):
     assert "INCONCLUSIVE: min_speedup 1, measured " in done.stdout
     report = json.loads(output.read_text())
     assert (report["passed"], report["verdict"]) == (True, "INCONCLUSIVE")
+
+
+def test_operators_that_fall_back_are_named_and_gated(tmp_path):
+    """XNNPACK has no LOG_SOFTMAX."""
+    graph = ModelBuilder()
+    image = graph.input((1, 8))
+    first = graph.operator("RELU", [image], (1, 8))
+    middle = graph.operator("LOG_SOFTMAX", [first], (1, 8))
+    path = tmp_path / "cut.tflite"
+    path.write_bytes(graph.finish(graph.operator("RELU", [middle], (1, 8))))
+    output = tmp_path / "latency.json"
+    done = measure(
+        f"--float_model={path}", f"--quantized_model={path}", "--rounds=9",
+        "--max_partitions=1", "--max_fallback=0", f"--output={output}",
+    )  # fmt: skip
+    report = json.loads(output.read_text())
+    use = report["delegate_use"]["artifact"]
+    assert use["operators"] == use["delegated"] + sum(use["fallback"].values()) == 3
+    assert list(use["fallback"]) == ["LOG_SOFTMAX (float32)"]
+    assert use["partitions"] == 2
+    assert done.returncode == EXIT_GATE_FAILED, done.stdout
+    assert "FAILED: max_partitions 1, measured 2" in done.stdout
+    assert "FAILED: max_fallback 0, measured 1" in done.stdout
+    assert "the delegate leaves 1 x LOG_SOFTMAX (float32)" in done.stdout
 
 
 def test_memory_and_load_time_are_gates(flags):

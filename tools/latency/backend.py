@@ -88,6 +88,15 @@ class Backend(abc.ABC):
     def describe(self) -> dict:
         """Describes the device: at least name, backend, cpu, cores, threads and runtime."""
 
+    def delegate_use(self) -> dict[str, dict | None]:
+        """Says what the delegate takes, after a round was measured.
+
+        Returns:
+          By "float_master" and "artifact", as tools.latency.delegate_use has it; None, and
+          no fallback, where the device does not tell.
+        """
+        return {"artifact": None, "float_master": None}
+
     @abc.abstractmethod
     def close(self) -> None:
         """Leaves nothing behind on the device."""

@@ -148,6 +148,15 @@ class HostBackend(Backend):
     def describe(self) -> dict:
         return describe_host(self._threads, self._pinned)
 
+    def delegate_use(self) -> dict[str, dict | None]:
+        from tools.latency.delegate_use import read_delegate_use
+        from tools.quantization.calibration import open_interpreter
+
+        return {
+            name: read_delegate_use(open_interpreter(*model, threads=self._threads))
+            for name, model in zip(("float_master", "artifact"), self._models, strict=True)
+        }
+
     def close(self) -> None:
         self._invokes = []
 

@@ -1,0 +1,283 @@
+"""What is measured through adb, against a real adbd; run_on_adbd.sh starts it.
+
+The device is a Debian of its own in PHONE_ROOT with adbd in it; the processes here are in
+a network namespace of their own.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import tools.measure_latency
+from tests.model_files import model_path
+from tools.command_line import EXIT_BAD_INPUT, EXIT_GATE_FAILED
+from tools.errors import DeviceFailedError, NoDeviceError
+from tools.graph.float_master import make_float_master
+
+ROOT = Path(os.environ["PHONE_ROOT"])
+STORAGE = ROOT / "data/local/tmp"
+SHIM = "/phone/loopback_only.so"
+
+
+def listening() -> str:
+    return subprocess.run(
+        ["ss", "-Hltn"], capture_output=True, text=True, check=True
+    ).stdout + subprocess.run(
+        ["ss", "-Hl", "--vsock"], capture_output=True, text=True, check=True
+    ).stdout  # fmt: skip
+
+
+def adb(*words: str) -> str:
+    done = subprocess.run(["adb", *words], capture_output=True, text=True, timeout=30, check=False)
+    return done.stdout + done.stderr
+
+
+class Daemon:
+    """One adbd, which listens on 127.0.0.1 only."""
+
+    def __init__(self, port: int):
+        self.port, self.serial = port, f"127.0.0.1:{port}"
+        assert (ROOT / SHIM[1:]).exists(), "adbd is not started without it"
+        command = ["chroot", ROOT, "env", "-i", "PATH=/phone:/usr/bin:/bin", f"ADBD_PORT={port}"]
+        command += [f"LD_PRELOAD={SHIM}", "/usr/lib/android-sdk/platform-tools/adbd"]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        end = time.monotonic() + 20
+        while f"127.0.0.1]:{port} " not in listening():
+            assert time.monotonic() < end, f"adbd does not listen on {port}: {listening()}"
+            time.sleep(0.1)
+        for line in listening().splitlines():
+            if f":{port} " in line:
+                assert "127.0.0.1]" in line, line
+                assert "v_str" not in line, line
+        self.connect()
+
+    def connect(self) -> None:
+        end = time.monotonic() + 20
+        while f"{self.serial}\tdevice" not in adb("devices"):
+            assert time.monotonic() < end, adb("devices")
+            adb("connect", self.serial)
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextlib.contextmanager
+def daemon(port: int = 5601):
+    one = Daemon(port)
+    try:
+        yield one
+    finally:
+        one.stop()
+        adb("disconnect", one.serial)
+
+
+@pytest.fixture
+def phone():
+    with daemon() as one:
+        yield one
+    # Nothing is left on the device, however it went.
+    assert list(STORAGE.iterdir()) == []
+
+
+@pytest.fixture(autouse=True)
+def plain_phone():
+    for name in ("mode", "thermal"):
+        (ROOT / "phone" / name).unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def flags(tmp_path_factory) -> list[str]:
+    folder = tmp_path_factory.mktemp("models")
+    master, _ = make_float_master(model_path("face_detection_short_range").read_bytes())
+    (folder / "face.tflite").write_bytes(master)
+    model = folder / "face.tflite"
+    return [
+        f"--float_model={model}",
+        f"--quantized_model={model}",
+        "--rounds=9",
+        "--most_rounds=9",
+        f"--benchmark_binary={ROOT}/phone/benchmark_model",
+    ]
+
+
+def measure(*flags: str, **environment: str) -> subprocess.CompletedProcess:
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    return subprocess.run(
+        [sys.executable, tools.measure_latency.__file__, *flags],
+        capture_output=True,
+        text=True,
+        env=variables | environment,
+        timeout=150,
+        check=False,
+    )
+
+
+def refusal(status: int, *flags: str, **environment: str) -> str:
+    done = measure(*flags, **environment)
+    assert done.returncode == status, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    return line.removeprefix("measure_latency: error: ")
+
+
+def test_measures(phone, flags, tmp_path):
+    output = tmp_path / "latency.json"
+    done = measure(
+        *flags, "--device=adb", "--min_fps=0.01", "--min_speedup=1e6", f"--output={output}"
+    )
+    assert done.returncode == EXIT_GATE_FAILED, done.stdout + done.stderr
+    report = json.loads(output.read_text())
+    assert [gate["verdict"] for gate in report["gates"]] == ["PASS", "FAIL"]
+    assert report["artifact"]["p50_ms"] > 0.05
+    assert report["rounds"] == 9
+    device = report["device"]
+    assert device["model"] == "Debian phone"
+    assert device["abi"] == "x86_64"
+    assert device["fingerprint"] == "debian/phone:forky"
+    assert device["before"]["battery_percent"] == 80
+    assert device["after"] == {"battery_celsius": 25.0, "battery_percent": 80, "thermal_status": 0}
+    assert report["delegate_use"]["artifact"]["partitions"] == 1
+    assert device["serial"] == phone.serial
+
+
+def test_an_old_benchmark_model_has_no_result_file(phone, flags):
+    (ROOT / "phone/mode").write_text("old")
+    done = measure(*flags, f"--device=adb:{phone.serial}", "--min_fps=0.01")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_device(flags):
+    status = NoDeviceError.exit_status
+    assert refusal(status, *flags, "--device=adb") == (
+        "adb: no device; connect one, and allow USB debugging on it"
+    )
+    assert refusal(status, *flags, "--device=adb:0123") == (
+        "adb:0123: not there; adb sees no device at all"
+    )
+    assert refusal(status, *flags, "--device=adb", ADB="no-such-adb").startswith("no adb on PATH")
+
+
+def test_two_devices_and_no_serial(phone, flags):
+    with daemon(5602) as other:
+        line = refusal(NoDeviceError.exit_status, *flags, "--device=adb")
+    assert line == f"adb: 2 devices ({phone.serial}, {other.serial}); say which: adb:SERIAL"
+
+
+def test_unauthorized(flags):
+    """adbd of Debian asks for no key; this is adb's handshake with a device that does."""
+    token = struct.pack("<6I", 0x48545541, 1, 0, 20, 0, 0x48545541 ^ 0xFFFFFFFF) + bytes(20)
+    server = socket.create_server(("127.0.0.1", 5603))
+
+    def asks_for_a_key():
+        while True:
+            connection, _ = server.accept()
+            with connection, connection.makefile("rb") as file:
+                while header := file.read(24):
+                    command, kind, _, length, _, _ = struct.unpack("<6I", header)
+                    file.read(length)
+                    # A public key (3) waits for somebody to accept it.
+                    if command != 0x48545541 or kind != 3:
+                        connection.sendall(token)
+
+    threading.Thread(target=asks_for_a_key, daemon=True).start()
+    adb("connect", "127.0.0.1:5603")
+    try:
+        line = refusal(NoDeviceError.exit_status, *flags, "--device=adb:127.0.0.1:5603")
+    finally:
+        adb("disconnect", "127.0.0.1:5603")
+    assert line == ("adb:127.0.0.1:5603: unauthorized; unlock the device and allow this computer")
+
+
+def pid_of_a_run() -> int:
+    """Waits until benchmark_model runs."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for file in STORAGE.glob("*/pid"):
+            if file.read_text().strip():
+                return int(file.read_text())
+        time.sleep(0.05)
+    raise TimeoutError("benchmark_model was not started")
+
+
+def test_goes_away_in_the_middle_of_a_run(flags):
+    (ROOT / "phone/mode").write_text("hang")
+    found = []
+    with daemon() as one:
+        pulls = threading.Thread(target=lambda: (found.append(pid_of_a_run()), one.stop()))
+        pulls.start()
+        try:
+            line = refusal(DeviceFailedError.exit_status, *flags, "--device=adb")
+        finally:
+            pulls.join()
+            # It could not be reached any more, as a phone whose cable was pulled.
+            for pid in found:
+                os.kill(pid, signal.SIGKILL)
+            for folder in STORAGE.iterdir():
+                shutil.rmtree(folder)
+    assert line == (
+        f"adb:{one.serial}: float_master.tflite: the device went away in the middle of a run"
+    )
+
+
+def test_a_run_that_hangs(phone, flags):
+    (ROOT / "phone/mode").write_text("hang")
+    found = []
+    watches = threading.Thread(target=lambda: found.append(pid_of_a_run()))
+    watches.start()
+    line = refusal(
+        DeviceFailedError.exit_status, *flags, "--device=adb", RULES_QUANTIZE_RUN_SECONDS="4"
+    )
+    watches.join()
+    assert line == (
+        f"adb:{phone.serial}: float_master.tflite: benchmark_model hangs; no end after 4 s"
+    )
+    with pytest.raises(ProcessLookupError):
+        os.kill(found[0], 0)
+
+
+def test_full_storage(phone, flags):
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", STORAGE], check=True)
+    try:
+        line = refusal(DeviceFailedError.exit_status, *flags, "--device=adb")
+        assert list(STORAGE.iterdir()) == []
+    finally:
+        subprocess.run(["umount", STORAGE], check=True)
+    assert line.startswith(f"adb:{phone.serial}: its storage is full; /data/local/tmp has no room")
+
+
+def test_a_binary_for_another_processor(phone, flags, tmp_path):
+    binary = tmp_path / "benchmark_model"
+    binary.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 2, 183) + bytes(99))
+    line = refusal(EXIT_BAD_INPUT, *flags, "--device=adb", f"--benchmark_binary={binary}")
+    assert line == (
+        f"{binary}: built for arm64-v8a, the device adb:{phone.serial} is x86_64; give the "
+        "benchmark_model of that ABI"
+    )
+
+
+def test_a_throttling_device_is_waited_for(phone, flags):
+    (ROOT / "phone/thermal").write_text("3")
+    line = refusal(
+        DeviceFailedError.exit_status, *flags, "--device=adb", RULES_QUANTIZE_COOL_SECONDS="1"
+    )
+    assert line == (
+        f"adb:{phone.serial}: it throttles (thermal status 3) and did not cool in 1 s; "
+        "nothing is judged"
+    )
+    threading.Timer(3, (ROOT / "phone/thermal").write_text, ["0"]).start()
+    done = measure(*flags, "--device=adb", "--min_fps=0.01")
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,381 @@
+"""Measures on an Android device through adb, with TFLite's benchmark_model.
+
+Float master, artifact and benchmark_model are pushed into a folder of their own, which is
+removed at the end. A round is one run of benchmark_model for each model. Where the device
+says that it throttles, nothing is judged: it is waited for, within a limit.
+"""
+
+import contextlib
+import math
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from tools.errors import DeviceFailedError, InputError, NoDeviceError
+from tools.latency.backend import Backend, Options, Round, RunStatistics
+from tools.latency.benchmark_output import (
+    DelegateUse,
+    read_delegate_use,
+    read_result,
+    read_text,
+    unconsumed_flags,
+)
+from tools.latency.command import statistics
+
+_FOLDER = "/data/local/tmp"
+_MODELS = ("float_master.tflite", "artifact.tflite")
+
+# ELF e_machine by the ABI's name in ro.product.cpu.abi, and by what `uname -m` says.
+_MACHINES = {
+    "arm64-v8a": 183, "aarch64": 183, "armeabi-v7a": 40, "armv7l": 40, "armv8l": 40,
+    "x86_64": 62, "x86": 3, "i686": 3, "riscv64": 243,
+}  # fmt: skip
+_ABI_OF = {183: "arm64-v8a", 40: "armeabi-v7a", 62: "x86_64", 3: "x86", 243: "riscv64"}
+
+_END = "rules_quantize_status="
+
+# Android's THERMAL_STATUS_MODERATE: from there on the system slows things down.
+_THROTTLING = 2
+
+# Newer builds only; without them the text has what is needed.
+_OPTIONAL_FLAGS = {"result_file_path", "report_peak_memory_footprint"}
+
+
+def _limit(name: str, default: float) -> float:
+    """Seconds; the environment says otherwise, as for a device that is known to be slow."""
+    text = os.environ.get(name)
+    try:
+        return float(text) if text else default
+    except ValueError:
+        raise InputError(f"{name}={text}: not a number of seconds") from None
+
+
+class Adb:
+    """The adb command, for one device."""
+
+    def __init__(self, serial: str):
+        """Finds the device.
+
+        Args:
+          serial: of the device; "" takes the only one that is there.
+
+        Raises:
+          NoDeviceError: when there is none that may be used, or several.
+        """
+        self._program = shutil.which(os.environ.get("ADB", "adb"))
+        if not self._program:
+            raise NoDeviceError("no adb on PATH; Debian: apt-get install adb, or set ADB")
+        self.serial = ""
+        lines = self.run("devices", seconds=30).stdout.splitlines()
+        states = dict(line.split()[:2] for line in lines[1:] if len(line.split()) >= 2)
+        if serial:
+            if serial not in states:
+                there = ", ".join(sorted(states)) or "no device at all"
+                raise NoDeviceError(f"adb:{serial}: not there; adb sees {there}")
+        else:
+            if not states:
+                raise NoDeviceError("adb: no device; connect one, and allow USB debugging on it")
+            if len(states) > 1:
+                raise NoDeviceError(
+                    f"adb: {len(states)} devices ({', '.join(sorted(states))}); "
+                    "say which: adb:SERIAL"
+                )
+            (serial,) = states
+        state = states[serial]
+        if state == "unauthorized":
+            raise NoDeviceError(
+                f"adb:{serial}: unauthorized; unlock the device and allow this computer"
+            )
+        if state != "device":
+            raise NoDeviceError(f"adb:{serial}: {state}; connect it again")
+        self.serial = serial
+
+    def run(self, *words: str, seconds: float = 60) -> subprocess.CompletedProcess:
+        """Runs adb.
+
+        Raises:
+          DeviceFailedError: when it takes too long, or the device goes away.
+        """
+        which = ["-s", self.serial] if self.serial else []
+        try:
+            done = subprocess.run(
+                [self._program, *which, *words],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise DeviceFailedError(
+                f"adb:{self.serial}: no end of `{words[0]}` after {seconds:g} s"
+            ) from None
+        if done.returncode and re.search(
+            r"device offline|device '.*' not found|no devices|error: closed|protocol fault",
+            done.stderr,
+        ):
+            raise self._gone()
+        return done
+
+    def _gone(self) -> DeviceFailedError:
+        return DeviceFailedError(f"adb:{self.serial}: the device went away while it was used")
+
+    def is_there(self) -> bool:
+        """Says whether the device still answers."""
+        try:
+            return self.run("get-state", seconds=10).stdout.strip() == "device"
+        except DeviceFailedError:
+            return False
+
+    def shell(self, command: str, seconds: float = 60) -> subprocess.CompletedProcess:
+        """Runs a command on the device.
+
+        Raises:
+          DeviceFailedError: as `run`.
+        """
+        # A connection that breaks may end like a command that went well.
+        done = self.run("shell", f"( {command}\n); echo {_END}$?", seconds=seconds)
+        said, mark, status = done.stdout.rpartition(_END)
+        if not mark or not status.strip().isdigit():
+            raise self._gone()
+        return subprocess.CompletedProcess(done.args, int(status), said, done.stderr)
+
+    def push(self, source: Path, target: str) -> None:
+        """Copies a file to the device.
+
+        Raises:
+          DeviceFailedError: when it is full, or refuses.
+        """
+        done = self.run("push", str(source), target, seconds=300)
+        if done.returncode:
+            said = " ".join((done.stdout + done.stderr).split())
+            if "No space left" in said:
+                raise DeviceFailedError(
+                    f"adb:{self.serial}: its storage is full; {_FOLDER} has no room for "
+                    f"{source.name} ({source.stat().st_size:,} bytes)"
+                )
+            raise DeviceFailedError(
+                f"adb:{self.serial}: cannot push {source.name}: {said[-200:] or 'no reason given'}"
+            )
+
+
+class AndroidBackend(Backend):
+    """A device that adb reaches."""
+
+    def __init__(self, serial: str, float_model: Path, artifact: Path, options: Options):
+        """Finds the device, checks that it can be judged, and copies what is needed.
+
+        Raises:
+          NoDeviceError: when there is none.
+          DeviceFailedError: when it fails, or does not cool.
+          InputError: when the binary is not one for it.
+        """
+        if not options.benchmark_binary:
+            raise InputError("adb: give --benchmark_binary=, TFLite's benchmark_model for its ABI")
+        if options.delegate == "none" and options.threads < 1:
+            raise InputError(f"--threads={options.threads}: at least 1")
+        self._options = options
+        self._optional = set(_OPTIONAL_FLAGS)
+        self._delegate: dict[str, DelegateUse | None] = {}
+        self._run_seconds = _limit("RULES_QUANTIZE_RUN_SECONDS", 120)
+        self._adb = Adb(serial)
+        self._folder = f"{_FOLDER}/rules_quantize.{secrets.token_hex(6)}"
+        try:
+            self._facts = self._read_facts()
+            self._check_abi(options.benchmark_binary)
+            self._before = self._cool_state()
+            made = self._adb.shell(f"mkdir -p {self._folder}")
+            if made.returncode:
+                raise DeviceFailedError(
+                    f"adb:{self._adb.serial}: cannot make {self._folder}: {made.stderr.strip()}"
+                )
+            self._adb.push(options.benchmark_binary, f"{self._folder}/benchmark_model")
+            for source, name in zip((float_model, artifact), _MODELS, strict=True):
+                self._adb.push(source, f"{self._folder}/{name}")
+            self._adb.shell(f"chmod 755 {self._folder}/benchmark_model")
+        except BaseException:
+            self.close()
+            raise
+
+    def _property(self, name: str) -> str:
+        done = self._adb.shell(f"getprop {name} 2>/dev/null")
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    def _read_facts(self) -> dict:
+        abi = self._property("ro.product.cpu.abi") or self._adb.shell("uname -m").stdout.strip()
+        cores = self._adb.shell("nproc 2>/dev/null").stdout.strip()
+        soc = " ".join(
+            filter(None, map(self._property, ("ro.soc.manufacturer", "ro.soc.model")))
+        ) or self._property("ro.board.platform")
+        return {
+            "abi": abi,
+            "cores": int(cores) if cores.isdigit() else None,
+            "fingerprint": self._property("ro.build.fingerprint"),
+            "model": self._property("ro.product.model"),
+            "soc": soc,
+        }
+
+    def _check_abi(self, binary: Path) -> None:
+        with open(binary, "rb") as file:
+            head = file.read(20)
+        if head[:4] != b"\x7fELF":
+            return
+        machine = int.from_bytes(head[18:20], "big" if head[5] == 2 else "little")
+        abi = self._facts["abi"]
+        fits = {_MACHINES.get(abi)}
+        # 64-bit processors run 32-bit programs too; what the system says of them decides.
+        fits |= {_MACHINES.get(one) for one in self._property("ro.product.cpu.abilist").split(",")}
+        if abi in _MACHINES and machine not in fits:
+            raise InputError(
+                f"{binary}: built for {_ABI_OF.get(machine, f'machine {machine}')}, the device "
+                f"adb:{self._adb.serial} is {abi}; give the benchmark_model of that ABI"
+            )
+
+    def _state(self) -> dict:
+        thermal = self._adb.shell("dumpsys thermalservice 2>/dev/null").stdout
+        battery = self._adb.shell("dumpsys battery 2>/dev/null").stdout
+
+        def number(pattern: str, text: str) -> int | None:
+            found = re.search(pattern, text)
+            return int(found[1]) if found else None
+
+        temperature = number(r"temperature: (-?\d+)", battery)
+        return {
+            "battery_celsius": None if temperature is None else temperature / 10,
+            "battery_percent": number(r"level: (\d+)", battery),
+            "thermal_status": number(r"Thermal Status: (\d+)", thermal),
+        }
+
+    def _cool_state(self) -> dict:
+        """Waits until the device does not throttle."""
+        limit = _limit("RULES_QUANTIZE_COOL_SECONDS", 300)
+        end = time.monotonic() + limit
+        while True:
+            state = self._state()
+            if (state["thermal_status"] or 0) < _THROTTLING:
+                return state
+            if time.monotonic() >= end:
+                raise DeviceFailedError(
+                    f"adb:{self._adb.serial}: it throttles (thermal status "
+                    f"{state['thermal_status']}) and did not cool in {limit:g} s; nothing is judged"
+                )
+            time.sleep(min(5, max(0.1, end - time.monotonic())))
+
+    def _flags(self, model: str) -> dict[str, str]:
+        delegate = self._options.delegate
+        flags = {
+            "graph": f"{self._folder}/{model}",
+            "num_threads": str(self._options.threads),
+            "num_runs": "30",
+            "min_secs": "0.5",
+            "max_secs": "30",
+            "warmup_runs": "1",
+            "warmup_min_secs": "0.2",
+            # Whether it is on by default differs between builds.
+            "use_xnnpack": "true" if delegate == "xnnpack" else "false",
+            "report_peak_memory_footprint": "true",
+            "result_file_path": f"{self._folder}/result.pb",
+        }
+        if delegate in ("gpu", "nnapi"):
+            flags[f"use_{delegate}"] = "true"
+        return {k: v for k, v in flags.items() if k not in _OPTIONAL_FLAGS - self._optional}
+
+    def _run(self, model: str) -> RunStatistics:
+        where = f"adb:{self._adb.serial}: {model}"
+        flags = " ".join(f"--{name}={value}" for name, value in self._flags(model).items())
+        command = (
+            f"cd {self._folder} && rm -f result.pb && {{ ./benchmark_model {flags} 2>&1 & "
+            "echo $! >pid; wait $!; status=$?; rm -f pid; exit $status; }"
+        )
+        try:
+            done = self._adb.shell(command, seconds=self._run_seconds)
+        except DeviceFailedError:
+            if not self._adb.is_there():
+                raise DeviceFailedError(
+                    f"{where}: the device went away in the middle of a run"
+                ) from None
+            raise DeviceFailedError(
+                f"{where}: benchmark_model hangs; no end after {self._run_seconds:g} s"
+            ) from None
+        said = done.stdout + done.stderr
+        if done.returncode:
+            last = (said.strip().splitlines() or ["it said nothing"])[-1]
+            if re.search(r"Exec format error|not executable|cannot execute|Syntax error", said):
+                raise InputError(
+                    f"{self._options.benchmark_binary}: the device adb:{self._adb.serial} "
+                    f"({self._facts['abi']}) cannot run it; give the benchmark_model of that ABI"
+                )
+            raise DeviceFailedError(
+                f"{where}: benchmark_model ended with {done.returncode}: {last}"
+            )
+        unknown = set(unconsumed_flags(said))
+        if unknown and unknown <= self._optional:
+            # An older build. What it measured is right, but the next one says so plainly.
+            self._optional -= unknown
+            return self._run(model)
+        measured = read_text(said, where)
+        self._delegate[model] = read_delegate_use(said)
+        if "result_file_path" in self._optional:
+            measured = self._pulled(where) or measured
+        return statistics(measured)
+
+    def _pulled(self, where: str):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "result.pb")
+            done = self._adb.run("pull", f"{self._folder}/result.pb", str(file))
+            if done.returncode or not file.exists():
+                return None
+            return read_result(file.read_bytes(), where)
+
+    def measure_round(self, number: int) -> Round:
+        if number:
+            self._cool_state()
+        found = [None, None]
+        for which in (0, 1) if number % 2 == 0 else (1, 0):
+            found[which] = self._run(_MODELS[which])
+        state = self._state()
+        if (state["thermal_status"] or 0) >= _THROTTLING:
+            nothing = RunStatistics(math.nan)
+            return Round(nothing, nothing, note="the device throttled")
+        return Round(*found)
+
+    def describe(self) -> dict:
+        facts = self._facts
+        return facts | {
+            "after": self._state(),
+            "backend": "adb",
+            "before": self._before,
+            "cpu": facts["soc"] or facts["model"] or facts["abi"],
+            "delegate": self._options.delegate,
+            "name": f"adb:{self._adb.serial}",
+            "runtime": f"benchmark_model, {self._options.delegate}",
+            "serial": self._adb.serial,
+            "threads": self._options.threads,
+        }
+
+    def delegate_use(self) -> dict[str, dict | None]:
+        found = {}
+        for model, name in zip(_MODELS, ("float_master", "artifact"), strict=True):
+            use = self._delegate.get(model)
+            found[name] = use and {
+                "delegated": use.delegated_nodes,
+                "fallback": {} if use.whole else None,
+                "operators": use.all_nodes,
+                "partitions": use.partitions,
+            }
+        return found
+
+    def close(self) -> None:
+        """Ends what still runs and removes the folder, as far as the device is reached."""
+        with contextlib.suppress(DeviceFailedError):
+            self._adb.shell(
+                f"if [ -f {self._folder}/pid ]; then kill -9 $(cat {self._folder}/pid); fi "
+                f"2>/dev/null; rm -rf {self._folder}",
+                seconds=20,
+            )
