@@ -4,6 +4,7 @@
 """
 
 load("//rules/private:float_model.bzl", _float_model = "float_model")
+load("//rules/private:latency_device.bzl", _latency_device = "latency_device")
 load("//rules/private:quantized_model.bzl", "STATIC_SCHEMES", "quantized_model_rule")
 load(
     "//rules/private:quantized_model_programs.bzl",
@@ -20,6 +21,7 @@ load(
 
 FloatModelInfo = _FloatModelInfo
 QuantizedModelInfo = _QuantizedModelInfo
+latency_device = _latency_device
 
 def detection(
         boxes,
@@ -279,6 +281,8 @@ def quantized_model(
       NAME_similarity_test: the same gates as a test.
       NAME_fps_test: measures float master and artifact on the host. Made when min_fps,
         min_speedup or latency_gates is given.
+      NAME_DEVICE_fps_test: the same on a latency_device that min_fps names. It is tagged
+        manual and latency_device_DEVICE.
       NAME.tune: `bazel run` searches for settings that reach the gates, and writes
         NAME.settings.json beside the BUILD file. Made when calibration_data is given.
       NAME.register: `bazel run` measures, and records the artifact in the registry.
@@ -341,10 +345,12 @@ def quantized_model(
       percent_max_degradation: the same in percent of the float model's own.
       min_positives: in how many test samples the float model must see something, for each
         task; fewer prove nothing.
-      min_fps: inferences a second by device; "host" is the machine that runs the test.
+      min_fps: inferences a second by device: the label of a latency_device, or "host", the
+        machine that runs the test.
       min_speedup: how many times as fast as the float master.
       latency_gates: further gates of the fps test by name: {"max_p90_ms": 8}; also
-        max_load_ms, max_first_inference_ms and max_memory_mb (docs/latency.md).
+        max_load_ms, max_first_inference_ms, max_memory_mb, max_partitions and max_fallback
+        (docs/latency.md).
       allow_inconclusive: whether a gate on speed that stays undecided passes with a warning.
       threads: of the interpreter that measures.
       optimise: what NAME.tune improves beyond the gates: "size", "speed" or "similarity".
@@ -353,12 +359,15 @@ def quantized_model(
       visibility: for every target.
       **kwargs: what every rule takes.
     """
-    for device in min_fps:
-        if device != "host":
-            fail("{}: min_fps names the device {}; \"host\" is the only one known".format(
+    devices = {}
+    for device, fps in min_fps.items():
+        if device not in ("host", ":host") and ":" not in device:
+            fail("{}: min_fps names the device {}; give \"host\", or a latency_device's label".format(
                 name,
                 device,
             ))
+        devices["host" if device == ":host" else device] = str(fps)
+    host_fps = devices.pop("host", "")
     if settings and recipe:
         fail("{}: settings and recipe are the same; give one of them".format(name))
     if scheme == "auto":
@@ -426,13 +435,14 @@ def quantized_model(
         tags = tags,
         visibility = visibility,
     )
-    if min_fps or min_speedup or latency_gates:
+    gates_on_latency = {gate: str(value) for gate, value in latency_gates.items()}
+    if host_fps or min_speedup or latency_gates:
         fps_test(
             name = name + "_fps_test",
             size = "medium",
             allow_inconclusive = allow_inconclusive,
-            latency_gates = {gate: str(value) for gate, value in latency_gates.items()},
-            min_fps = str(min_fps.get("host", "")),
+            latency_gates = gates_on_latency,
+            min_fps = host_fps,
             min_speedup = str(min_speedup or ""),
             model = ":" + name,
             # Nothing else runs beside a measurement, and an old one says nothing
@@ -441,13 +451,28 @@ def quantized_model(
             threads = threads,
             visibility = visibility,
         )
+    for device, fps in devices.items():
+        device_name = device.split(":")[-1]
+        fps_test(
+            name = "{}_{}_fps_test".format(name, device_name),
+            size = "large",
+            allow_inconclusive = allow_inconclusive,
+            latency_device = device,
+            latency_gates = gates_on_latency,
+            min_fps = fps,
+            min_speedup = str(min_speedup or ""),
+            model = ":" + name,
+            # Only where the device is, and there one at a time.
+            tags = tags + ["exclusive", "external", "latency_device_" + device_name, "local", "manual", "no-cache", "no-remote"],
+            visibility = visibility,
+        )
     if calibration_data:
         tune_model(
             name = name + ".tune",
             artifact = name,
             calibration_data = calibration_data,
             gates = gates,
-            min_fps = str(min_fps.get("host", "")),
+            min_fps = host_fps,
             min_speedup = str(min_speedup or ""),
             model = model,
             optimise = optimise,

@@ -1,6 +1,7 @@
 """What is run, not built: the tests of a quantized_model, and its registration."""
 
 load("//rules:providers.bzl", "QuantizedModelInfo")
+load(":latency_device.bzl", "LatencyDeviceInfo")
 load(":python_program.bzl", "runfiles_path")
 
 _SCRIPT = """\
@@ -102,9 +103,26 @@ _MEASURE_ATTRS = {
     ),
 }
 
+def _shell_word(text):
+    return "'" + text.replace("'", "'\\''") + "'"
+
 def _fps_test_impl(ctx):
     info = ctx.attr.model[QuantizedModelInfo]
     words = _measure(ctx, info)
+    files = [info.model, info.float_model.model, ctx.executable._measure_latency]
+    if ctx.attr.latency_device:
+        device = ctx.attr.latency_device[LatencyDeviceInfo]
+
+        # Flags that come later go over those before.
+        words += [
+            "--device=" + _shell_word(device.device),
+            "--device_name=" + device.name,
+            "--delegate=" + device.delegate,
+            "--threads={}".format(device.threads),
+        ]
+        if device.benchmark_binary:
+            words.append(_flag(ctx, "--benchmark_binary", device.benchmark_binary))
+            files.append(device.benchmark_binary)
     words[0] = "exec " + words[0]
     if ctx.attr.min_fps:
         words.append("--min_fps=" + ctx.attr.min_fps)
@@ -118,7 +136,7 @@ def _fps_test_impl(ctx):
         ctx,
         "Measures the speed of",
         " \\\n    ".join(words + ["\"$@\""]),
-        [info.model, info.float_model.model, ctx.executable._measure_latency],
+        files,
         [ctx.attr._measure_latency],
     )
 
@@ -131,9 +149,13 @@ fps_test = rule(
         allow_inconclusive = attr.bool(
             doc = "Whether a gate that stays undecided passes with a warning.",
         ),
+        latency_device = attr.label(
+            providers = [LatencyDeviceInfo],
+            doc = "A latency_device; it goes over device and threads.",
+        ),
         latency_gates = attr.string_dict(
             doc = "Further gates by name, such as max_p90_ms, max_load_ms, " +
-                  "max_first_inference_ms and max_memory_mb.",
+                  "max_first_inference_ms, max_memory_mb, max_partitions and max_fallback.",
         ),
         min_fps = attr.string(
             doc = "Inferences a second that the artifact must reach.",

@@ -56,7 +56,6 @@ def simulate(noise, gate: Gate, seed: int):
     values = {
         "min_fps": _TRUE_FPS / factors[1],
         "min_speedup": _TRUE_SPEEDUP * factors[0] / factors[1],
-        "max_p50_ms": 1000 / _TRUE_FPS * factors[1],
     }
     (found,) = decide([gate], lambda count: {k: v[:count] for k, v in values.items()}, 11)
     return found.verdict
@@ -64,17 +63,16 @@ def simulate(noise, gate: Gate, seed: int):
 
 @pytest.mark.parametrize("noise", [calm, drift, bursts, hog, tails])
 @pytest.mark.parametrize(
-    ("name", "true", "smaller_is_better"),
+    ("name", "true"),
     [
-        ("min_fps", _TRUE_FPS, False),
-        ("min_speedup", _TRUE_SPEEDUP, False),
-        ("max_p50_ms", 1000 / _TRUE_FPS, True),
+        ("min_fps", _TRUE_FPS),
+        ("min_speedup", _TRUE_SPEEDUP),
     ],
 )
 @pytest.mark.parametrize("side", [0.9, 1.1])
-def test_at_most_one_wrong_verdict_in_a_hundred(noise, name, true, smaller_is_better, side):
-    gate = Gate(name, true * side, smaller_is_better)
-    wrong = Verdict.FAIL if (side < 1) != smaller_is_better else Verdict.PASS
+def test_at_most_one_wrong_verdict_in_a_hundred(noise, name, true, side):
+    gate = Gate(name, true * side)
+    wrong = Verdict.FAIL if side < 1 else Verdict.PASS
     verdicts = [simulate(noise, gate, seed) for seed in range(_REPETITIONS)]
     assert verdicts.count(wrong) <= WRONG_VERDICTS * _REPETITIONS
     # A rule that never decides is never wrong.
@@ -84,8 +82,8 @@ def test_at_most_one_wrong_verdict_in_a_hundred(noise, name, true, smaller_is_be
 def test_a_gate_at_the_true_value_is_most_often_undecided():
     """Neither side is right there: this counts how often looking again finds one."""
     gate = Gate("min_speedup", _TRUE_SPEEDUP)
-    verdicts = [simulate(calm, gate, seed) for seed in range(1000)]
-    assert verdicts.count(Verdict.PASS) + verdicts.count(Verdict.FAIL) <= 25
+    verdicts = [simulate(calm, gate, seed) for seed in range(400)]
+    assert verdicts.count(Verdict.PASS) + verdicts.count(Verdict.FAIL) <= 12
 
 
 def test_looks():

@@ -1,0 +1,61 @@
+"""Declares a device that speed is measured on."""
+
+LatencyDeviceInfo = provider(
+    doc = "A device that speed is measured on.",
+    fields = {
+        "benchmark_binary": "File or None: TFLite's benchmark_model for the device.",
+        "delegate": "string: xnnpack, gpu, nnapi or none.",
+        "device": "string: host, adb, adb:SERIAL or command:TEMPLATE.",
+        "name": "string: how reports name it.",
+        "threads": "int: of the interpreter.",
+    },
+)
+
+def _latency_device_impl(ctx):
+    backend, serial, command = ctx.attr.backend, ctx.attr.serial, ctx.attr.command
+    if serial and backend != "adb":
+        fail("{}: serial belongs to backend adb".format(ctx.label))
+    if bool(command) != (backend == "command"):
+        fail("{}: command belongs to backend command, and is needed there".format(ctx.label))
+    if (ctx.file.benchmark_binary != None) != (backend == "adb"):
+        fail("{}: benchmark_binary belongs to backend adb, and is needed there".format(ctx.label))
+    detail = serial or command
+    return [LatencyDeviceInfo(
+        name = ctx.label.name,
+        benchmark_binary = ctx.file.benchmark_binary,
+        delegate = ctx.attr.delegate,
+        device = backend + ":" + detail if detail else backend,
+        threads = ctx.attr.threads,
+    )]
+
+latency_device = rule(
+    implementation = _latency_device_impl,
+    doc = "A device that speed is measured on; min_fps of a quantized_model names it.",
+    attrs = {
+        "backend": attr.string(
+            mandatory = True,
+            values = ["adb", "command", "host"],
+            doc = "How it is reached.",
+        ),
+        "benchmark_binary": attr.label(
+            allow_single_file = True,
+            doc = "TFLite's benchmark_model for the device's ABI (adb).",
+        ),
+        "command": attr.string(
+            doc = "Shell command with {model} and {threads} in it that prints what " +
+                  "benchmark_model prints (command).",
+        ),
+        "delegate": attr.string(
+            default = "xnnpack",
+            values = ["gpu", "nnapi", "none", "xnnpack"],
+            doc = "What computes.",
+        ),
+        "serial": attr.string(
+            doc = "Of the device (adb). The default is the only one that is connected.",
+        ),
+        "threads": attr.int(
+            default = 1,
+            doc = "Threads of the interpreter.",
+        ),
+    },
+)
