@@ -1,0 +1,61 @@
+"""The benchmark_model command, as it is typed."""
+
+import json
+import os
+import subprocess
+import sys
+
+import tools.benchmark_model
+from tests.random_models import ModelBuilder
+from tools.command_line import EXIT_BAD_INPUT
+
+
+def benchmark(*flags: str) -> subprocess.CompletedProcess:
+    path = os.pathsep.join(path for path in sys.path if path)
+    return subprocess.run(
+        [sys.executable, tools.benchmark_model.__file__, "--rounds=9", *flags],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+        check=False,
+    )
+
+
+def model(path, operators: int):
+    graph = ModelBuilder()
+    last = graph.input((1, 64, 64, 8))
+    for number in range(operators):
+        last = graph.operator(("RELU", "LOG_SOFTMAX")[number % 2], [last], (1, 64, 64, 8))
+    path.write_bytes(graph.finish(last))
+    return path
+
+
+def test_one_model_against_another(tmp_path):
+    fast, slow = model(tmp_path / "fast.tflite", 1), model(tmp_path / "slow.tflite", 8)
+    output = tmp_path / "measured.json"
+    done = benchmark(f"--model={fast}", f"--against={slow}", f"--output={output}")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(output.read_text())
+    assert report["ratio"]["value"] > report["ratio"]["low"] > 1.5
+    for side in ("model", "against"):
+        for name in ("p50_ms", "p90_ms", "load_ms", "first_inference_ms", "memory_mb"):
+            found = report[side][name]
+            assert found["low"] <= found["value"] <= found["high"], name
+    assert report["against"]["delegate_use"]["fallback"] == {"LOG_SOFTMAX (float32)": 4}
+    assert "times as fast as against" in done.stdout
+    assert "slow.tflite: 4 partitions; the delegate leaves 4 x LOG_SOFTMAX" in done.stdout
+
+
+def test_one_model(tmp_path):
+    done = benchmark(f"--model={model(tmp_path / 'one.tflite', 1)}")
+    assert done.returncode == 0, done.stderr
+    assert "against" not in done.stdout
+    assert "one.tflite" in done.stdout
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    done = benchmark(f"--model={tmp_path}/none.tflite")
+    assert done.returncode == EXIT_BAD_INPUT
+    assert done.stderr == f"benchmark_model: error: {tmp_path}/none.tflite: " + (
+        "No such file or directory\n"
+    )
