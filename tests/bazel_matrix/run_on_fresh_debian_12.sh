@@ -46,7 +46,7 @@ in_own_namespaces "$given_root" "${arguments[@]}"
 make_root bookworm "git python3 python3-pip"
 give_pip_settings
 rm -rf --one-file-system "$ROOT/clone/rules_quantize"
-mkdir -p "$ROOT/work"
+mkdir -p "$ROOT/clone"
 git -c safe.directory='*' clone --quiet --no-local --depth=1 "file://$WORKSPACE" \
     "$ROOT/clone/rules_quantize"
 
