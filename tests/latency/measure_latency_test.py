@@ -134,20 +134,31 @@ def test_gate_that_cannot_be_reached_fails_and_keeps_the_report(flags, tmp_path)
     assert "passed: min_speedup 0.01, measured " in done.stdout
 
 
+# A device on which every second round takes twice as long.
+_UNSTEADY = """\
+n=$(cat "$0.count" 2>/dev/null || echo 0)
+echo $((n + 1)) >"$0.count"
+t=$((1000 + 1000 * (n / 2 % 2)))
+echo "count=9 first=$t curr=$t min=$t max=$t avg=$t std=1 p5=$t median=$t p95=$t"
+"""
+
+
 def test_undecided_is_neither_passed_nor_failed(flags, tmp_path):
-    """A model against itself is exactly as fast: no interval is on one side of 1."""
+    script = tmp_path / "unsteady.sh"
+    script.write_text(_UNSTEADY)
     output = tmp_path / "latency.json"
-    flags = [*flags, "--min_speedup=1", "--most_rounds=9", f"--output={output}"]
+    device = f"--device=command:sh {script} {{model}}"
+    flags = [*flags, device, "--min_fps=750", "--most_rounds=12", f"--output={output}"]
     done = measure(*flags)
-    assert done.returncode == EXIT_INCONCLUSIVE, done.stdout
-    assert "INCONCLUSIVE: min_speedup 1, measured " in done.stdout
+    assert done.returncode == EXIT_INCONCLUSIVE, done.stdout + done.stderr
+    assert "INCONCLUSIVE: min_fps 750, measured " in done.stdout
     assert "measure on a quieter device" in done.stdout
     assert "FAILED" not in done.stdout
     report = json.loads(output.read_text())
     assert (report["passed"], report["verdict"]) == (False, "INCONCLUSIVE")
     done = measure(*flags, "--allow_inconclusive")
     assert done.returncode == 0, done.stdout
-    assert "INCONCLUSIVE: min_speedup 1, measured " in done.stdout
+    assert "INCONCLUSIVE: min_fps 750, measured " in done.stdout
     report = json.loads(output.read_text())
     assert (report["passed"], report["verdict"]) == (True, "INCONCLUSIVE")
 
