@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.errors import InputError
@@ -51,6 +51,7 @@ def _settings(draw) -> QuantizationSettings:
     )
 
 
+@settings(deadline=None, derandomize=True)
 @given(_settings())
 def test_what_is_written_is_read(settings):
     text = settings_text(settings)

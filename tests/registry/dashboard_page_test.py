@@ -1,7 +1,7 @@
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from registry.aliases import Move
@@ -28,6 +28,7 @@ def _version(number, size=1.0, latency=1.0, cosine=1.0, aliases=(), scheme="int8
     )
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.lists(st.tuples(_FIGURE, _FIGURE, _FIGURE), max_size=12))
 def test_front_is_what_no_other_version_beats(figures):
     versions = [_version(number, *each) for number, each in enumerate(figures, start=1)]
@@ -85,6 +86,7 @@ def test_page_of_versions_without_latency():
     assert "No alias has moved." in page
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.floats(-1e12, 1e12), st.floats(-1e12, 1e12)), min_size=1, max_size=10))
 def test_points_lie_inside_the_chart(figures):
     drawn = ElementTree.fromstring(chart("a < b", "x", "y", [Point(x, y) for x, y in figures]))

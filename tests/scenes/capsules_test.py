@@ -52,7 +52,7 @@ place = st.tuples(st.floats(8, 40), st.floats(8, 32), st.floats(-15, 15))
 radius = st.floats(2, 9)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(start=place, end=place, start_radius=radius, end_radius=radius)
 def test_surface_is_what_a_moving_and_growing_sphere_sweeps(start, end, start_radius, end_radius):
     one = capsule(start, end, start_radius, end_radius)
@@ -61,7 +61,16 @@ def test_surface_is_what_a_moving_and_growing_sphere_sweeps(start, end, start_ra
     seen = surface.height > NOTHING
     # Near the outline the surface is steep: a step of the sweep changes much there.
     inner = seen & np.isfinite(expected) & (surface.normal[..., 2] > 0.3)
-    assert (seen != np.isfinite(expected)).sum() <= 0.02 * seen.sum() + 12
+    # Where the outline touches a pixel's middle, either may see it.
+    around = np.stack(
+        [
+            np.roll(np.isfinite(expected), (down, right), (0, 1))
+            for down in (-1, 0, 1)
+            for right in (-1, 0, 1)
+        ]
+    )
+    outline = around.any(axis=0) != around.all(axis=0)
+    assert not ((seen != np.isfinite(expected)) & ~outline).any()
     if abs(end[0] - start[0]) + abs(end[1] - start[1]) > abs(end_radius - start_radius) * 1.5:
         assert np.abs(surface.height - expected)[inner].max(initial=0) < 0.15
     lengths = np.linalg.norm(surface.normal, axis=-1)
