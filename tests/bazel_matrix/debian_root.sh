@@ -211,7 +211,9 @@ listing = subprocess.run(
 ).stdout
 for line in listing.splitlines():
     key, _, value = line.partition("=")
-    if key.rpartition(".")[2] in ("cert", "client-cert", "find-links"):
+    if key.rpartition(".")[2] in (
+        "cert", "client-cert", "constraint", "find-links", "requirement",
+    ):
         names = ast.literal_eval(value).split()
         print(*(name for name in names if name.startswith("/")), sep="\n")
     elif key.rpartition(".")[2] in ("index-url", "extra-index-url"):
