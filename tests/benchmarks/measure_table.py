@@ -70,9 +70,14 @@ def _stock(master: bytes, samples) -> list[Variant]:
     """Applies the library's own recipes to a float master."""
     from ai_edge_quantizer import quantizer, recipe
 
+    from tools.graph.flatbuffer import model_bytes, parse_model
     from tools.quantization.pipeline import quiet_library
     from tools.quantization.recipes import unquantized
 
+    # It leaves this deprecated list as it is while it numbers buffers anew.
+    given = parse_model(master)
+    given.schema.metadataBuffer = None
+    master = model_bytes(given)
     float_ends = [unquantized(".*", "INPUT"), unquantized(".*", "OUTPUT")]
     variants = []
     for name, scheme, entries in (
