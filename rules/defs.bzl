@@ -484,7 +484,8 @@ def quantized_model(
         name = name + ".register",
         model = ":" + name,
         registered_model = registered_model or model.split(":")[-1].split("/")[-1],
-        tags = tags,
+        # It builds the page of layers too, which costs nothing where nobody asks for it.
+        tags = tags + ["manual"],
         threads = threads,
         visibility = visibility,
     )
