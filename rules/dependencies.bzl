@@ -30,13 +30,29 @@ _PHOTOGRAPHS = [
     "rocket.jpg",
 ]
 
-def rules_quantize_dependencies():
-    """Declares the Python environments that the tools run in."""
+# Each for one part of the tools (docs/guide.md); fetched when something there is built.
+ENVIRONMENTS = ["litert", "tensorflow", "tuning", "registry", "servers", "testing"]
+
+def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS):
+    """Declares the Python environments that the tools run in.
+
+    Args:
+      locks: label of a lock of your own by the environment's name, such as
+        {"registry": "//third_party:mlflow.lock"}. The others have the locks of these rules.
+      names: which environments to declare. You may declare the others yourself: a
+        repository rules_quantize_NAME that offers `env`, as `python_env` makes it.
+    """
+    for name in locks:
+        if name not in ENVIRONMENTS:
+            fail("locks: there is no environment {}; there are {}".format(
+                name,
+                ", ".join(ENVIRONMENTS),
+            ))
     bazel_version(name = "rules_quantize_bazel")
-    for name in ["litert", "tensorflow", "tuning", "registry", "servers", "testing"]:
+    for name in names:
         python_env(
             name = "rules_quantize_" + name,
-            lock = Label("//rules/locks:{}.lock".format(name)),
+            lock = locks.get(name) or Label("//rules/locks:{}.lock".format(name)),
         )
 
 def rules_quantize_example_data():

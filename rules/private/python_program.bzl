@@ -4,6 +4,8 @@
 module; a launcher of twenty lines needs neither, on any Bazel from 4.2 on.
 """
 
+load(":text_flag.bzl", "TextFlagInfo")
+
 def runfiles_path(ctx, file):
     """Says where a file lies below the runfiles directory.
 
@@ -90,6 +92,19 @@ _ATTRS = {
     ),
 }
 
+def _defaults(ctx):
+    """Sets variables of the environment that the user's own leaves empty."""
+    lines = []
+    for flag, name in ctx.attr.defaults.items():
+        value = flag[TextFlagInfo].value
+        if value:
+            lines.append("[ -n \"${%s:-}\" ] || export %s='%s'\n" % (
+                name,
+                name,
+                value.replace("'", "'\\''"),
+            ))
+    return "".join(lines)
+
 def _shell_word(ctx, argument):
     """Quotes an argument; a location in it becomes an absolute runfiles path."""
     word = "'" + ctx.expand_location(argument, ctx.attr.data).replace("'", "'\\''") + "'"
@@ -102,7 +117,8 @@ def _python_tool_impl(ctx):
         ))
     main = ctx.files.srcs[0]
     words = [_shell_word(ctx, argument) for argument in ctx.attr.arguments]
-    command = "exec \"$python\" \"$runfiles/{}\" {}".format(
+    command = "{}exec \"$python\" \"$runfiles/{}\" {}".format(
+        _defaults(ctx),
         runfiles_path(ctx, main),
         " ".join(words + ["\"$@\""]),
     )
@@ -117,6 +133,11 @@ python_tool = rule(
         arguments = attr.string_list(
             doc = "Flags given before the user's own. `RUNFILES/` at the start of a path stands " +
                   "for the runfiles directory.",
+        ),
+        defaults = attr.label_keyed_string_dict(
+            providers = [TextFlagInfo],
+            doc = "Variable of the environment by the text_flag that it is set to, where it is " +
+                  "not set already.",
         ),
         srcs = attr.label_list(
             allow_files = [".py"],

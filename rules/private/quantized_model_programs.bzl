@@ -233,7 +233,8 @@ register_model = rule(
         ),
         _register = attr.label(
             default = "//registry:register",
-            cfg = "exec",
+            # It runs where the user is, with the user's flags.
+            cfg = "target",
             executable = True,
         ),
     ),

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -138,40 +139,72 @@ def test_a_source_that_is_quantized_already_is_refused():
 
 @pytest.fixture(name="consumer", scope="module")
 def _consumer(tmp_path_factory):
-    """An application beside these rules, with images of its own."""
-    result = _bazel("build", "//models:face_int8", "//models:face_calibration")
+    """An application beside a release of these rules, with a model and images of its own.
+
+    CONSUMER names its kind: workspace_consumer (the default) or bzlmod_consumer.
+    """
+    needed = ("//:release", "//models:face_int8", "//models:face_calibration")
+    result = _bazel("build", *needed)
     assert result.returncode == 0, result.stderr
     folder = tmp_path_factory.mktemp("consumer")
-    (folder / "rules_quantize").symlink_to(_WORKSPACE)
+    (archive,) = _bin().glob("rules_quantize-*.tar.gz")
+    with tarfile.open(archive) as release:
+        release.extractall(folder, filter="data")
+    (folder / archive.name.removesuffix(".tar.gz")).rename(folder / "rules_quantize")
     app = folder / "app"
-    shutil.copytree(_WORKSPACE / "tests/e2e/consumer", app)
+    here = _WORKSPACE / "tests/e2e"
+    shutil.copytree(here / "application", app)
+    shutil.copytree(
+        here / os.environ.get("CONSUMER", "workspace_consumer"), app, dirs_exist_ok=True
+    )
     shutil.copy(_WORKSPACE / "bazelw", app)
     (app / "tools").mkdir()
     shutil.copy(_WORKSPACE / "tools/bazel", app / "tools")
     images = _bin() / "models"
     shutil.copytree(images / "face_calibration", app / "calibration_images")
     shutil.copytree(images / "face_test", app / "test_images")
+    (source,) = _output_base(_WORKSPACE).glob(
+        "external/*mediapipe_models/face_detection_short_range.tflite"
+    )
+    shutil.copy(source, app / "detector.tflite")
+    lock = (_WORKSPACE / "rules/locks/registry.lock").read_text()
+    (app / "registry.lock").write_text("# Chosen by the application's team.\n" + lock)
     yield app
     _bazel("clean", "--expunge", folder=app)
+
+
+def _output_base(folder):
+    result = _bazel("info", "output_base", folder=folder)
+    assert result.returncode == 0, result.stderr
+    return Path(result.stdout.strip())
 
 
 def _digest(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_a_release_holds_every_file_that_is_tracked(consumer):
+    listed = subprocess.run(
+        ["git", "ls-files", "rules", "tools", "registry"],
+        capture_output=True,
+        check=True,
+        cwd=_WORKSPACE,
+        text=True,
+    ).stdout.split()
+    assert len(listed) > 100
+    missing = [name for name in listed if not (consumer.parent / "rules_quantize" / name).exists()]
+    assert not missing
+
+
 def test_a_consumer_builds_the_same_bytes_in_another_output_base(consumer):
-    targets = ("//:detector_int8", "@rules_quantize//models:face_int8")
-    # Bazel holds only targets of the main repository to their validations unasked.
-    result = _bazel("build", "--output_groups=+_validation", *targets, folder=consumer)
+    # Bazel 4 holds an artifact to its gates only with this flag.
+    result = _bazel("build", "--experimental_run_validations", "//:detector_int8", folder=consumer)
     assert result.returncode == 0, result.stderr
     ours, theirs = _bin() / "models", _bin(consumer)
     assert ours != theirs
-    for name in ("tflite", "recipe.json", "report.json", "summary.json", "verdict.json"):
-        expected = _digest(ours / f"face_int8.{name}")
-        assert _digest(theirs / f"external/rules_quantize/models/face_int8.{name}") == expected
     # The application's own target, from loose files, is the same model.
-    artifact = theirs / "detector_int8.tflite"
-    assert _digest(artifact) == _digest(ours / "face_int8.tflite")
+    for name in ("tflite", "recipe.json"):
+        assert _digest(theirs / f"detector_int8.{name}") == _digest(ours / f"face_int8.{name}")
     report = json.loads((theirs / "detector_int8.report.json").read_text())
     assert (report["name"], report["version"]) == ("detector_int8", "2.1.0")
 
@@ -184,6 +217,54 @@ def test_a_consumer_tests_and_registers(consumer):
     assert result.returncode == 0, result.stdout + result.stderr
     assert "registered detector version 1 (detector_int8 2.1.0, int8)" in result.stdout
     assert (consumer / ".mlflow/mlflow.db").exists()
+    # By the team's own packages.
+    (made,) = _output_base(consumer).glob("external/*rules_quantize_registry/BUILD.bazel")
+    assert "# A virtual environment made from //:registry.lock." in made.read_text()
+
+
+def test_a_consumer_names_its_registry_in_a_flag(consumer):
+    flag = f"--@rules_quantize//registry:tracking_uri=sqlite:///{consumer}/team/mlflow.db"
+    result = _bazel("run", flag, "//:detector_int8.register", folder=consumer)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "registered detector version 1 (detector_int8 2.1.0, int8)" in result.stdout
+    assert (consumer / "team/mlflow.db").exists()
+    result = _bazel("run", flag, "@rules_quantize//registry:list", folder=consumer)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "detector" in result.stdout
+
+
+def test_a_consumer_names_its_device_in_a_flag(consumer):
+    runner = consumer / "measure.sh"
+    runner.write_text(_RUNNER)
+    build = consumer / "BUILD.bazel"
+    kept = build.read_text()
+    build.write_text(kept + _LABORATORY.format(runner=runner))
+    test = ("test", "--test_output=all", "//:detector_int8_device_fps_test")
+    try:
+        chosen = _bazel(*test, "--@rules_quantize//rules:device=//:laboratory", folder=consumer)
+        unchosen = _bazel(*test, folder=consumer)
+    finally:
+        build.write_text(kept)
+    assert chosen.returncode == 0, chosen.stdout + chosen.stderr
+    assert "laboratory" in chosen.stdout
+    assert unchosen.returncode == 0, unchosen.stdout + unchosen.stderr
+    assert "laboratory" not in unchosen.stdout
+
+
+_LABORATORY = """
+load("@rules_quantize//rules:defs.bzl", "latency_device")
+
+latency_device(
+    name = "laboratory",
+    backend = "command",
+    command = "sh {runner} {{model}}",
+)
+"""
+
+# A program of another team, of which the rules know only what it prints.
+_RUNNER = """\
+echo "count=50 first=9000 curr=8000 min=7900 max=9000 avg=8000 std=50 p5=7950 median=8000 p95=8100"
+"""
 
 
 def test_a_consumer_tunes_and_builds_what_was_found(consumer):
