@@ -18,14 +18,14 @@ export RUNFILES_DIR="$runfiles"
 {commands}
 """
 
-def _script(ctx, what, commands, files, tools):
+def _script(ctx, what, commands, files, tools, symlinks = {}):
     script = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.write(
         script,
         _SCRIPT.format(what = what, label = ctx.attr.model.label, commands = commands),
         is_executable = True,
     )
-    runfiles = ctx.runfiles(files = files)
+    runfiles = ctx.runfiles(files = files, symlinks = symlinks)
     for tool in tools:
         runfiles = runfiles.merge(tool[DefaultInfo].default_runfiles)
     return [DefaultInfo(executable = script, files = depset([script]), runfiles = runfiles)]
@@ -175,6 +175,10 @@ def _typed(label):
 def _register_impl(ctx):
     info = ctx.attr.model[QuantizedModelInfo]
     measured = "\"$folder/latency.json\""
+
+    # float_model(name = "face", src = "face.tflite") makes another file of that name.
+    original = info.float_model.original
+    source = "{}.source/{}".format(ctx.label.name, original.basename)
     measure = " \\\n    ".join(_measure(ctx, info) + ["--output=" + measured])
     record = " \\\n    ".join([
         _in_runfiles(ctx, ctx.executable._register),
@@ -182,7 +186,7 @@ def _register_impl(ctx):
         _flag(ctx, "--model", info.model),
         _flag(ctx, "--recipe", info.recipe),
         _flag(ctx, "--float_model", info.float_model.model),
-        _flag(ctx, "--source_model", info.float_model.original),
+        "--source_model=\"$runfiles/{}/{}\"".format(ctx.workspace_name, source),
         _flag(ctx, "--verdict", info.verdict),
         _flag(ctx, "--page", info.layers.page),
         "--latency=" + measured,
@@ -201,7 +205,6 @@ def _register_impl(ctx):
         info.model,
         info.recipe,
         info.float_model.model,
-        info.float_model.original,
         info.verdict,
         info.layers.page,
         ctx.file._bazel_version,
@@ -214,6 +217,7 @@ def _register_impl(ctx):
         commands,
         files,
         [ctx.attr._measure_latency, ctx.attr._register],
+        {source: original},
     )
 
 register_model = rule(
