@@ -293,7 +293,7 @@ def quantized_model(
       test_data: held-out samples: a filegroup or directory of images, .npy or .npz.
       version: version of the artifact, as the team counts them.
       scheme: how the model is quantized: "int8", "dynamic", "float16", "weight_only_int8"
-        or another of docs/rules.md. It may be left out where settings name it. "auto" is
+        or another of docs/guide.md. It may be left out where settings name it. "auto" is
         what NAME.settings.json beside the BUILD file says, which NAME.tune writes.
       calibration_data: representative dataset in the same forms; schemes with ranges of
         activations (int8, int4, int16x8, mixed) need it.

@@ -82,6 +82,12 @@ def _extension_impl(_ctx):
 buildozer_binary = module_extension(implementation = _extension_impl)
 TEXT
 
+for mode_of_bazel in workspace bzlmod; do
+    printf '#!/bin/sh\nexec bazel --bazelrc=/matrix/%s.bazelrc "$@"\n' $mode_of_bazel \
+        >"$ROOT/matrix/$mode_of_bazel"
+    chmod +x "$ROOT/matrix/$mode_of_bazel"
+done
+
 cat >"$ROOT/matrix/run.sh" <<'TEXT'
 set -euo pipefail
 modes="$1"
@@ -113,6 +119,9 @@ for mode in $modes; do
             //tests/tools:command_line_test //tests/tools:make_float_master_test \
             //tests/registry:record_test //tests/similarity:commands_test \
             //tests/tuning:goal_test //tests/scenes:hand_test
+        # Another workspace, which reads these rules as this mode does.
+        BAZEL="/matrix/$mode" CONSUMER="${mode}_consumer" \
+            run "$mode" run //tests/e2e:end_to_end_test -- -k "consumer and not tunes"
     fi
 done
 [ -z "$failed" ]
