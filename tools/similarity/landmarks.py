@@ -19,7 +19,7 @@ import numpy as np
 
 from tools.errors import InputError
 from tools.report import rounded
-from tools.similarity.task_outputs import Firing, probabilities, required_size, text_field
+from tools.similarity.task_outputs import Firing, Presence, required_size, text_field
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +35,7 @@ class LandmarkTask:
       dims: how many of them are coordinates, 2 or 3.
       crop_size: (width, height) of the input in pixels.
       normalized: whether coordinates are shares of the crop instead of pixels.
-      presence: name of the output that says whether the object is there, or None.
-      presence_logits: whether a sigmoid is still to be applied to it.
-      min_presence: probability from which the object is there.
+      presence: how it says whether the object is there, or None.
       world: name of the output with the points in space, `dims` values a point, or None.
     """
 
@@ -48,9 +46,7 @@ class LandmarkTask:
     dims: int
     crop_size: tuple[float, float]
     normalized: bool
-    presence: str | None
-    presence_logits: bool
-    min_presence: float
+    presence: Presence | None
     world: str | None
 
 
@@ -78,9 +74,7 @@ def read_landmark_task(task: Mapping[str, Any], where: str) -> LandmarkTask:
             dims=dims,
             crop_size=(float(width), float(height)),
             normalized=bool(task.get("normalized", False)),
-            presence=text_field(task, "presence") if task.get("presence") else None,
-            presence_logits=bool(task.get("presence_logits", False)),
-            min_presence=float(task.get("min_presence", 0.5)),
+            presence=Presence.read(task),
             world=text_field(task, "world") if task.get("world") else None,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -112,11 +106,11 @@ class LandmarkSimilarity:
         """
         required_size(task.points, task.count * task.values, shapes, task.name, where)
         if task.presence:
-            required_size(task.presence, 1, shapes, task.name, where)
+            required_size(task.presence.output, 1, shapes, task.name, where)
         if task.world:
             required_size(task.world, task.count * task.dims, shapes, task.name, where)
         self._task = task
-        self._firing = Firing(task.min_presence)
+        self._firing = Firing(task.presence.threshold) if task.presence else None
         self._samples = 0
         # Of each sample that counts: its name, and the error of each point.
         self._names: list[str] = []
@@ -149,10 +143,7 @@ class LandmarkSimilarity:
         task = self._task
         self._samples += 1
         if task.presence:
-            truth, found = (
-                float(probabilities(outputs[task.presence].ravel(), task.presence_logits)[0])
-                for outputs in (expected, actual)
-            )
+            truth, found = map(task.presence.probability, (expected, actual))
             if not self._firing.add(truth, found):
                 return
         points, others = self._points(expected), self._points(actual)

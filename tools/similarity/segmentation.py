@@ -20,6 +20,7 @@ import numpy as np
 from tools.errors import InputError
 from tools.report import rounded
 from tools.similarity.task_outputs import (
+    Presence,
     probabilities,
     required_output,
     required_size,
@@ -37,9 +38,7 @@ class SegmentationTask:
       logits: whether a sigmoid is still to be applied to it.
       threshold: probability from which a pixel belongs to the mask.
       min_area: share of all pixels from which a mask is one, and not noise.
-      presence: name of the output that says whether the object is there, or None.
-      presence_logits: whether a sigmoid is still to be applied to it.
-      min_presence: probability from which the object is there.
+      presence: how it says whether the object is there, or None.
     """
 
     name: str
@@ -47,9 +46,7 @@ class SegmentationTask:
     logits: bool
     threshold: float
     min_area: float
-    presence: str | None
-    presence_logits: bool
-    min_presence: float
+    presence: Presence | None
 
 
 def read_segmentation_task(task: Mapping[str, Any], where: str) -> SegmentationTask:
@@ -72,9 +69,7 @@ def read_segmentation_task(task: Mapping[str, Any], where: str) -> SegmentationT
             logits=bool(task.get("logits", False)),
             threshold=float(task.get("threshold", 0.5)),
             min_area=float(task.get("min_area", 0.001)),
-            presence=text_field(task, "presence") if task.get("presence") else None,
-            presence_logits=bool(task.get("presence_logits", False)),
-            min_presence=float(task.get("min_presence", 0.5)),
+            presence=Presence.read(task),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
@@ -121,7 +116,7 @@ class SegmentationSimilarity:
         """
         required_output(task.mask, shapes, task.name, where)
         if task.presence:
-            required_size(task.presence, 1, shapes, task.name, where)
+            required_size(task.presence.output, 1, shapes, task.name, where)
         self._task = task
         self._samples = 0
         self._names: list[str] = []
@@ -140,10 +135,8 @@ class SegmentationSimilarity:
         """
         task = self._task
         self._samples += 1
-        if task.presence:
-            there = probabilities(expected[task.presence].ravel(), task.presence_logits)[0]
-            if there < task.min_presence:
-                return
+        if task.presence and task.presence.probability(expected) < task.presence.threshold:
+            return
         mask, other = (
             probabilities(outputs[task.mask], task.logits) >= task.threshold
             for outputs in (expected, actual)

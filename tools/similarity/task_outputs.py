@@ -1,5 +1,6 @@
 """What every task needs of a model's outputs: that they are there, and probabilities."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,6 +87,43 @@ def text_field(task: Mapping[str, Any], field: str) -> str:
     if not isinstance(value, str) or not value:
         raise TypeError(f"{field} is no name")
     return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Presence:
+    """An output that says whether the object is there at all.
+
+    Attributes:
+      output: its name; it has one value.
+      logits: whether a sigmoid is still to be applied to it.
+      threshold: probability from which the object is there.
+    """
+
+    output: str
+    logits: bool
+    threshold: float
+
+    @classmethod
+    def read(cls, task: Mapping[str, Any]) -> "Presence | None":
+        """Reads presence, presence_logits and min_presence of a task's JSON.
+
+        Returns:
+          What they say, or None where the task names no such output.
+
+        Raises:
+          TypeError, ValueError: when one is of another type.
+        """
+        if not task.get("presence"):
+            return None
+        return cls(
+            text_field(task, "presence"),
+            bool(task.get("presence_logits", False)),
+            float(task.get("min_presence", 0.5)),
+        )
+
+    def probability(self, outputs: Mapping[str, np.ndarray]) -> float:
+        """Decodes a sample's outputs: the probability that the object is there."""
+        return float(probabilities(outputs[self.output].ravel(), self.logits)[0])
 
 
 class Firing:
