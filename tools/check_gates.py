@@ -13,6 +13,12 @@ _EXAMPLES = """\
 where gates.json is, for example, {"tolerance": 0.05, "max_size": 150000}.
 """
 
+# What `main` imports when it runs.
+IMPORTS = (
+    "tools.report",
+    "tools.similarity.gates",
+)
+
 
 def parser() -> argparse.ArgumentParser:
     result = new_parser(
@@ -44,4 +50,4 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    run(parser(), main)
+    run(parser(), main, IMPORTS)

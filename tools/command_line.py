@@ -8,10 +8,11 @@ A command file holds `parser()` and `main(arguments) -> int` and ends with
 
 import argparse
 import contextlib
+import functools
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tools.errors import InputError
@@ -91,27 +92,45 @@ def whole_file(path: Path, mode: str = "wb") -> Iterator:
         raise
 
 
-def run(parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], int]) -> None:
-    """Parses the command line, runs `main`, and exits with its status.
+def run(
+    parser: argparse.ArgumentParser,
+    main: Callable[[argparse.Namespace], int],
+    imports: Sequence[str] = (),
+) -> None:
+    """Runs the command line and exits with its status, or serves Bazel as a worker.
 
     Args:
       parser: from `new_parser`.
       main: returns the exit status: 0, or EXIT_GATE_FAILED.
+      imports: modules that `main` imports when it runs; a worker does so once.
     """
+    words = sys.argv[1:]
+    # What Bazel starts a worker with.
+    if "--persistent_worker" in words:
+        from tools.persistent_worker import serve
+
+        words.remove("--persistent_worker")
+        command = functools.partial(_status, parser, main)
+        sys.exit(serve(parser.prog, command, words, imports))
+    sys.exit(_status(parser, main, words))
+
+
+def _status(
+    parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], int], words: list[str]
+) -> int:
     # A file of flags is named from where the user stands, as every other path is.
-    words = [f"@{user_path(word[1:])}" if word.startswith("@") else word for word in sys.argv[1:]]
+    words = [f"@{user_path(word[1:])}" if word.startswith("@") else word for word in words]
     arguments = parser.parse_args(words)
     try:
-        status = main(arguments)
+        return main(arguments)
     except InputError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        status = error.exit_status
+        return error.exit_status
     except OSError as error:
         # The second is the target, where a whole file should have been put.
         path = error.filename2 or error.filename
         where = f"{path}: " if path else ""
         print(f"{parser.prog}: error: {where}{error.strerror or error}", file=sys.stderr)
-        status = EXIT_BAD_INPUT
+        return EXIT_BAD_INPUT
     except KeyboardInterrupt:
-        status = EXIT_INTERRUPTED
-    sys.exit(status)
+        return EXIT_INTERRUPTED

@@ -3,7 +3,7 @@
 import argparse
 
 from tools.command_line import new_parser, run, user_path, whole_file
-from tools.quantize_model import add_input_flags, load_model_samples, progress_bar
+from tools.quantize_model import SAMPLE_IMPORTS, add_input_flags, load_model_samples, progress_bar
 
 _EXAMPLES = """\
   layer_report --float_model=face.tflite --quantized_model=face_int8.tflite \\
@@ -16,6 +16,13 @@ _EXAMPLES = """\
 Without --prepared_model each channel of the artifact is brought to the float model's scale
 by a power of two (docs/layers.md). Prints a table; --json and --html write files.
 """
+
+# What `main` imports when it runs.
+IMPORTS = (
+    *SAMPLE_IMPORTS,
+    "tools.graph.float_master",
+    "tools.similarity.layer_page",
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -102,4 +109,4 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    run(parser(), main)
+    run(parser(), main, IMPORTS)

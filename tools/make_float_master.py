@@ -10,6 +10,9 @@ _EXAMPLES = """\
   make_float_master --input_model=face.tflite --output_model=face_fp32.tflite --summary=face.json
 """
 
+# What `main` imports when it runs.
+IMPORTS = ("tools.graph.float_master",)
+
 
 def parser() -> argparse.ArgumentParser:
     result = new_parser(
@@ -40,4 +43,4 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    run(parser(), main)
+    run(parser(), main, IMPORTS)

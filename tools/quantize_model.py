@@ -32,6 +32,21 @@ searched in the names of an operator's outputs, each followed by ";".
 """
 
 SUMMARY_SCHEMA_VERSION = 1
+# What `load_model_samples` and `progress_bar` import when they run.
+SAMPLE_IMPORTS = (
+    "ai_edge_litert.interpreter",
+    "tools.graph.input_normalization",
+    "tools.samples.loading",
+    "tqdm",
+)
+# What `main` imports.
+IMPORTS = (
+    *SAMPLE_IMPORTS,
+    "tools.graph.float_master",
+    "ai_edge_quantizer.quantizer",
+    "tools.quantization.pipeline",
+    "tools.quantization.settings_file",
+)
 _TOOLS = ("ai-edge-litert", "ai-edge-quantizer", "numpy", "pillow")
 
 
@@ -317,4 +332,4 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    run(parser(), main)
+    run(parser(), main, IMPORTS)

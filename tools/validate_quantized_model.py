@@ -5,7 +5,13 @@ import sys
 
 from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path
 from tools.errors import InputError
-from tools.quantize_model import add_input_flags, load_model_samples, progress_bar, tool_versions
+from tools.quantize_model import (
+    SAMPLE_IMPORTS,
+    add_input_flags,
+    load_model_samples,
+    progress_bar,
+    tool_versions,
+)
 from tools.similarity.gate_flags import add_gate_flags, gates_of_flags
 
 _EXAMPLES = """\
@@ -21,6 +27,14 @@ A gate is a number for every output or task, or NAME=NUMBER for one (then it may
 several times); docs/gates.md says what each means. Exits with status 1 when an artifact is
 beyond a gate, with 2 when something cannot be used.
 """
+
+# What `main` imports when it runs.
+IMPORTS = (
+    *SAMPLE_IMPORTS,
+    "tools.graph.float_master",
+    "tools.similarity.comparison",
+    "tools.similarity.layers",
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -191,4 +205,4 @@ def _summary(arguments: argparse.Namespace) -> dict | None:
 
 
 if __name__ == "__main__":
-    run(parser(), main)
+    run(parser(), main, IMPORTS)

@@ -1,17 +1,19 @@
 """float_model: the fp32 model that everything else is measured against."""
 
 load("//rules:providers.bzl", "FloatModelInfo")
+load(":tool_action.bzl", "JSON_WORKERS", "run_tool", "tool_arguments")
 
 def _float_model_impl(ctx):
     master = ctx.actions.declare_file(ctx.label.name + ".tflite")
     summary = ctx.actions.declare_file(ctx.label.name + ".master.json")
-    arguments = ctx.actions.args()
+    arguments = tool_arguments(ctx)
     arguments.add(ctx.file.src, format = "--input_model=%s")
     arguments.add(master, format = "--output_model=%s")
     arguments.add(summary, format = "--summary=%s")
-    ctx.actions.run(
-        executable = ctx.executable._make_float_master,
-        arguments = [arguments],
+    run_tool(
+        ctx,
+        ctx.executable._make_float_master,
+        arguments,
         inputs = [ctx.file.src],
         outputs = [master, summary],
         mnemonic = "FloatMaster",
@@ -65,6 +67,7 @@ float_model = rule(
         "task": attr.string(
             doc = "JSON that says how the outputs are decoded: a task, or a list of them.",
         ),
+        "_json_workers": JSON_WORKERS,
         "_make_float_master": attr.label(
             default = "//tools:make_float_master",
             cfg = "exec",

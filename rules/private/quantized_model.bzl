@@ -1,6 +1,7 @@
 """quantized_model: the artifact, its report, and the gate that a build must pass."""
 
 load("//rules:providers.bzl", "FloatModelInfo", "QuantizedModelInfo")
+load(":tool_action.bzl", "JSON_WORKERS", "run_tool", "tool_arguments")
 
 SCHEMES = [
     "blockwise_int4_128",
@@ -27,21 +28,12 @@ def _preprocessing(arguments, preprocessing):
     arguments.add(preprocessing.std, format = "--input_std=%s")
     arguments.add(preprocessing.resize, format = "--input_resize=%s")
 
-def _arguments(ctx):
-    arguments = ctx.actions.args()
-
-    # A flag a line in a file: a representative dataset may be thousands of
-    # files, more than a command line holds.
-    arguments.use_param_file("@%s", use_always = True)
-    arguments.set_param_file_format("multiline")
-    return arguments
-
 def _data(arguments, flag, files):
     # A directory is handed over as such: its tool reads it in sorted order.
     arguments.add_all(files, format_each = flag + "=%s", expand_directories = False)
 
 def _quantize_arguments(ctx, float_model):
-    arguments = _arguments(ctx)
+    arguments = tool_arguments(ctx)
     arguments.add(float_model.model, format = "--input_model=%s")
     if ctx.attr.scheme:
         arguments.add(ctx.attr.scheme.upper(), format = "--quantization_type=%s")
@@ -69,15 +61,16 @@ def _layer_report(ctx, float_model, artifact):
     # every artifact would cost every build its bytes.
     prepare = _quantize_arguments(ctx, float_model)
     prepare.add(prepared, format = "--prepared_output=%s")
-    ctx.actions.run(
-        executable = ctx.executable._quantize_model,
-        arguments = [prepare],
+    run_tool(
+        ctx,
+        ctx.executable._quantize_model,
+        prepare,
         inputs = [float_model.model] + ctx.files.calibration_data + ctx.files.settings,
         outputs = [prepared],
         mnemonic = "PrepareModel",
         progress_message = "Preparing the float graph of {}".format(ctx.label),
     )
-    arguments = _arguments(ctx)
+    arguments = tool_arguments(ctx)
     arguments.add(float_model.model, format = "--float_model=%s")
     arguments.add(artifact, format = "--quantized_model=%s")
     arguments.add(prepared, format = "--prepared_model=%s")
@@ -87,9 +80,10 @@ def _layer_report(ctx, float_model, artifact):
     arguments.add(document, format = "--json=%s")
     arguments.add(page, format = "--html=%s")
     arguments.add(table, format = "--table=%s")
-    ctx.actions.run(
-        executable = ctx.executable._layer_report,
-        arguments = [arguments],
+    run_tool(
+        ctx,
+        ctx.executable._layer_report,
+        arguments,
         inputs = [float_model.model, artifact, prepared] + ctx.files.test_data,
         outputs = [document, page, table],
         mnemonic = "CompareLayers",
@@ -119,9 +113,10 @@ def _quantized_model_impl(ctx):
     quantize.add(artifact, format = "--output_model=%s")
     quantize.add(recipe, format = "--recipe_output=%s")
     quantize.add(summary, format = "--summary_output=%s")
-    ctx.actions.run(
-        executable = ctx.executable._quantize_model,
-        arguments = [quantize],
+    run_tool(
+        ctx,
+        ctx.executable._quantize_model,
+        quantize,
         inputs = [float_model.model] + ctx.files.calibration_data + ctx.files.settings,
         outputs = [artifact, recipe, summary],
         mnemonic = "QuantizeModel",
@@ -130,7 +125,7 @@ def _quantized_model_impl(ctx):
 
     # The report is an action of its own that never fails for a low value: what
     # a gate refuses is still there to read.
-    compare = _arguments(ctx)
+    compare = tool_arguments(ctx)
     compare.add(float_model.model, format = "--float_model=%s")
     compare.add(artifact, format = "--quantized_model=%s")
     compare.add(float_model.original, format = "--source_model=%s")
@@ -147,9 +142,10 @@ def _quantized_model_impl(ctx):
         inputs.append(float_model.task)
     compare.add(report, format = "--report=%s")
     compare.add("--report_only")
-    ctx.actions.run(
-        executable = ctx.executable._validate_quantized_model,
-        arguments = [compare],
+    run_tool(
+        ctx,
+        ctx.executable._validate_quantized_model,
+        compare,
         inputs = inputs,
         outputs = [report],
         mnemonic = "CompareModels",
@@ -157,13 +153,14 @@ def _quantized_model_impl(ctx):
     )
 
     ctx.actions.write(gates, ctx.attr.gates + "\n")
-    check = ctx.actions.args()
+    check = tool_arguments(ctx)
     check.add(report, format = "--report=%s")
     check.add(gates, format = "--gates=%s")
     check.add(verdict, format = "--verdict=%s")
-    ctx.actions.run(
-        executable = ctx.executable._check_gates,
-        arguments = [check],
+    run_tool(
+        ctx,
+        ctx.executable._check_gates,
+        check,
         inputs = [report, gates],
         outputs = [verdict],
         mnemonic = "CheckGates",
@@ -249,6 +246,7 @@ quantized_model_rule = rule(
             cfg = "exec",
             executable = True,
         ),
+        "_json_workers": JSON_WORKERS,
         "_layer_report": attr.label(
             default = "//tools:layer_report",
             cfg = "exec",

@@ -1,5 +1,7 @@
 """Which Bazel tools/bazel starts."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.bazelw.stand_ins import ROOT, Machine
@@ -50,7 +52,25 @@ def test_the_newest_stands_in_for_one_that_is_missing(machine, installed, expect
     assert {name: machine.calls(name) for name in installed if name != expected} == {
         name: [] for name in installed if name != expected
     }
-    assert machine.calls(expected) == [["info"]]
+    assert [words[-1] for words in machine.calls(expected)] == ["info"]
+
+
+@pytest.mark.parametrize("name", ["bazel-4", "bazel-4.2.3-linux-x86_64"])
+def test_bazel_4_is_given_its_own_flags(machine, name):
+    real = machine.add(name)
+    arguments = ["--output_user_root=/a/b", "build", "//..."]
+    assert machine.run(TOOLS_BAZEL, *arguments, BAZEL_REAL=str(real)).returncode == 0
+    ((first, *others),) = machine.calls(name)
+    assert others == arguments
+    flag, _, path = first.partition("=")
+    assert flag == "--bazelrc"
+    assert "--//rules:json_workers" in Path(path).read_text()
+
+
+def test_bazel_4_takes_no_other_flag_beside_version(machine):
+    real = machine.add("bazel-4")
+    assert machine.run(TOOLS_BAZEL, "--version", BAZEL_REAL=str(real)).returncode == 0
+    assert machine.calls("bazel-4") == [["--version"]]
 
 
 def test_what_cannot_be_started_does_not_stand_in(machine):

@@ -1,0 +1,64 @@
+"""Actions that run one of the project's tools, in a persistent worker where Bazel has them."""
+
+_JsonWorkersInfo = provider(
+    doc = "Whether the Bazel that runs speaks JSON to its workers.",
+    fields = {
+        "spoken": "bool",
+    },
+)
+
+def _json_workers_setting_impl(ctx):
+    return [_JsonWorkersInfo(spoken = ctx.build_setting_value)]
+
+json_workers_setting = rule(
+    implementation = _json_workers_setting_impl,
+    doc = "A flag: whether the Bazel that runs speaks JSON to its workers.",
+    build_setting = config.bool(flag = True),
+)
+
+# The attribute `_json_workers` of a rule that calls `run_tool`.
+JSON_WORKERS = attr.label(
+    default = "//rules:json_workers",
+    providers = [_JsonWorkersInfo],
+)
+
+# Where another strategy than `worker` is chosen, or none of these is known, the same
+# command line starts the tool for this action alone.
+_WORKER = {
+    "requires-worker-protocol": "json",
+    "supports-worker-cancellation": "1",
+    "supports-workers": "1",
+}
+
+def tool_arguments(ctx):
+    """Begins the command line of a tool.
+
+    Args:
+      ctx: the rule context.
+
+    Returns:
+      Args, for `run_tool`.
+    """
+    arguments = ctx.actions.args()
+
+    # A flag a line in a file: a representative dataset may be thousands of
+    # files, more than a command line holds. A worker takes its request from it.
+    arguments.use_param_file("@%s", use_always = True)
+    arguments.set_param_file_format("multiline")
+    return arguments
+
+def run_tool(ctx, tool, arguments, **kwargs):
+    """Declares an action that runs a tool.
+
+    Args:
+      ctx: the context of a rule with the attribute `_json_workers`.
+      tool: the executable, a python_tool whose command is a worker as well.
+      arguments: from `tool_arguments`.
+      **kwargs: inputs, outputs, mnemonic and progress_message.
+    """
+    ctx.actions.run(
+        executable = tool,
+        arguments = [arguments],
+        execution_requirements = _WORKER if ctx.attr._json_workers[_JsonWorkersInfo].spoken else {},
+        **kwargs
+    )
