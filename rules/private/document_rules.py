@@ -110,7 +110,7 @@ class _Repository:
         namespace = {
             "Label": str,
             "attr": _AttributeModule(),
-            "config": SimpleNamespace(string=lambda **_: None),
+            "config": SimpleNamespace(bool=lambda **_: None, string=lambda **_: None),
             "module_extension": _module_extension,
             "provider": _provider,
             "repository_rule": _definition("repository rule"),

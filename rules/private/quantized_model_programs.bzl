@@ -2,54 +2,22 @@
 
 load("//rules:providers.bzl", "QuantizedModelInfo")
 load(":latency_device.bzl", "LatencyDeviceInfo")
-load(":python_program.bzl", "runfiles_path")
-
-_SCRIPT = """\
-#!/bin/sh
-# {what} {label}.
-set -eu
-if [ -d "$0.runfiles" ]; then
-    runfiles="$0.runfiles"
-else
-    runfiles="${{RUNFILES_DIR:-${{TEST_SRCDIR:-}}}}"
-fi
-case "$runfiles" in /*) ;; *) runfiles="$PWD/$runfiles" ;; esac
-export RUNFILES_DIR="$runfiles"
-{commands}
-"""
-
-def _script(ctx, what, commands, files, tools, symlinks = {}):
-    script = ctx.actions.declare_file(ctx.label.name)
-    ctx.actions.write(
-        script,
-        _SCRIPT.format(what = what, label = ctx.attr.model.label, commands = commands),
-        is_executable = True,
-    )
-    runfiles = ctx.runfiles(files = files, symlinks = symlinks)
-    for tool in tools:
-        runfiles = runfiles.merge(tool[DefaultInfo].default_runfiles)
-    return [DefaultInfo(executable = script, files = depset([script]), runfiles = runfiles)]
-
-def _in_runfiles(ctx, file):
-    return "\"$runfiles/{}\"".format(runfiles_path(ctx, file))
-
-def _flag(ctx, flag, file):
-    return "{}={}".format(flag, _in_runfiles(ctx, file))
+load(":launch_script.bzl", "flag", "in_runfiles", "launch_script", "lines")
 
 def _similarity_test_impl(ctx):
     info = ctx.attr.model[QuantizedModelInfo]
-    commands = " \\\n    ".join([
-        "exec " + _in_runfiles(ctx, ctx.executable._check_gates),
-        _flag(ctx, "--report", info.report),
-        _flag(ctx, "--gates", info.gates),
+    commands = lines([
+        "exec " + in_runfiles(ctx, ctx.executable._check_gates),
+        flag(ctx, "--report", info.report),
+        flag(ctx, "--gates", info.gates),
         "--verdict=\"${TEST_UNDECLARED_OUTPUTS_DIR:-$TEST_TMPDIR}/verdict.json\"",
         "\"$@\"",
     ])
-    return _script(
+    return launch_script(
         ctx,
-        "Checks the similarity and size of",
+        "Checks the similarity and size of {}".format(ctx.attr.model.label),
         commands,
-        [info.report, info.gates, ctx.executable._check_gates],
+        [info.report, info.gates],
         [ctx.attr._check_gates],
     )
 
@@ -75,9 +43,9 @@ similarity_test = rule(
 
 def _measure(ctx, info):
     return [
-        _in_runfiles(ctx, ctx.executable._measure_latency),
-        _flag(ctx, "--float_model", info.float_model.model),
-        _flag(ctx, "--quantized_model", info.model),
+        in_runfiles(ctx, ctx.executable._measure_latency),
+        flag(ctx, "--float_model", info.float_model.model),
+        flag(ctx, "--quantized_model", info.model),
         "--device=" + ctx.attr.device,
         "--threads={}".format(ctx.attr.threads),
         "--rounds={}".format(ctx.attr.rounds),
@@ -109,7 +77,7 @@ def _shell_word(text):
 def _fps_test_impl(ctx):
     info = ctx.attr.model[QuantizedModelInfo]
     words = _measure(ctx, info)
-    files = [info.model, info.float_model.model, ctx.executable._measure_latency]
+    files = [info.model, info.float_model.model]
     if ctx.attr.latency_device:
         device = ctx.attr.latency_device[LatencyDeviceInfo]
 
@@ -121,7 +89,7 @@ def _fps_test_impl(ctx):
             "--threads={}".format(device.threads),
         ]
         if device.benchmark_binary:
-            words.append(_flag(ctx, "--benchmark_binary", device.benchmark_binary))
+            words.append(flag(ctx, "--benchmark_binary", device.benchmark_binary))
             files.append(device.benchmark_binary)
     words[0] = "exec " + words[0]
     if ctx.attr.min_fps:
@@ -132,10 +100,10 @@ def _fps_test_impl(ctx):
         words.append("--{}={}".format(gate, value))
     if ctx.attr.allow_inconclusive:
         words.append("--allow_inconclusive")
-    return _script(
+    return launch_script(
         ctx,
-        "Measures the speed of",
-        " \\\n    ".join(words + ["\"$@\""]),
+        "Measures the speed of {}".format(ctx.attr.model.label),
+        lines(words + ["\"$@\""]),
         files,
         [ctx.attr._measure_latency],
     )
@@ -179,20 +147,20 @@ def _register_impl(ctx):
     # float_model(name = "face", src = "face.tflite") makes another file of that name.
     original = info.float_model.original
     source = "{}.source/{}".format(ctx.label.name, original.basename)
-    measure = " \\\n    ".join(_measure(ctx, info) + ["--output=" + measured])
-    record = " \\\n    ".join([
-        _in_runfiles(ctx, ctx.executable._register),
-        _flag(ctx, "--report", info.report),
-        _flag(ctx, "--model", info.model),
-        _flag(ctx, "--recipe", info.recipe),
-        _flag(ctx, "--float_model", info.float_model.model),
+    measure = lines(_measure(ctx, info) + ["--output=" + measured])
+    record = lines([
+        in_runfiles(ctx, ctx.executable._register),
+        flag(ctx, "--report", info.report),
+        flag(ctx, "--model", info.model),
+        flag(ctx, "--recipe", info.recipe),
+        flag(ctx, "--float_model", info.float_model.model),
         "--source_model=\"$runfiles/{}/{}\"".format(ctx.workspace_name, source),
-        _flag(ctx, "--verdict", info.verdict),
-        _flag(ctx, "--page", info.layers.page),
+        flag(ctx, "--verdict", info.verdict),
+        flag(ctx, "--page", info.layers.page),
         "--latency=" + measured,
         "--registered_model=" + ctx.attr.registered_model,
         "--target=\"{}\"".format(ctx.attr.model.label),
-        "--bazel_version=\"$(cat {})\"".format(_in_runfiles(ctx, ctx.file._bazel_version)),
+        "--bazel_version=\"$(cat {})\"".format(in_runfiles(ctx, ctx.file._bazel_version)),
         "--rerun=\"bazel run {}\"".format(_typed(ctx.label)),
         "\"$@\"",
     ])
@@ -208,12 +176,10 @@ def _register_impl(ctx):
         info.verdict,
         info.layers.page,
         ctx.file._bazel_version,
-        ctx.executable._measure_latency,
-        ctx.executable._register,
     ]
-    return _script(
+    return launch_script(
         ctx,
-        "Measures and records",
+        "Measures and records {}".format(ctx.attr.model.label),
         commands,
         files,
         [ctx.attr._measure_latency, ctx.attr._register],

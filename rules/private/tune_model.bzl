@@ -1,39 +1,21 @@
 """tune_model: searches how to quantize a model, and writes a settings file into the source tree."""
 
 load("//rules:providers.bzl", "FloatModelInfo")
-load(":python_program.bzl", "runfiles_path")
-
-_SCRIPT = """\
-#!/bin/sh
-# Searches how to quantize {label}.
-set -eu
-if [ -d "$0.runfiles" ]; then
-    runfiles="$0.runfiles"
-else
-    runfiles="$RUNFILES_DIR"
-fi
-case "$runfiles" in /*) ;; *) runfiles="$PWD/$runfiles" ;; esac
-export RUNFILES_DIR="$runfiles"
-: "${{BUILD_WORKSPACE_DIRECTORY:?start this with \\`bazel run\\`}}"
-exec {words} "$@"
-"""
-
-def _flag(ctx, name, file):
-    return "--{}=\"$runfiles/{}\"".format(name, runfiles_path(ctx, file))
+load(":launch_script.bzl", "flag", "in_runfiles", "launch_script", "lines")
 
 def _tune_model_impl(ctx):
     float_model = ctx.attr.model[FloatModelInfo]
     gates = ctx.actions.declare_file(ctx.label.name + ".gates.json")
     ctx.actions.write(gates, ctx.attr.gates + "\n")
-    files = [float_model.model, float_model.original, gates, ctx.executable._tune_model]
+    files = [float_model.model, float_model.original, gates]
     files += ctx.files.calibration_data
 
     package = ctx.label.package + "/" if ctx.label.package else ""
     words = [
-        "\"$runfiles/{}\"".format(runfiles_path(ctx, ctx.executable._tune_model)),
-        _flag(ctx, "float_model", float_model.model),
-        _flag(ctx, "source_model", float_model.original),
-        _flag(ctx, "gates", gates),
+        "exec " + in_runfiles(ctx, ctx.executable._tune_model),
+        flag(ctx, "--float_model", float_model.model),
+        flag(ctx, "--source_model", float_model.original),
+        flag(ctx, "--gates", gates),
         "--name=" + ctx.attr.artifact,
         "--input_mean=" + float_model.preprocessing.mean,
         "--input_std=" + float_model.preprocessing.std,
@@ -46,23 +28,22 @@ def _tune_model_impl(ctx):
         ),
         "--plots=\"$BUILD_WORKSPACE_DIRECTORY/.tuning/\"",
     ]
-    words += [_flag(ctx, "calibration_data", file) for file in ctx.files.calibration_data]
+    words += [flag(ctx, "--calibration_data", file) for file in ctx.files.calibration_data]
     if float_model.task:
-        words.append(_flag(ctx, "task", float_model.task))
+        words.append(flag(ctx, "--task", float_model.task))
         files.append(float_model.task)
     if ctx.attr.min_fps:
         words.append("--min_fps=" + ctx.attr.min_fps)
     if ctx.attr.min_speedup:
         words.append("--min_speedup=" + ctx.attr.min_speedup)
-    script = ctx.actions.declare_file(ctx.label.name)
-    ctx.actions.write(
-        script,
-        _SCRIPT.format(label = ctx.attr.model.label, words = " \\\n    ".join(words)),
-        is_executable = True,
+    return launch_script(
+        ctx,
+        "Searches how to quantize {}".format(ctx.attr.model.label),
+        ": \"${BUILD_WORKSPACE_DIRECTORY:?start this with \\`bazel run\\`}\"\n" +
+        lines(words + ["\"$@\""]),
+        files,
+        [ctx.attr._tune_model],
     )
-    runfiles = ctx.runfiles(files = files)
-    runfiles = runfiles.merge(ctx.attr._tune_model[DefaultInfo].default_runfiles)
-    return [DefaultInfo(executable = script, files = depset([script]), runfiles = runfiles)]
 
 tune_model = rule(
     implementation = _tune_model_impl,

@@ -1,17 +1,8 @@
 """quantization_table: size, speed and similarity of artifacts beside those of other quantizers."""
 
 load("//rules:providers.bzl", "QuantizedModelInfo")
+load("//rules/private:launch_script.bzl", "flag", "in_runfiles", "launch_script", "lines")
 load("//rules/private:python_program.bzl", "runfiles_path")
-
-_SCRIPT = """\
-#!/bin/sh
-set -eu
-if [ -d "$0.runfiles" ]; then runfiles="$0.runfiles"; else runfiles="$RUNFILES_DIR"; fi
-case "$runfiles" in /*) ;; *) runfiles="$PWD/$runfiles" ;; esac
-export RUNFILES_DIR="$runfiles"
-exec "$runfiles/{tool}" --suite="$runfiles/{suite}" --runfiles="$runfiles" \\
-    --tensorflow_calibrator="$runfiles/{calibrator}" "$@"
-"""
 
 def _quantization_table_impl(ctx):
     models = []
@@ -50,24 +41,19 @@ def _quantization_table_impl(ctx):
         models.append(entry)
     suite = ctx.actions.declare_file(ctx.label.name + ".json")
     ctx.actions.write(suite, json.encode(models))
-    script = ctx.actions.declare_file(ctx.label.name)
-    ctx.actions.write(
-        script,
-        _SCRIPT.format(
-            calibrator = runfiles_path(ctx, ctx.executable._tensorflow_calibrator),
-            suite = runfiles_path(ctx, suite),
-            tool = runfiles_path(ctx, ctx.executable._tool),
-        ),
-        is_executable = True,
+    return launch_script(
+        ctx,
+        "Measures artifacts and their peers",
+        lines([
+            "exec " + in_runfiles(ctx, ctx.executable._tool),
+            flag(ctx, "--suite", suite),
+            "--runfiles=\"$runfiles\"",
+            flag(ctx, "--tensorflow_calibrator", ctx.executable._tensorflow_calibrator),
+            "\"$@\"",
+        ]),
+        files + ctx.files.data + [suite],
+        [ctx.attr._tool, ctx.attr._tensorflow_calibrator],
     )
-    runfiles = ctx.runfiles(files = files + ctx.files.data + [
-        suite,
-        ctx.executable._tool,
-        ctx.executable._tensorflow_calibrator,
-    ])
-    for tool in (ctx.attr._tool, ctx.attr._tensorflow_calibrator):
-        runfiles = runfiles.merge(tool[DefaultInfo].default_runfiles)
-    return [DefaultInfo(executable = script, files = depset([script]), runfiles = runfiles)]
 
 quantization_table = rule(
     implementation = _quantization_table_impl,
