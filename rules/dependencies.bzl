@@ -31,7 +31,7 @@ _PHOTOGRAPHS = [
 ]
 
 # Each for one part of the tools (docs/guide.md); fetched when something there is built.
-ENVIRONMENTS = ["litert", "tensorflow", "tuning", "registry", "servers", "testing"]
+ENVIRONMENTS = ["litert", "mediapipe", "tensorflow", "tuning", "registry", "servers", "testing"]
 
 def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS):
     """Declares the Python environments that the tools run in.
