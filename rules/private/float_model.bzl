@@ -39,7 +39,10 @@ def _float_model_impl(ctx):
             summary = summary,
             task = task,
         ),
-        OutputGroupInfo(summary = depset([summary])),
+        OutputGroupInfo(
+            summary = depset([summary]),
+            task = depset([task] if task else []),
+        ),
     ]
 
 float_model = rule(
