@@ -12,6 +12,7 @@ load(
     "register_model",
     "similarity_test",
 )
+load("//rules/private:task_bundle.bzl", "task_bundle_rule", _task_bundle_member = "task_bundle_member")
 load("//rules/private:tune_model.bzl", "tune_model")
 load(
     ":providers.bzl",
@@ -22,6 +23,7 @@ load(
 FloatModelInfo = _FloatModelInfo
 QuantizedModelInfo = _QuantizedModelInfo
 latency_device = _latency_device
+task_bundle_member = _task_bundle_member
 
 def detection(
         boxes,
@@ -197,14 +199,15 @@ def ssd_anchors(
         "strides": strides,
     }
 
-def float_model(name, src, input_mean = 127.5, input_std = 127.5, task = None, **kwargs):
+def float_model(name, src, input_mean = None, input_std = None, task = None, **kwargs):
     """Makes the float master of a .tflite file: fp32, dense, with a signature.
 
     Args:
       name: the target. It builds NAME.tflite.
       src: the float model as it is distributed; fp16 and sparse weights are expanded.
-      input_mean: subtracted from each pixel (0 to 255).
-      input_std: what the difference is divided by.
+      input_mean: subtracted from each pixel (0 to 255). The default is what the model's
+        metadata says, else 127.5.
+      input_std: what the difference is divided by, likewise.
       task: what the outputs mean: `detection`, `landmarks`, `segmentation` or
         `classification`, or a list of them.
       **kwargs: input_resize ("letterbox", "stretch" or "center_crop"), and what every
@@ -215,8 +218,8 @@ def float_model(name, src, input_mean = 127.5, input_std = 127.5, task = None, *
     _float_model(
         name = name,
         src = src,
-        input_mean = str(input_mean),
-        input_std = str(input_std),
+        input_mean = "" if input_mean == None else str(input_mean),
+        input_std = "" if input_std == None else str(input_std),
         task = task,
         **kwargs
     )
@@ -488,4 +491,72 @@ def quantized_model(
         tags = tags + ["manual"],
         threads = threads,
         visibility = visibility,
+    )
+
+# What a member's own settings say of its float model; the others are of quantized_model.
+_OF_FLOAT_MODEL = ["input_mean", "input_resize", "input_std", "task"]
+
+def task_bundle(name, members = {}, src = None, tags = [], visibility = None, **kwargs):
+    """Makes NAME.task, a bundle of MediaPipe Tasks, with quantized models in it.
+
+    Models of MediaPipe's own are found by their members' names (docs/bundles.md). Where a
+    model's metadata does not say how its input is normalised, its float_model's input_mean
+    and input_std are written there.
+
+    Args:
+      name: the target.
+      members: dict by name in the bundle, such as "hand_detector.tflite": a label (of a
+        quantized_model, a float_model or any file), or a dict of arguments of
+        quantized_model and float_model, by which the model of that name in `src` is
+        quantized as the target NAME_hand_detector. A model in a bundle in the bundle is
+        "inner.task/hand_detector.tflite".
+      src: a .task bundle whose other members are taken over. Without it the bundle holds
+        `members` alone.
+      tags: for every target.
+      visibility: for every target.
+      **kwargs: what every rule takes.
+    """
+    targets = []
+    for member, how in members.items():
+        if type(how) != type({}):
+            targets.append(how)
+            continue
+        if not src:
+            fail("{}: {} is quantized as settings say, but there is no src to take it from".format(
+                name,
+                member,
+            ))
+        stem = name + "_" + member.replace("/", "_").replace(".tflite", "").replace(".task", "")
+        task_bundle_member(
+            name = stem + "_member",
+            bundle = src,
+            member = member,
+            tags = tags,
+            visibility = visibility,
+        )
+        float_model(
+            name = stem + "_float",
+            src = ":" + stem + "_member",
+            tags = tags,
+            visibility = visibility,
+            **{key: how[key] for key in _OF_FLOAT_MODEL if key in how}
+        )
+        arguments = {"version": "0"}
+        arguments.update({key: how[key] for key in how if key not in _OF_FLOAT_MODEL})
+        quantized_model(
+            name = stem,
+            model = ":" + stem + "_float",
+            tags = tags,
+            visibility = visibility,
+            **arguments
+        )
+        targets.append(":" + stem)
+    task_bundle_rule(
+        name = name,
+        members = targets,
+        names = members.keys(),
+        src = src,
+        tags = tags,
+        visibility = visibility,
+        **kwargs
     )

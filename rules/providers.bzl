@@ -5,7 +5,8 @@ FloatModelInfo = provider(
     fields = {
         "model": "File: the float master, an fp32 .tflite with one signature.",
         "original": "File: the .tflite that the master was made from.",
-        "preprocessing": "struct(mean, std, resize), all strings: how an image becomes an input.",
+        "preprocessing": "struct(mean, std, resize), all strings: how an image becomes an " +
+                         "input; an empty mean or std is as the model's metadata says.",
         "summary": "File: JSON, what was changed to make the master.",
         "task": "File or None: JSON, how the outputs are decoded: a task, or a list of them.",
     },

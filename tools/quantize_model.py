@@ -1,4 +1,4 @@
-"""Command: quantizes a float .tflite model."""
+"""Command: quantizes a float .tflite model, or the models of a .task bundle."""
 
 import argparse
 import dataclasses
@@ -8,7 +8,9 @@ import json
 import platform
 import re
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from tools.command_line import new_parser, run, user_path, whole_file
 from tools.errors import InputError
@@ -25,10 +27,16 @@ _EXAMPLES = """\
       --keep_float=attention --layers='^conv_7;=weight_only_int4'
   quantize_model --input_model=net.tflite --output_model=net_mixed.tflite \\
       --settings=net.settings.json --calibration_data=samples.npz
+  quantize_model --input_model=hand_landmarker.task --output_model=hand_landmarker_int8.task \\
+      --quantization_type=INT8 --member=hand_detector.tflite=DYNAMIC \\
+      --calibration_data=hand_landmarks_detector.tflite=./hand_crops/
 
 The model that comes out takes and gives float32, as MediaPipe's graphs need, unless
 --input_type and --output_type say otherwise. Patterns of layers are regular expressions,
 searched in the names of an operator's outputs, each followed by ";".
+
+Of a .task bundle every model is quantized, those of bundles in it too (their paths are like
+hand_landmarker.task/hand_detector.tflite); what else it holds stays as it is.
 """
 
 SUMMARY_SCHEMA_VERSION = 1
@@ -140,7 +148,9 @@ def parser() -> argparse.ArgumentParser:
     result = new_parser(
         "quantize_model", "Quantizes a float .tflite model, and says what it did.", _EXAMPLES
     )
-    result.add_argument("--input_model", required=True, type=user_path, help="a float .tflite file")
+    result.add_argument(
+        "--input_model", required=True, type=user_path, help="a float .tflite, or a .task bundle"
+    )
     result.add_argument(
         "--output_model",
         type=user_path,
@@ -150,10 +160,18 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--calibration_data",
         action="append",
-        type=user_path,
         default=[],
+        metavar="[MEMBER=]PATH",
         help="representative dataset, for schemes that quantize activations: a folder or file "
-        "of images, .npy or .npz; may be given several times",
+        "of images, .npy or .npz; may be given several times. A bundle's models have each their "
+        "own, and PATH alone is for those that no other names",
+    )
+    result.add_argument(
+        "--member",
+        action="append",
+        default=[],
+        metavar="MEMBER=HOW",
+        help="how one model of a bundle is quantized: a scheme, a settings file, or keep",
     )
     add_input_flags(result)
     result.add_argument(
@@ -179,7 +197,7 @@ def tool_versions() -> dict[str, str]:
 
 def _preprocessing(arguments: argparse.Namespace, master: bytes):
     """Finds how pixels become the model's input: by flags, metadata, or the usual way."""
-    from tools.graph.input_normalization import normalization
+    from tools.graph.model_metadata import normalization
     from tools.samples.loading import Preprocessing
 
     stated = normalization(master)
@@ -261,36 +279,185 @@ def _identity(content: bytes) -> dict:
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def main(arguments: argparse.Namespace) -> int:
-    from tools.graph.flatbuffer import read_bytes
-    from tools.graph.float_master import make_float_master
+@dataclasses.dataclass(frozen=True)
+class _Quantized:
+    """A model and what it was made from.
+
+    Attributes:
+      master: the float master.
+      settings: as they were applied.
+      samples: the tools.samples.loading.SampleSet, or None.
+      result: the tools.quantization.pipeline.QuantizationResult.
+    """
+
+    master: bytes
+    settings: Any
+    samples: Any
+    result: Any
+
+    def summary(self) -> dict:
+        """Says what was done, for the report."""
+        from tools.quantization.recipes import recipe_sha256
+
+        samples, result = self.samples, self.result
+        return {
+            "artifact": _identity(result.model),
+            "calibration": samples
+            and {"digest": samples.digest, "files": samples.files, "samples": len(samples)},
+            "float_master": _identity(self.master),
+            "float_tensors": result.float_tensors,
+            "passes": result.passes,
+            "recipe": {"entries": len(result.recipe), "sha256": recipe_sha256(result.recipe)},
+            "schema_version": SUMMARY_SCHEMA_VERSION,
+            "scheme": self.settings.scheme,
+            "tools": tool_versions(),
+            "warnings": result.warnings,
+        }
+
+
+def _quantize(
+    arguments: argparse.Namespace,
+    master: bytes,
+    settings,
+    calibration: list[str],
+    prepared: Callable[[bytes], None] | None = None,
+) -> _Quantized:
+    """Quantizes the master of the model that `arguments.input_model` names."""
     from tools.quantization.pipeline import quantize
-    from tools.quantization.recipes import recipe_sha256, recipe_text
-    from tools.quantization.settings import settings_text
 
     where = str(arguments.input_model)
-    if not (arguments.output_model or arguments.prepared_output):
-        raise InputError("give --output_model, the file to write")
-    settings = read_settings_flags(arguments)
-    scheme = settings.scheme
-    original = read_bytes(arguments.input_model)
-    original_bytes = len(original)
-    master, _ = make_float_master(original, where)
-    # Of a large model, one copy less.
-    del original
     samples = None
-    if arguments.calibration_data and settings.needs_calibration:
-        samples = load_model_samples(arguments, master, arguments.calibration_data)
+    if calibration and settings.needs_calibration:
+        samples = load_model_samples(arguments, master, [user_path(path) for path in calibration])
         if settings.input_type != "float32" and samples.are_images:
             settings = _with_pixel_ranges(arguments, master, settings)
+    result = quantize(master, settings, samples, progress_bar(), where, prepared=prepared)
+    for warning in result.warnings:
+        print(f"quantize_model: warning: {where}: {warning}", file=sys.stderr)
+    return _Quantized(master, settings, samples, result)
+
+
+def _print_sizes(name: str, original_bytes: int, made: _Quantized) -> None:
+    smaller = 1 - len(made.result.model) / original_bytes
+    against_master = 1 - len(made.result.model) / len(made.master)
+    print(
+        f"  {smaller:.1%} smaller than {name} ({original_bytes:,} bytes), "
+        f"{against_master:.1%} than its fp32 form ({len(made.master):,} bytes)"
+    )
+    for entry in made.result.passes:
+        print(f"  {entry['name']}: {entry['detail']}")
+
+
+def _settings_of_members(arguments: argparse.Namespace, models: Iterable[str]) -> dict:
+    """Reads how each model of a bundle is to be quantized; None for those that stay."""
+    from tools.bundle.member_flags import one_by_member
+    from tools.quantization.schemes import SCHEMES
+
+    where = str(arguments.input_model)
+    how = one_by_member("member", arguments.member, list(models), where)
+    result = {}
+    for model in models:
+        given = how.get(model)
+        if given == "keep":
+            result[model] = None
+            continue
+        one = argparse.Namespace(**vars(arguments))
+        if given is not None:
+            is_scheme = given.upper() in SCHEMES
+            one.quantization_type = given if is_scheme else None
+            one.settings = None if is_scheme else user_path(given)
+        result[model] = read_settings_flags(one)
+    return result
+
+
+def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
+    """Quantizes every model of a bundle by its own settings."""
+    from tools.bundle.member_flags import by_member
+    from tools.bundle.task_bundle import (
+        models_of,
+        read_task_bundle,
+        replace_models,
+        task_bundle_bytes,
+    )
+    from tools.graph.float_master import make_float_master
+
+    where = str(arguments.input_model)
+    for flag in ("layers", "keep_float", "recipe_output", "settings_output", "prepared_output"):
+        if getattr(arguments, flag):
+            raise InputError(
+                f"{where}: --{flag} is about one model and this is a bundle; --member=MEMBER=FILE "
+                "gives a model settings of its own, unpack_task_bundle takes one out"
+            )
+    members = read_task_bundle(content, where)
+    models = models_of(members, where)
+    if not models:
+        raise InputError(f"{where}: no member of the bundle is a TFLite model")
+    settings = _settings_of_members(arguments, models)
+    calibration = by_member("calibration_data", arguments.calibration_data, list(models), where)
+    made: dict[str, _Quantized] = {}
+
+    def quantized(path: str, original: bytes) -> bytes:
+        if settings[path] is None:
+            return original
+        one = argparse.Namespace(**vars(arguments) | {"input_model": f"{where}/{path}"})
+        try:
+            master, _ = make_float_master(original, one.input_model)
+            made[path] = _quantize(one, master, settings[path], calibration.get(path, []))
+        except InputError as error:
+            raise InputError(f"{error} (--member={path}=keep leaves it as it is)") from None
+        return made[path].result.model
+
+    bundle = task_bundle_bytes(replace_models(members, quantized, where), where)
+    with whole_file(arguments.output_model) as file:
+        file.write(bundle)
+    if arguments.summary_output:
+        summary = {
+            "artifact": _identity(bundle),
+            "members": {path: one.summary() for path, one in made.items()},
+            "schema_version": SUMMARY_SCHEMA_VERSION,
+            "source": _identity(content),
+        }
+        with whole_file(arguments.summary_output, "w") as file:
+            file.write(json.dumps(summary, indent=2, sort_keys=True) + "\n")
+        return 0
+    print(f"{arguments.output_model}: {len(bundle):,} bytes")
+    print(f"  {1 - len(bundle) / len(content):.1%} smaller than {arguments.input_model.name}")
+    for path, model in models.items():
+        if path in made:
+            one = made[path]
+            print(f"{path}: {one.settings.scheme}, {len(one.result.model):,} bytes")
+            _print_sizes(path, len(model), one)
+        else:
+            print(f"{path}: kept, {len(model):,} bytes")
+    return 0
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from tools.bundle.task_bundle import is_task_bundle
+    from tools.graph.flatbuffer import read_bytes
+    from tools.graph.float_master import make_float_master
+    from tools.quantization.recipes import recipe_text
+    from tools.quantization.settings import settings_text
+
+    if not (arguments.output_model or arguments.prepared_output):
+        raise InputError("give --output_model, the file to write")
+    original = read_bytes(arguments.input_model)
+    if is_task_bundle(original):
+        return _quantize_bundle(arguments, original)
+    if arguments.member:
+        raise InputError(f"{arguments.input_model}: no task bundle, so it has no --member")
+    settings = read_settings_flags(arguments)
+    original_bytes = len(original)
+    master, _ = make_float_master(original, str(arguments.input_model))
+    # Of a large model, one copy less.
+    del original
     prepared: list[bytes] = []
     keep = prepared.append if arguments.prepared_output else None
-    result = quantize(master, settings, samples, progress_bar(), where, prepared=keep)
+    made = _quantize(arguments, master, settings, arguments.calibration_data, keep)
+    result = made.result
     for content in prepared:
         with whole_file(arguments.prepared_output) as file:
             file.write(content)
-    for warning in result.warnings:
-        print(f"quantize_model: warning: {where}: {warning}", file=sys.stderr)
     if arguments.output_model:
         with whole_file(arguments.output_model) as file:
             file.write(result.model)
@@ -299,35 +466,14 @@ def main(arguments: argparse.Namespace) -> int:
             file.write(recipe_text(result.recipe))
     if arguments.settings_output:
         with whole_file(arguments.settings_output, "w") as file:
-            file.write(settings_text(settings))
+            file.write(settings_text(made.settings))
     if arguments.summary_output:
-        summary = {
-            "artifact": _identity(result.model),
-            "calibration": samples
-            and {"digest": samples.digest, "files": samples.files, "samples": len(samples)},
-            "float_master": _identity(master),
-            "float_tensors": result.float_tensors,
-            "passes": result.passes,
-            "recipe": {"entries": len(result.recipe), "sha256": recipe_sha256(result.recipe)},
-            "schema_version": SUMMARY_SCHEMA_VERSION,
-            "scheme": scheme,
-            "tools": tool_versions(),
-            "warnings": result.warnings,
-        }
         with whole_file(arguments.summary_output, "w") as file:
-            file.write(json.dumps(summary, indent=2, sort_keys=True) + "\n")
+            file.write(json.dumps(made.summary(), indent=2, sort_keys=True) + "\n")
     # Inside a build nobody reads this; a person who typed the command does.
     if arguments.output_model and not arguments.summary_output:
-        smaller = 1 - len(result.model) / original_bytes
-        against_master = 1 - len(result.model) / len(master)
-        print(f"{arguments.output_model}: {scheme}, {len(result.model):,} bytes")
-        print(
-            f"  {smaller:.1%} smaller than {arguments.input_model.name} "
-            f"({original_bytes:,} bytes), {against_master:.1%} than its fp32 form "
-            f"({len(master):,} bytes)"
-        )
-        for entry in result.passes:
-            print(f"  {entry['name']}: {entry['detail']}")
+        print(f"{arguments.output_model}: {settings.scheme}, {len(result.model):,} bytes")
+        _print_sizes(arguments.input_model.name, original_bytes, made)
     return 0
 
 

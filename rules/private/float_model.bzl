@@ -50,8 +50,7 @@ float_model = rule(
     doc = "Makes the float master of a .tflite file.",
     attrs = {
         "input_mean": attr.string(
-            default = "127.5",
-            doc = "Subtracted from each pixel (0 to 255).",
+            doc = "Subtracted from each pixel (0 to 255); empty is as the model's metadata says.",
         ),
         "input_resize": attr.string(
             default = "letterbox",
@@ -59,8 +58,7 @@ float_model = rule(
             doc = "How an image of another shape becomes the model's input.",
         ),
         "input_std": attr.string(
-            default = "127.5",
-            doc = "What the difference is divided by.",
+            doc = "What the difference is divided by; empty is as the model's metadata says.",
         ),
         "src": attr.label(
             allow_single_file = [".tflite"],

@@ -24,8 +24,10 @@ SCHEMES = [
 STATIC_SCHEMES = ["int16x8", "int4", "int8", "mixed"]
 
 def _preprocessing(arguments, preprocessing):
-    arguments.add(preprocessing.mean, format = "--input_mean=%s")
-    arguments.add(preprocessing.std, format = "--input_std=%s")
+    if preprocessing.mean:
+        arguments.add(preprocessing.mean, format = "--input_mean=%s")
+    if preprocessing.std:
+        arguments.add(preprocessing.std, format = "--input_std=%s")
     arguments.add(preprocessing.resize, format = "--input_resize=%s")
 
 def _data(arguments, flag, files):

@@ -17,8 +17,6 @@ def _tune_model_impl(ctx):
         flag(ctx, "--source_model", float_model.original),
         flag(ctx, "--gates", gates),
         "--name=" + ctx.attr.artifact,
-        "--input_mean=" + float_model.preprocessing.mean,
-        "--input_std=" + float_model.preprocessing.std,
         "--input_resize=" + float_model.preprocessing.resize,
         "--optimise=" + ctx.attr.optimise,
         "--threads={}".format(ctx.attr.threads),
@@ -28,6 +26,10 @@ def _tune_model_impl(ctx):
         ),
         "--plots=\"$BUILD_WORKSPACE_DIRECTORY/.tuning/\"",
     ]
+    if float_model.preprocessing.mean:
+        words.append("--input_mean=" + float_model.preprocessing.mean)
+    if float_model.preprocessing.std:
+        words.append("--input_std=" + float_model.preprocessing.std)
     words += [flag(ctx, "--calibration_data", file) for file in ctx.files.calibration_data]
     if float_model.task:
         words.append(flag(ctx, "--task", float_model.task))

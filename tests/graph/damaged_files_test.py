@@ -15,7 +15,7 @@ from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model
 from tools.graph.float_master import make_float_master
-from tools.graph.input_normalization import normalization
+from tools.graph.model_metadata import normalization
 from tools.graph.topology import Topology
 
 

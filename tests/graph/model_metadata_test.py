@@ -8,7 +8,7 @@ from tests.model_files import model_path
 from tests.random_models import tiny_model
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
-from tools.graph.input_normalization import normalization
+from tools.graph.model_metadata import normalization
 
 _NORMALIZATION, _SCORE_CALIBRATION = 1, 2
 
