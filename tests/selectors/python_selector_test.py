@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tools.bundle.selectors import model_selector as selector
 from tests.selectors.vectors import vectors
+from tools.bundle.selectors import model_selector as selector
 
 _TABLE = vectors()
 
@@ -39,7 +39,7 @@ def test_case(case):
 
 @pytest.mark.parametrize("text", _TABLE["refused"])
 def test_refused(text):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         selector.read_manifest(text)
 
 
