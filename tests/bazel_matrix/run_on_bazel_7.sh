@@ -100,7 +100,9 @@ run() {
     shift
     echo "== $mode: bazel $*"
     local start=$SECONDS
-    if bazel "--bazelrc=/matrix/$mode.bazelrc" "$@"; then
+    # For the tests that start Bazel themselves.
+    export BAZEL="/matrix/$mode" CONSUMER="${mode}_consumer"
+    if "$BAZEL" "$@"; then
         echo "== $mode: bazel $1: passed in $((SECONDS - start)) s"
     else
         echo "== $mode: bazel $1: failed with $? after $((SECONDS - start)) s"
@@ -120,8 +122,7 @@ for mode in $modes; do
             //tests/registry:record_test //tests/similarity:commands_test \
             //tests/tuning:goal_test //tests/scenes:hand_test
         # Another workspace, which reads these rules as this mode does.
-        BAZEL="/matrix/$mode" CONSUMER="${mode}_consumer" \
-            run "$mode" run //tests/e2e:end_to_end_test -- -k "consumer and not tunes"
+        run "$mode" run //tests/e2e:end_to_end_test -- -k "consumer and not tunes"
     fi
 done
 [ -z "$failed" ]
