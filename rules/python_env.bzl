@@ -23,10 +23,46 @@ filegroup(
 )
 """
 
-def _python_env_impl(rctx):
+# Stands for an environment that every machine has at the same path.
+_INTERPRETER = """\
+#!/bin/sh
+exec '{venv}/bin/python' "$@"
+"""
+
+def _installed_elsewhere(rctx):
+    """Uses an environment of the machine (or of a worker's image) where there is one.
+
+    Args:
+      rctx: the repository context.
+
+    Returns:
+      Whether there is.
+    """
+    root = rctx.os.environ.get("RULES_QUANTIZE_ENVIRONMENTS")
+    if not root:
+        return False
+    if not rctx.path(root).exists:
+        fail("python_env {}: RULES_QUANTIZE_ENVIRONMENTS={} is no folder".format(
+            rctx.attr.name,
+            root,
+        ))
+    folder = root + "/" + rctx.attr.lock.name.rpartition(".")[0]
+    if not rctx.path(folder).exists:
+        return False
+    lock = rctx.read(rctx.path(rctx.attr.lock))
+    if rctx.read(folder + "/requirements.lock") != lock:
+        fail("python_env {}: {} was made from another lock than {}; make it again".format(
+            rctx.attr.name,
+            folder,
+            rctx.attr.lock,
+        ))
+    rctx.file("venv/bin/python", _INTERPRETER.format(venv = folder + "/venv"))
+    rctx.file("manifest.txt", rctx.read(folder + "/manifest.txt"), executable = False)
+    return True
+
+def _install(rctx, lock_name):
     python = host_python(rctx, rctx.attr.python_version)
     lock = rctx.path(rctx.attr.lock)
-    lock_name = "//{}:{}".format(rctx.attr.lock.package, rctx.attr.lock.name)
     rctx.report_progress("installing " + lock_name)
     result = rctx.execute(
         [
@@ -44,6 +80,11 @@ def _python_env_impl(rctx):
     if result.return_code != 0:
         reason = result.stderr.strip() or "no answer within {} seconds".format(rctx.attr.timeout)
         fail("python_env {}: {}".format(rctx.attr.name, reason))
+
+def _python_env_impl(rctx):
+    lock_name = "//{}:{}".format(rctx.attr.lock.package, rctx.attr.lock.name)
+    if not _installed_elsewhere(rctx):
+        _install(rctx, lock_name)
     rctx.file("BUILD.bazel", _BUILD.format(lock = lock_name), executable = False)
 
 python_env = repository_rule(
@@ -54,6 +95,10 @@ The lock is installed by the host's own pip with `--require-hashes --no-deps`,
 so pip's configuration (index-url, proxies, certificates, credentials) holds.
 The repository offers `@NAME//:env`, which `python_tool` and `python_test` take.
 The environment is fetched the first time that something needs it.
+
+Where --repo_env=RULES_QUANTIZE_ENVIRONMENTS names a folder that holds LOCK/venv,
+that environment is used where it lies and is no input of actions: workers must have
+it at the same path, in a container image (docs/farm.md says how it is made).
 """,
     attrs = {
         "lock": attr.label(
@@ -83,6 +128,7 @@ The environment is fetched the first time that something needs it.
         "PIP_FIND_LINKS",
         "PIP_INDEX_URL",
         "PIP_PROXY",
+        "RULES_QUANTIZE_ENVIRONMENTS",
         "RULES_QUANTIZE_PYTHON",
     ],
 )

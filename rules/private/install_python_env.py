@@ -152,8 +152,10 @@ def normalise(directory: Path) -> None:
     """Removes from the environment what differs between machines and folders.
 
     Console scripts carry the environment's absolute path (every command is
-    started with `python -m` instead), pyvenv.cfg the command that made it, and
-    pip's RECORD files the hashes of both.
+    started with `python -m` instead), pyvenv.cfg the command that made it and the
+    folder of the interpreter, which finds its own library without it (through the
+    symlink, or at the prefix that it was compiled for), and pip's RECORD files the
+    hashes of both.
 
     Args:
       directory: the environment.
@@ -164,9 +166,8 @@ def normalise(directory: Path) -> None:
         head = path.read_bytes()[:2]
         if head == b"#!" or path.name.lower().startswith("activate"):
             path.unlink()
-    base = Path(sys.base_prefix, "bin")
     (directory / "pyvenv.cfg").write_text(
-        f"home = {base}\ninclude-system-site-packages = false\n"
+        "include-system-site-packages = false\n"
         f"version = {'.'.join(str(part) for part in sys.version_info[:3])}\n"
     )
     site_packages = _site_packages(directory)
@@ -219,6 +220,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--lock", required=True, type=Path)
     parser.add_argument("--lock_name", required=True)
+    parser.add_argument("--lock_copy", type=Path)
     parser.add_argument("--python_version", required=True)
     parser.add_argument("--directory", required=True, type=Path)
     parser.add_argument("--manifest", required=True, type=Path)
@@ -230,6 +232,8 @@ def main() -> int:
         normalise(arguments.directory)
         compile_sources(arguments.directory)
         write_manifest(arguments.directory, arguments.manifest)
+        if arguments.lock_copy:
+            shutil.copyfile(arguments.lock, arguments.lock_copy)
     except InstallError as error:
         print(error, file=sys.stderr)
         return 1

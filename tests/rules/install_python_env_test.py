@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -32,7 +33,13 @@ def make_wheel(folder: Path, name: str = "tiny_package") -> Path:
     return wheel
 
 
-def install(tmp_path: Path, lock_text: str, python_version: str = PYTHON_VERSION, index: str = ""):
+def install(
+    tmp_path: Path,
+    lock_text: str,
+    python_version: str = PYTHON_VERSION,
+    index: str = "",
+    prefix: str = sys.base_prefix,
+):
     """Runs the installer as the repository rule does, away from any network."""
     lock = tmp_path / "tiny.lock"
     lock.write_text(lock_text)
@@ -48,7 +55,7 @@ def install(tmp_path: Path, lock_text: str, python_version: str = PYTHON_VERSION
     else:
         environment |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "wheels")}
     # The interpreter of an environment has no pip: the host's own one does.
-    python = str(Path(sys.base_prefix, "bin", f"python{PYTHON_VERSION}"))
+    python = str(Path(prefix, "bin", f"python{PYTHON_VERSION}"))
     return subprocess.run(
         [
             python,
@@ -102,6 +109,28 @@ def test_two_folders_hold_the_same_bytes(tmp_path):
     assert "tiny_package/__init__.py" in first
     assert "__pycache__" in first
     assert first == (tmp_path / "a/second" / "env" / "manifest.txt").read_text()
+
+
+def test_where_the_interpreter_lies_changes_nothing(tmp_path):
+    # The same Python in the home of another user.
+    elsewhere = tmp_path / "home" / "python"
+    (elsewhere / "bin").mkdir(parents=True)
+    name = f"python{PYTHON_VERSION}"
+    shutil.copy(Path(sys.base_prefix, "bin", name), elsewhere / "bin" / name)
+    (elsewhere / "lib").symlink_to(Path(sys.base_prefix, "lib"))
+    for folder, prefix in (("first", sys.base_prefix), ("second", str(elsewhere))):
+        wheel = make_wheel(tmp_path / folder / "wheels")
+        result = install(tmp_path / folder, locked(wheel), prefix=prefix)
+        assert result.returncode == 0, result.stderr
+    environments = [tmp_path / folder / "env" for folder in ("first", "second")]
+    pythons = [(environment / "venv/bin/python").resolve() for environment in environments]
+    assert pythons[0] != pythons[1]
+    manifests = [(environment / "manifest.txt").read_text() for environment in environments]
+    assert "pyvenv.cfg" in manifests[0]
+    assert manifests[0] == manifests[1]
+    for environment in environments:
+        command = [environment / "venv/bin/python", "-c", "import json, tiny_package"]
+        assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_wrong_hash(tmp_path):
