@@ -5,24 +5,30 @@ import json
 
 from tools.command_line import new_parser, run, user_path, whole_file
 from tools.errors import InputError
+from tools.latency.device_flags import add_device_flags, device_options
 
 _EXAMPLES = """\
   benchmark_model --model=face_int8.tflite
   benchmark_model --model=a.tflite --against=b.tflite --threads=2 --output=a_b.json
   benchmark_model --model=a.tflite --against=b.tflite --device=adb \\
       --benchmark_binary=android_aarch64_benchmark_model
+  benchmark_model --model=face_int8.tflite --per_op
 
 Each number is the median over rounds, with its 95% interval. With --against the models take
-turns, and the ratio says how many times as fast --model is.
+turns, and the ratio says how many times as fast --model is. --per_op shows the operators that
+cost most, from a profile beside the rounds.
 """
 
 _ROWS = (
     ("p50 ms", "p50_ms"),
     ("p90 ms", "p90_ms"),
+    ("p95 ms", "p95_ms"),
     ("load ms", "load_ms"),
     ("first inference ms", "first_inference_ms"),
     ("memory MB", "memory_mb"),
 )
+
+_SHOWN_OPERATORS = 12
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,17 +37,9 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--model", required=True, type=user_path, help="a .tflite")
     result.add_argument("--against", type=user_path, help="a .tflite to compare it with")
-    result.add_argument(
-        "--device", default="host", help="host, adb, adb:SERIAL or command:TEMPLATE"
-    )
-    result.add_argument("--threads", type=int, default=1, help="of the interpreter")
+    add_device_flags(result)
     result.add_argument("--rounds", type=int, default=15, help="at least 9 (default: %(default)s)")
-    result.add_argument(
-        "--benchmark_binary", type=user_path, help="TFLite's benchmark_model for the device"
-    )
-    result.add_argument(
-        "--delegate", choices=("xnnpack", "gpu", "nnapi", "none"), default="xnnpack"
-    )
+    result.add_argument("--per_op", action="store_true", help="show the operators that cost most")
     result.add_argument("--output", type=user_path, help="JSON file for the measurement")
     return result
 
@@ -72,20 +70,23 @@ def interval(values) -> dict | None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from tools.latency.backend import Options, open_backend
+    from tools.graph.flatbuffer import read_model
+    from tools.latency.arena import arena_bytes
+    from tools.latency.backend import open_backend
     from tools.latency.decision import LEAST_ROUNDS
 
     if arguments.rounds < LEAST_ROUNDS:
         raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
-    options = Options(arguments.threads, arguments.delegate, arguments.benchmark_binary)
-    other = arguments.against or arguments.model
-    with open_backend(arguments.device, other, arguments.model, options) as backend:
-        rounds = [backend.measure_round(number) for number in range(arguments.rounds)]
-        device, use = backend.describe(), backend.delegate_use()
-    sides = [("model", arguments.model, [one.artifact for one in rounds], use["artifact"])]
+    models = {"model": arguments.model}
     if arguments.against:
-        against = [one.float_master for one in rounds]
-        sides.append(("against", arguments.against, against, use["float_master"]))
+        models["against"] = arguments.against
+    arenas = [arena_bytes(read_model(path)) for path in models.values()]
+    options = device_options(arguments)
+    with open_backend(arguments.device, list(models.values()), options) as backend:
+        use = backend.delegate_use()
+        operators = backend.operator_times() if arguments.per_op else [None] * len(models)
+        rounds = [backend.measure_round(number) for number in range(arguments.rounds)]
+        device = backend.describe()
     report = {
         "device": device,
         "disturbed_rounds": sum(bool(one.note) for one in rounds),
@@ -94,18 +95,22 @@ def main(arguments: argparse.Namespace) -> int:
         "rounds": len(rounds),
         "schema_version": 1,
     }
-    for key, path, runs, taken in sides:
-        report[key] = {
+    for number, (side, path) in enumerate(models.items()):
+        runs = [one.runs[number] for one in rounds]
+        report[side] = {
             name: interval([getattr(one, name) for one in runs]) for _, name in _ROWS
-        } | {"delegate_use": taken, "file": path.name}
+        } | {
+            "arena_mb": round(arenas[number] / 2**20, 4),
+            "delegate_use": use[number],
+            "file": path.name,
+            "operators": operators[number],
+        }
     if arguments.against:
-        report["ratio"] = interval(
-            [one.float_master.p50_ms / one.artifact.p50_ms for one in rounds]
-        )
+        report["ratio"] = interval([one.runs[1].p50_ms / one.runs[0].p50_ms for one in rounds])
     if arguments.output:
         with whole_file(arguments.output, "w") as file:
             file.write(json.dumps(report, indent=2, sort_keys=True) + "\n")
-    _print(report, [key for key, *_ in sides])
+    _print(report, list(models))
     return 0
 
 
@@ -121,6 +126,8 @@ def _print(report: dict, sides: list[str]) -> None:
     print(f"{'':20}" + "".join(f"{report[side]['file']:>32}" for side in sides))
     for title, name in _ROWS:
         print(f"{title:20}" + "".join(f"{_cell(report[side][name]):>32}" for side in sides))
+    arenas = (f"{report[side]['arena_mb']:.3f}" for side in sides)
+    print(f"{'arena MB':20}" + "".join(f"{arena:>32}" for arena in arenas))
     if report["ratio"]:
         print(f"{sides[0]} is {_cell(report['ratio'])} times as fast as {sides[1]}")
     if report["disturbed_rounds"]:
@@ -128,7 +135,20 @@ def _print(report: dict, sides: list[str]) -> None:
     for side in sides:
         use = report[side]["delegate_use"]
         if use and advice(use):
-            print(f"{report[side]['file']}: {use['partitions']} partitions; {advice(use)}")
+            print(f"{report[side]['file']}: {advice(use)}")
+    for side in sides:
+        if report[side]["operators"]:
+            _print_operators(report[side]["file"], report[side]["operators"])
+
+
+def _print_operators(title: str, operators: list[dict]) -> None:
+    whole = sum(one["ms"] for one in operators) or 1
+    print(f"{title}: {len(operators)} operators, {whole:.3f} ms; those that cost most:")
+    order = sorted(range(len(operators)), key=lambda place: -operators[place]["ms"])
+    for place in order[:_SHOWN_OPERATORS]:
+        one = operators[place]
+        where = one["name"] or ("in the delegate" if one["delegated"] else "")
+        print(f"{one['ms']:10.3f} ms{one['ms'] / whole:7.1%}{place:6}  {one['kind']}  {where}")
 
 
 if __name__ == "__main__":

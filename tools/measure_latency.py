@@ -1,4 +1,4 @@
-"""Command: measures a quantized model against its float master on this host."""
+"""Command: measures a quantized model against its float master, on this host or a device."""
 
 import argparse
 import hashlib
@@ -16,13 +16,23 @@ from tools.command_line import (
     whole_file,
 )
 from tools.errors import InputError
+from tools.latency.device_flags import add_device_flags, device_options
+from tools.latency.measurement import (
+    ARTIFACT,
+    FLOAT_MASTER,
+    GATES,
+    gates_of,
+    measure_and_decide,
+    values_of,
+)
 
 _EXAMPLES = """\
   measure_latency --float_model=face.tflite --quantized_model=face_int8.tflite
   measure_latency --float_model=face.tflite --quantized_model=face_int8.tflite \\
       --min_speedup=1.2 --min_fps=200 --threads=1 --output=latency.json
 
-Both models run in turns. A gate passes when the whole interval of the rounds' median is
+What the delegate takes and the arena are judged first; where they miss, nothing is measured.
+Then both models run in turns. A gate passes when the whole interval of the rounds' median is
 on its right side and fails when the whole of it is on the wrong one; until then more
 rounds are measured, up to --most_rounds. Exit status: 0 passed, 1 failed, 2 bad input,
 3 inconclusive, 4 no device, 5 the device failed.
@@ -30,14 +40,11 @@ rounds are measured, up to --most_rounds. Exit status: 0 passed, 1 failed, 2 bad
 
 LATENCY_SCHEMA_VERSION = 1
 
-# Whether a smaller value is better, and what it is.
-GATES = {
-    "min_fps": (False, "inferences a second to reach"),
-    "min_speedup": (False, "times as fast as the float model"),
-    "max_p90_ms": (True, "milliseconds that nine in ten inferences stay under"),
-    "max_load_ms": (True, "milliseconds to load the model"),
-    "max_first_inference_ms": (True, "milliseconds of the first inference"),
-    "max_memory_mb": (True, "resident memory that loading and running adds, in 2**20 bytes"),
+# Judged before anything is measured: these numbers have no interval.
+COUNTED_GATES = {
+    "max_partitions": (int, "pieces that the delegate may cut the artifact into"),
+    "max_fallback": (int, "operators of the artifact that the delegate may leave"),
+    "max_arena_mb": (float, "memory of the artifact's activations, in 2**20 bytes"),
 }
 
 
@@ -49,32 +56,16 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--float_model", required=True, type=user_path, help="a float .tflite")
     result.add_argument("--quantized_model", required=True, type=user_path, help="the artifact")
-    result.add_argument(
-        "--device", default="host", help="host, adb, adb:SERIAL or command:TEMPLATE"
-    )
+    add_device_flags(result)
     result.add_argument("--device_name", help="how reports name it (default: by itself)")
-    result.add_argument(
-        "--benchmark_binary", type=user_path, help="TFLite's benchmark_model for the device"
-    )
-    result.add_argument(
-        "--delegate",
-        choices=("xnnpack", "gpu", "nnapi", "none"),
-        default="xnnpack",
-        help="what computes (default: %(default)s)",
-    )
-    result.add_argument("--threads", type=int, default=1, help="of the interpreter")
     result.add_argument("--rounds", type=int, default=11, help="at least 9 (default: %(default)s)")
     result.add_argument(
         "--most_rounds", type=int, default=60, help="while undecided (default: %(default)s)"
     )
     for name, (_, what) in GATES.items():
         result.add_argument(f"--{name}", type=float, help=what)
-    result.add_argument(
-        "--max_partitions", type=int, help="pieces that the delegate may cut the artifact into"
-    )
-    result.add_argument(
-        "--max_fallback", type=int, help="operators of the artifact that it may leave"
-    )
+    for name, (kind, what) in COUNTED_GATES.items():
+        result.add_argument(f"--{name}", type=kind, help=what)
     result.add_argument(
         "--allow_inconclusive",
         action="store_true",
@@ -84,34 +75,11 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def invoker(content: bytes, where: str, threads: int):
-    """Opens a model on inputs between zero and one.
+def _arena_mb(path: Path) -> float:
+    from tools.graph.flatbuffer import read_model
+    from tools.latency.arena import arena_bytes
 
-    Args:
-      content: a whole .tflite file.
-      where: how messages name it.
-      threads: of the interpreter.
-
-    Returns:
-      What runs it once, and the content's SHA-256 in hexadecimal.
-
-    Raises:
-      InputError: when it cannot be read or run.
-    """
-    import numpy as np
-
-    from tools.graph.flatbuffer import parse_model
-    from tools.quantization.calibration import open_interpreter
-
-    parse_model(content, where)
-    interpreter = open_interpreter(content, where, threads=threads)
-    random = np.random.default_rng(0)
-    for details in interpreter.get_input_details():
-        values = random.random(details["shape"])
-        if not np.issubdtype(details["dtype"], np.floating):
-            values = values * np.iinfo(details["dtype"]).max
-        interpreter.set_tensor(details["index"], values.astype(details["dtype"]))
-    return interpreter.invoke, hashlib.sha256(content).hexdigest()
+    return round(arena_bytes(read_model(path)) / 2**20, 4)
 
 
 def _speed(rounds, path: Path) -> dict:
@@ -126,30 +94,15 @@ def _speed(rounds, path: Path) -> dict:
 
     p50 = over_rounds("p50_ms", 5)
     return {
+        "arena_mb": _arena_mb(path),
         "first_inference_ms": over_rounds("first_inference_ms", 3),
         "fps": round(1000 / p50, 2) if p50 else None,
         "load_ms": over_rounds("load_ms", 3),
         "memory_mb": over_rounds("memory_mb", 2),
         "p50_ms": p50,
         "p90_ms": over_rounds("p90_ms", 5),
+        "p95_ms": over_rounds("p95_ms", 5),
         "sha256": hashlib.sha256(read_bytes(path)).hexdigest(),
-    }
-
-
-def _values(rounds) -> dict:
-    """One number a round for every gate, and the speedup."""
-    import numpy as np
-
-    def column(model: str, name: str):
-        return np.array([getattr(getattr(one, model), name) for one in rounds])
-
-    return {
-        "min_fps": 1000 / column("artifact", "p50_ms"),
-        "min_speedup": column("float_master", "p50_ms") / column("artifact", "p50_ms"),
-        "max_p90_ms": column("artifact", "p90_ms"),
-        "max_load_ms": column("artifact", "load_ms"),
-        "max_first_inference_ms": column("artifact", "first_inference_ms"),
-        "max_memory_mb": column("artifact", "memory_mb"),
     }
 
 
@@ -161,33 +114,30 @@ def _output(arguments: argparse.Namespace) -> Path | None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from tools.latency.backend import Options, open_backend
-    from tools.latency.decision import LEAST_ROUNDS, Gate, Verdict, decide, overall
+    from tools.latency.backend import open_backend
+    from tools.latency.decision import LEAST_ROUNDS, Verdict, judge, overall
 
     if arguments.rounds < LEAST_ROUNDS:
         raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
-    gates = [
-        Gate(name, getattr(arguments, name), smaller)
-        for name, (smaller, _) in GATES.items()
-        if getattr(arguments, name) is not None
-    ]
-    options = Options(arguments.threads, arguments.delegate, arguments.benchmark_binary)
+    gates, rounds = gates_of(vars(arguments)), []
     models = arguments.float_model, arguments.quantized_model
-    rounds = []
-
-    def measure(count: int) -> dict:
-        while len(rounds) < count:
-            rounds.append(backend.measure_round(len(rounds)))
-        return _values(rounds)
-
-    with open_backend(arguments.device, *models, options) as backend:
-        judged = decide(gates, measure, arguments.rounds, arguments.most_rounds)
-        device, delegate_use = backend.describe(), backend.delegate_use()
+    with open_backend(arguments.device, models, device_options(arguments)) as backend:
+        delegate_use = backend.delegate_use()
+        counted = _counted_gates(arguments, delegate_use[ARTIFACT])
+        if any(gate["verdict"] == "FAIL" for gate in counted):
+            judged = [judge(gate, [], 1) for gate in gates]
+        else:
+            looks = arguments.rounds, arguments.most_rounds
+            judged, rounds = measure_and_decide(backend, gates, *looks)
+        device = backend.describe()
     if arguments.device_name:
         device["name"] = arguments.device_name
     report = _report(arguments, rounds, judged, device)
-    report["delegate_use"] = delegate_use
-    report["gates"] += _delegate_gates(arguments, delegate_use["artifact"])
+    report["delegate_use"] = {
+        "artifact": delegate_use[ARTIFACT],
+        "float_master": delegate_use[FLOAT_MASTER],
+    }
+    report["gates"] = counted + report["gates"]
     verdict = overall([Verdict(gate["verdict"]) for gate in report["gates"]])
     report["verdict"] = str(verdict)
     report["passed"] = all(gate["passed"] for gate in report["gates"])
@@ -201,18 +151,20 @@ def main(arguments: argparse.Namespace) -> int:
     return EXIT_GATE_FAILED if verdict is Verdict.FAIL else EXIT_INCONCLUSIVE
 
 
-def _delegate_gates(arguments: argparse.Namespace, use: dict | None) -> list[dict]:
-    """What is counted, and has no interval."""
+def _counted_gates(arguments: argparse.Namespace, use: dict | None) -> list[dict]:
+    """Judges what is known of the artifact before it is measured."""
+    use = use or {}
+    fallback = use.get("fallback")
+    values = {
+        "max_partitions": use.get("partitions"),
+        "max_fallback": None if fallback is None else sum(fallback.values()),
+        "max_arena_mb": _arena_mb(arguments.quantized_model),
+    }
     found = []
-    fallback = (use or {}).get("fallback")
-    for name, threshold, value in (
-        ("max_partitions", arguments.max_partitions, (use or {}).get("partitions")),
-        ("max_fallback", arguments.max_fallback, fallback and sum(fallback.values())),
-    ):
+    for name, value in values.items():
+        threshold = getattr(arguments, name)
         if threshold is None:
             continue
-        if name == "max_fallback" and fallback == {}:
-            value = 0
         verdict = "INCONCLUSIVE" if value is None else "PASS" if value <= threshold else "FAIL"
         found.append(
             {
@@ -233,17 +185,14 @@ def _report(arguments: argparse.Namespace, rounds, judged, device: dict) -> dict
     import numpy as np
 
     from tools.latency.decision import WRONG_VERDICTS, Verdict, median_bounds
-    from tools.latency.interleaved import median_interval
 
     # As the gate was judged; without a gate on it, at the usual 95%.
-    speedups = _values(rounds)["min_speedup"]
+    speedups = values_of(rounds)["min_speedup"]
     speedups = speedups[np.isfinite(speedups)]
     speedup = low = high = None
     if speedups.size:
         speedup = round(float(np.median(speedups)), 4)
-        by_order, by_blocks = median_interval(speedups), median_bounds(speedups, 0.025)
-        low = round(min(by_order[0], by_blocks[0]), 4)
-        high = round(max(by_order[1], by_blocks[1]), 4)
+        low, high = (round(bound, 4) for bound in median_bounds(speedups, 0.025))
     gates = []
     for one in judged:
         undecided = one.verdict is Verdict.INCONCLUSIVE
@@ -259,12 +208,12 @@ def _report(arguments: argparse.Namespace, rounds, judged, device: dict) -> dict
             | {k: round(v, 4) if math.isfinite(v) else None for k, v in numbers.items()}
         )
     return {
-        "artifact": _speed([one.artifact for one in rounds], arguments.quantized_model),
+        "artifact": _speed([one.runs[ARTIFACT] for one in rounds], arguments.quantized_model),
         "device": device,
         "disturbed_rounds": sum(bool(one.note) for one in rounds),
-        "float_master": _speed([one.float_master for one in rounds], arguments.float_model),
+        "float_master": _speed([one.runs[FLOAT_MASTER] for one in rounds], arguments.float_model),
         "gates": gates,
-        "invokes_per_round": int(np.median([one.artifact.runs for one in rounds])),
+        "invokes_per_round": int(np.median([one.runs[ARTIFACT].runs for one in rounds] or [0])),
         "kind": "rules_quantize.latency",
         "rounds": len(rounds),
         "schema_version": LATENCY_SCHEMA_VERSION,
@@ -283,17 +232,29 @@ def _print(report: dict) -> None:
     from tools.latency.delegate_use import advice
 
     device = report["device"]
-    print(
-        f"{device['cpu']}, {device['threads']} thread(s), {report['rounds']} rounds of "
-        f"{report['invokes_per_round']} runs each"
-    )
+    print(f"{device['cpu']}, {device['threads']} thread(s)", end=", ")
+    if report["rounds"]:
+        print(f"{report['rounds']} rounds of {report['invokes_per_round']} runs each")
+        _print_table(report)
+    else:
+        print("nothing measured")
+    for name, use in sorted(report["delegate_use"].items()):
+        if use and advice(use):
+            print(f"{name.replace('_', ' ')}: {advice(use)}")
+    for gate in report["gates"]:
+        _print_gate(gate, bool(report["rounds"]))
+
+
+def _print_table(report: dict) -> None:
     columns = (
         ("p50 ms", "p50_ms", 3),
         ("p90 ms", "p90_ms", 3),
+        ("p95 ms", "p95_ms", 3),
         ("FPS", "fps", 1),
         ("load ms", "load_ms", 1),
         ("first ms", "first_inference_ms", 2),
         ("MB", "memory_mb", 1),
+        ("arena MB", "arena_mb", 2),
     )
     print(f"{'':14}" + "".join(f"{title:>10}" for title, _, _ in columns))
     for title, key in (("float master", "float_master"), ("artifact", "artifact")):
@@ -308,20 +269,25 @@ def _print(report: dict) -> None:
             f"in {report['disturbed_rounds']} of {report['rounds']} rounds the device was "
             "disturbed, and measuring again did not help"
         )
-    for name, use in sorted(report["delegate_use"].items()):
-        if use and advice(use):
-            print(f"{name.replace('_', ' ')}: {use['partitions']} partitions; {advice(use)}")
-    for gate in report["gates"]:
-        word = {"PASS": "passed", "FAIL": "FAILED"}.get(gate["verdict"], "INCONCLUSIVE")
-        where = "no measurement"
-        if gate["value"] is not None:
-            where = f"measured {gate['value']:g} ({gate['low']:g} to {gate['high']:g})"
-        print(f"{word}: {gate['name']} {gate['threshold']:g}, {where}")
-        if word == "INCONCLUSIVE" and gate["value"] is not None:
-            print(
-                "  the interval holds the threshold: measure on a quieter device, with more "
-                "--most_rounds, or set a threshold further from what the model does"
-            )
+
+
+def _print_gate(gate: dict, measured: bool) -> None:
+    word = {"PASS": "passed", "FAIL": "FAILED"}.get(gate["verdict"], "INCONCLUSIVE")
+    value, low, high = gate["value"], gate["low"], gate["high"]
+    if low is None:
+        where = "the device does not tell it" if measured else "not measured, as another gate fails"
+    elif value is None:
+        where = f"between {low:g} and {high:g}; the device tells no more of it"
+    elif low == high:
+        where = f"it is {value:g}"
+    else:
+        where = f"measured {value:g} ({low:g} to {high:g})"
+    print(f"{word}: {gate['name']} {gate['threshold']:g}, {where}")
+    if word == "INCONCLUSIVE" and value is not None:
+        print(
+            "  the interval holds the threshold: measure on a quieter device, with more "
+            "--most_rounds, or set a threshold further from what the model does"
+        )
 
 
 if __name__ == "__main__":

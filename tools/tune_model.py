@@ -2,9 +2,12 @@
 
 import argparse
 import sys
+import tempfile
+from pathlib import Path
 
 from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path, whole_file
-from tools.errors import InputError
+from tools.errors import DeviceFailedError, InputError
+from tools.latency.device_flags import add_device_flags, device_options
 from tools.quantize_model import add_input_flags, load_model_samples, progress_bar, tool_versions
 
 _EXAMPLES = """\
@@ -49,9 +52,14 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--stop_at_first", action="store_true", help="end with the first stage that reaches it"
     )
-    result.add_argument("--device", default="host", help="where to measure (default: %(default)s)")
-    result.add_argument("--threads", type=int, default=1, help="of the interpreter")
+    add_device_flags(result)
     result.add_argument("--rounds", type=int, default=9, help="of a timing (default: %(default)s)")
+    result.add_argument(
+        "--most_rounds",
+        type=int,
+        default=21,
+        help="while a candidate's speed is undecided (default: %(default)s)",
+    )
     result.add_argument(
         "--samples", type=int, default=32, help="to hold out at the most (default: %(default)s)"
     )
@@ -85,27 +93,50 @@ def _goal(arguments: argparse.Namespace):
     return Goal(gates, arguments.min_speedup, arguments.min_fps, arguments.optimise)
 
 
-def _latency(master: bytes, arguments: argparse.Namespace):
+def _latency(master: bytes, goal, folder: Path, arguments: argparse.Namespace):
     """Makes the function that times an artifact against the float master."""
     import numpy as np
 
-    from tools.latency.interleaved import compare, median_interval
-    from tools.measure_latency import invoker
+    from tools.latency.backend import open_backend
+    from tools.latency.decision import Verdict, median_bounds
+    from tools.latency.measurement import gates_of, measure_and_decide, values_of
 
-    invoke_float, _ = invoker(master, str(arguments.float_model), arguments.threads)
+    files = [folder / "float_master.tflite", folder / "candidate.tflite"]
+    files[0].write_bytes(master)
+    gates = gates_of({"min_fps": goal.min_fps, "min_speedup": goal.min_speedup})
 
     def measure(content: bytes) -> dict:
-        invoke, _ = invoker(content, "candidate", arguments.threads)
-        measured = compare(invoke_float, invoke, arguments.rounds)
-        low, high = median_interval(measured.round_speedups)
+        files[1].write_bytes(content)
+        with open_backend(arguments.device, files, device_options(arguments)) as backend:
+            judged, rounds = measure_and_decide(
+                backend, gates, arguments.rounds, arguments.most_rounds
+            )
+        values = values_of(rounds)
+        speedups, rates = (
+            values[name][np.isfinite(values[name])] for name in ("min_speedup", "min_fps")
+        )
+        if not speedups.size:
+            raise DeviceFailedError(f"{arguments.device}: no round was undisturbed")
+        low, high = median_bounds(speedups, 0.025)
         return {
-            "fps": float(np.median(measured.round_fps)),
+            "fps": float(np.median(rates)),
             "high": high,
             "low": low,
-            "speedup": float(np.median(measured.round_speedups)),
+            "missed": [one.gate.name for one in judged if one.verdict is not Verdict.PASS],
+            "speedup": float(np.median(speedups)),
         }
 
     return measure
+
+
+def _device(arguments: argparse.Namespace) -> str:
+    """Describes the device; one that is not there is found out before the search."""
+    from tools.latency.backend import open_backend
+
+    options = device_options(arguments)
+    with open_backend(arguments.device, [arguments.float_model], options) as backend:
+        device = backend.describe()
+    return f"{device['name']}, {device['cpu']}, {arguments.threads} thread(s)"
 
 
 def _print_front(front, others, picked, goal, master_bytes: int) -> None:
@@ -158,7 +189,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     from tools.graph.flatbuffer import read_bytes
     from tools.graph.float_master import make_float_master
-    from tools.latency.device import cpu_model, pin_to_cpus
+    from tools.latency.decision import LEAST_ROUNDS
     from tools.quantization.settings import settings_from_json, settings_text
     from tools.report import read_json, write_json
     from tools.tuning.evaluation import Evaluator, split
@@ -167,8 +198,8 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.tuning.journal import Journal, code_digest, default_directory
     from tools.tuning.search import Search, front_of
 
-    if arguments.device != "host":
-        raise InputError(f"no device {arguments.device}; host is the only one known")
+    if arguments.rounds < LEAST_ROUNDS:
+        raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
     if arguments.samples < 1 or arguments.candidates < 4:
         raise InputError("--samples takes at least 1 and --candidates at least 4")
     where = str(arguments.float_model)
@@ -180,7 +211,7 @@ def main(arguments: argparse.Namespace) -> int:
     arguments.input_model = arguments.float_model
     samples = load_model_samples(arguments, master, arguments.calibration_data)
     calibration, held_out = split(samples, arguments.samples)
-    device = f"host, {cpu_model()}, {arguments.threads} thread(s)"
+    device = _device(arguments)
     journal = Journal(
         arguments.journal or default_directory(),
         {
@@ -195,20 +226,22 @@ def main(arguments: argparse.Namespace) -> int:
     )
     if len(journal):
         print(f"going on from {len(journal)} results in {journal.path}", file=sys.stderr)
-    evaluator = Evaluator(
-        master,
-        goal,
-        calibration,
-        held_out,
-        journal,
-        _latency(master, arguments),
-        task,
-        source,
-        where,
-    )
-    pin_to_cpus(arguments.threads)
-    search = Search(evaluator, goal, arguments.candidates, arguments.stop_at_first, progress_bar())
-    measured = search.run()
+    with tempfile.TemporaryDirectory() as folder:
+        evaluator = Evaluator(
+            master,
+            goal,
+            calibration,
+            held_out,
+            journal,
+            _latency(master, goal, Path(folder), arguments),
+            task,
+            source,
+            where,
+        )
+        search = Search(
+            evaluator, goal, arguments.candidates, arguments.stop_at_first, progress_bar()
+        )
+        measured = search.run()
     journal.close()
     if not measured:
         raise InputError(f"{where}: no scheme can be applied to this model")

@@ -43,15 +43,15 @@ def _hog(cpus: set[int]) -> None:
 def _column(rounds):
     import numpy as np
 
-    fps = np.array([1000 / one.artifact.p50_ms for one in rounds])
-    ratio = np.array([one.float_master.p50_ms / one.artifact.p50_ms for one in rounds])
+    fps = np.array([1000 / one.runs[1].p50_ms for one in rounds])
+    ratio = np.array([one.runs[0].p50_ms / one.runs[1].p50_ms for one in rounds])
     return {"fps": fps, "speedup": ratio}
 
 
 def _measured(float_model: Path, artifact: Path, rounds: list):
     from tools.latency.backend import Options, open_backend
 
-    with open_backend("host", float_model, artifact, Options()) as backend:
+    with open_backend("host", [float_model, artifact], Options()) as backend:
         while True:
             count = yield
             while len(rounds) < count:
@@ -62,7 +62,10 @@ def main(arguments: argparse.Namespace) -> int:
     import numpy as np
 
     from tools.latency.decision import Gate, Verdict, decide
+    from tools.latency.device import pin_to_cpus
 
+    # The hogs are in its way there.
+    cpus = set(pin_to_cpus(1))
     models = arguments.float_model, arguments.quantized_model
     rounds = []
     source = _measured(*models, rounds)
@@ -71,8 +74,6 @@ def main(arguments: argparse.Namespace) -> int:
     source.close()
     true = {name: float(np.median(values)) for name, values in _column(rounds).items()}
     print("true: " + ", ".join(f"{name} {value:.4g}" for name, value in true.items()))
-    # Where the backend has put this process: the hogs are in its way.
-    cpus = os.sched_getaffinity(0)
     hogs = [
         multiprocessing.Process(target=_hog, args=(cpus,), daemon=True)
         for _ in range(arguments.hogs)

@@ -163,8 +163,6 @@ def measure_model(model: dict, arguments: argparse.Namespace) -> list[dict]:
       speedup with its 95% interval (speedup_low, speedup_high), cosine (name of output
       to mean and worst), tasks; or refusal.
     """
-    from tools.latency.interleaved import measure_in_turns, median_interval
-    from tools.measure_latency import invoker
     from tools.similarity.comparison import compare_outputs
     from tools.similarity.model_outputs import ModelOutputs
 
@@ -187,7 +185,6 @@ def measure_model(model: dict, arguments: argparse.Namespace) -> list[dict]:
         try:
             outputs = ModelOutputs(variant.content, variant.name)
             similarity = compare_outputs(reference, outputs, test, task)
-            invoke, _ = invoker(variant.content, variant.name, arguments.threads)
         except InputError as error:
             row["refusal"] = str(error)
             continue
@@ -196,16 +193,29 @@ def measure_model(model: dict, arguments: argparse.Namespace) -> list[dict]:
             for output in similarity["outputs"]
         }
         row["tasks"] = similarity.get("tasks", [])
-        timed.append((row, invoke))
-    times = measure_in_turns([invoke for _, invoke in timed], arguments.rounds)
-    medians = np.median(times, axis=2)
-    for number, (row, _) in enumerate(timed):
-        ratios = medians[0] / medians[number]
-        low, high = median_interval(ratios)
-        row["fps"] = rounded(1000 / float(np.median(times[number])), 5)
+        timed.append((row, variant.content))
+    _time([row for row, _ in timed], [content for _, content in timed], arguments)
+    return rows
+
+
+def _time(rows: list[dict], contents: list[bytes], arguments: argparse.Namespace) -> None:
+    """Measures models in turns, the first being what others are compared with."""
+    from tools.latency.backend import Options, open_backend
+    from tools.latency.decision import median_bounds
+
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, f"{number}.tflite") for number in range(len(contents))]
+        for file, content in zip(files, contents, strict=True):
+            file.write_bytes(content)
+        with open_backend("host", files, Options(arguments.threads)) as backend:
+            rounds = [backend.measure_round(number) for number in range(arguments.rounds)]
+    medians = np.array([[run.p50_ms for run in one.runs] for one in rounds])
+    for row, own in zip(rows, medians.T, strict=True):
+        ratios = medians[:, 0] / own
+        low, high = median_bounds(ratios, 0.025)
+        row["fps"] = rounded(1000 / float(np.median(own)), 5)
         row["speedup"] = rounded(float(np.median(ratios)), 4)
         row["speedup_low"], row["speedup_high"] = rounded(low, 4), rounded(high, 4)
-    return rows
 
 
 def _task_text(tasks: list[dict]) -> str:
@@ -247,8 +257,8 @@ def print_rows(rows: list[dict]) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from tools.latency.device import describe_host, pin_to_cpus
-    from tools.latency.interleaved import LEAST_ROUNDS
+    from tools.latency.decision import LEAST_ROUNDS
+    from tools.latency.device import describe_host, usable_cpus
 
     if arguments.rounds < LEAST_ROUNDS:
         raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
@@ -261,8 +271,7 @@ def main(arguments: argparse.Namespace) -> int:
     if not models:
         names = ", ".join(model["name"] for model in suite)
         raise InputError(f"--models={arguments.models}: matches none of {names}")
-    # Peers are made on all processors, before anything is timed.
-    host = describe_host(arguments.threads, pin_to_cpus(0))
+    host = describe_host(arguments.threads, usable_cpus()[-arguments.threads :])
     print(f"{host['cpu']}, {arguments.threads} thread(s), {host['runtime']}")
     rows = []
     for model in models:

@@ -41,9 +41,24 @@ def test_one_model_against_another(tmp_path):
         for name in ("p50_ms", "p90_ms", "load_ms", "first_inference_ms", "memory_mb"):
             found = report[side][name]
             assert found["low"] <= found["value"] <= found["high"], name
+    # Tensors of 128 KiB: the input, the output, and two between them.
+    assert (report["model"]["arena_mb"], report["against"]["arena_mb"]) == (0.25, 0.5)
+    assert report["model"]["operators"] is None
     assert report["against"]["delegate_use"]["fallback"] == {"LOG_SOFTMAX (float32)": 4}
     assert "times as fast as against" in done.stdout
     assert "slow.tflite: 4 partitions; the delegate leaves 4 x LOG_SOFTMAX" in done.stdout
+
+
+def test_operators_that_cost_most(tmp_path):
+    output = tmp_path / "measured.json"
+    path = model(tmp_path / "slow.tflite", 8)
+    done = benchmark(f"--model={path}", "--per_op", f"--output={output}")
+    assert done.returncode == 0, done.stderr
+    operators = json.loads(output.read_text())["model"]["operators"]
+    assert [one["kind"] for one in operators] == ["Clamp (NC)", "LOG_SOFTMAX"] * 4
+    lines = done.stdout[done.stdout.index("slow.tflite: 8 operators, ") :].splitlines()[1:]
+    assert {line.split()[4] for line in lines[:4]} == {"LOG_SOFTMAX"}
+    assert "in the delegate" in lines[-1]
 
 
 def test_one_model(tmp_path):

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.random_models import ModelBuilder
 from tools.errors import DeviceFailedError, InputError
 from tools.latency.backend import Options, open_backend
 
@@ -10,8 +11,8 @@ _PRINTS = "count=9 first=1 curr=1 min=1 max=9 avg=2000 std=1 p5=1000 median=1500
 
 
 def opened(template: str, tmp_path: Path):
-    models = tmp_path / "float master.tflite", tmp_path / "artifact.tflite"
-    return open_backend("command:" + template, *models, Options(threads=3))
+    models = [tmp_path / "float master.tflite", tmp_path / "artifact.tflite"]
+    return open_backend("command:" + template, models, Options(threads=3))
 
 
 def test_runs_the_command_for_each_model_in_turn(tmp_path):
@@ -20,8 +21,8 @@ def test_runs_the_command_for_each_model_in_turn(tmp_path):
     with opened(template, tmp_path) as backend:
         first, second = backend.measure_round(0), backend.measure_round(1)
         assert backend.describe()["backend"] == "command"
-    assert first == second or first.artifact.p50_ms == second.artifact.p50_ms == 1.5
-    assert first.artifact.runs == 9
+    assert [one.p50_ms for one in (*first.runs, *second.runs)] == [1.5] * 4
+    assert (first.runs[1].runs, first.runs[1].p95_ms) == (9, 3)
     names = [Path(line.rsplit(" ", 1)[0]).name for line in log.read_text().splitlines()]
     master, artifact = "float master.tflite", "artifact.tflite"
     assert names == [master, artifact, artifact, master]
@@ -32,7 +33,10 @@ def test_runs_the_command_for_each_model_in_turn(tmp_path):
     ("template", "message"),
     [
         ("bench", "says nowhere {model}"),
-        ("bench {model} {cores}", "'cores' is unknown; {model} and {threads} are filled in"),
+        (
+            "bench {model} {cores}",
+            "'cores' is unknown; {model}, {threads} and {flags} are filled in",
+        ),
     ],
 )
 def test_templates_that_cannot_be_filled_in(template, message, tmp_path):
@@ -56,3 +60,39 @@ def test_a_command_that_prints_something_else(tmp_path):
         pytest.raises(InputError, match="benchmark_model printed no measurement"),
     ):
         backend.measure_round(0)
+
+
+_PROFILE = """\
+Replacing 4 out of 5 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 2 partitions
+=========== Run Order ===========
+[node type]\t[avg ms]\t[times called]\t[Name]
+TfLiteXNNPackDelegate\t2.5\t1\t[a]:5
+LOG_SOFTMAX\t0.5\t1\t[tensor_1]:1
+"""
+
+
+def test_further_flags_profile_the_operators(tmp_path):
+    """The runner has a table for those who ask, and only for them."""
+    graph = ModelBuilder()
+    image = graph.input((1, 8))
+    content = graph.finish(graph.operator("LOG_SOFTMAX", [image], (1, 8)))
+    for name in ("float master.tflite", "artifact.tflite"):
+        (tmp_path / name).write_bytes(content)
+    table = tmp_path / "table"
+    table.write_text(_PROFILE)
+    asked = f"echo {{flags}} | grep -q enable_op_profiling=true && cat {shlex.quote(str(table))}"
+    with opened(f"{asked}; echo '{_PRINTS}' # {{model}}", tmp_path) as backend:
+        use = backend.delegate_use()
+        operators = backend.operator_times()
+    assert use[0] == use[1]
+    assert use[0] == {
+        "delegated": 4, "fallback": {"LOG_SOFTMAX (float32)": 1}, "operators": 5, "partitions": 2,
+    }  # fmt: skip
+    assert [one["ms"] for one in operators[0]] == [2.5, 0.5]
+
+
+def test_without_a_place_for_flags_there_is_no_profile(tmp_path):
+    with opened(f"echo '{_PRINTS}' # {{model}}", tmp_path) as backend:
+        assert backend.delegate_use() == [None, None]
+        with pytest.raises(InputError, match=r"say where they go: \{flags\}"):
+            backend.operator_times()

@@ -2,8 +2,10 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies
 
 from tools.latency.decision import (
+    LEAST_ROUNDS,
     WRONG_VERDICTS,
     Gate,
     Verdict,
@@ -11,6 +13,7 @@ from tools.latency.decision import (
     judge,
     looks,
     median_bounds,
+    order_bounds,
     overall,
 )
 
@@ -163,3 +166,65 @@ def test_overall():
     assert overall([]) is Verdict.PASS
     assert overall([Verdict.PASS, Verdict.INCONCLUSIVE]) is Verdict.INCONCLUSIVE
     assert overall([Verdict.INCONCLUSIVE, Verdict.FAIL]) is Verdict.FAIL
+
+
+def coverage(count: int, rank: int) -> float:
+    """How often the rank-th smallest and largest of `count` values enclose the median."""
+    below = sum(math.comb(count, number) for number in range(rank))
+    return 1 - 2 * below / 2**count
+
+
+def rank_of(count: int) -> int:
+    low, high = order_bounds(np.arange(1, count + 1), 0.025)
+    # As far from one end as from the other.
+    assert low + high == count + 1
+    return int(low)
+
+
+@pytest.mark.parametrize(
+    ("count", "rank"), [(9, 2), (10, 2), (11, 2), (12, 3), (13, 3), (14, 3), (15, 4), (25, 8)]
+)
+def test_ranks_from_the_book(count, rank):
+    assert rank_of(count) == rank
+
+
+def test_the_narrowest_interval_of_95_percent():
+    for count in range(LEAST_ROUNDS, 300):
+        rank = rank_of(count)
+        assert coverage(count, rank) >= 0.95
+        assert coverage(count, rank + 1) < 0.95
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    strategies.lists(
+        strategies.floats(-1e6, 1e6, allow_subnormal=False), min_size=LEAST_ROUNDS, max_size=60
+    )
+)
+def test_bounds_enclose_the_median_in_any_order(values):
+    low, high = order_bounds(np.array(values), 0.025)
+    assert low <= np.median(values) <= high
+    assert {low, high} <= set(values)
+    assert order_bounds(np.array(values[::-1]), 0.025) == (low, high)
+
+
+def test_one_disturbed_round_does_not_move_the_bounds():
+    calm_rounds = np.full(9, 2.0)
+    disturbed = calm_rounds.copy()
+    disturbed[4] = 1e9
+    assert order_bounds(disturbed, 0.025) == order_bounds(calm_rounds, 0.025) == (2, 2)
+
+
+def test_what_lies_between_two_values_passes_above_both_and_fails_below_both():
+    between = np.array([np.full(9, 1.0), np.full(9, 3.0)])
+    for threshold, verdict in (
+        (3, Verdict.PASS), (2.9, Verdict.INCONCLUSIVE), (1, Verdict.INCONCLUSIVE),
+        (0.9, Verdict.FAIL),
+    ):  # fmt: skip
+        found = judge(Gate("max_p90_ms", threshold, True), between, 1)
+        assert found.verdict is verdict
+        assert (found.low, found.high) == (1, 3)
+        assert math.isnan(found.value)
+    # A round of which one bound is missing says nothing.
+    between[1, 3:] = math.nan
+    assert judge(Gate("max_p90_ms", 9, True), between, 1).verdict is Verdict.INCONCLUSIVE

@@ -85,14 +85,17 @@ def test_report(against_itself, face):
     for model in ("artifact", "float_master"):
         speed = report[model]
         assert set(speed) == {
-            "first_inference_ms", "fps", "load_ms", "memory_mb", "p50_ms", "p90_ms", "sha256",
+            "arena_mb", "first_inference_ms", "fps", "load_ms", "memory_mb", "p50_ms", "p90_ms",
+            "p95_ms", "sha256",
         }  # fmt: skip
+        # 128 x 128 x 3 and 64 x 64 x 24 floats at the least, both at a time.
+        assert 0.5 < speed["arena_mb"] < speed["memory_mb"]
         assert 0 < speed["load_ms"] < 10000
         assert speed["first_inference_ms"] > 0.05
         # Its weights and arena; less than the whole interpreter takes.
         assert 0.1 < speed["memory_mb"] < 200
         assert speed["sha256"] == hashlib.sha256(face.read_bytes()).hexdigest()
-        assert 0.05 < speed["p50_ms"] <= speed["p90_ms"] < 1000
+        assert 0.05 < speed["p50_ms"] <= speed["p90_ms"] <= speed["p95_ms"] < 1000
         assert speed["fps"] == pytest.approx(1000 / speed["p50_ms"], rel=0.01)
     device = report["device"]
     assert set(device) == {"backend", "cores", "cpu", "name", "pinned_cpus", "runtime", "threads"}
@@ -182,9 +185,56 @@ def test_operators_that_fall_back_are_named_and_gated(tmp_path):
     assert list(use["fallback"]) == ["LOG_SOFTMAX (float32)"]
     assert use["partitions"] == 2
     assert done.returncode == EXIT_GATE_FAILED, done.stdout
-    assert "FAILED: max_partitions 1, measured 2" in done.stdout
-    assert "FAILED: max_fallback 0, measured 1" in done.stdout
+    assert "FAILED: max_partitions 1, it is 2" in done.stdout
+    assert "FAILED: max_fallback 0, it is 1" in done.stdout
     assert "the delegate leaves 1 x LOG_SOFTMAX (float32)" in done.stdout
+
+
+def test_what_the_delegate_takes_is_judged_before_anything_is_measured(flags, tmp_path):
+    """A device that cannot measure, but says what the delegate takes."""
+    said = "Replacing 4 out of 9 node(s) with delegate (X) node, yielding 3 partitions"
+    device = f"--device=command:test -n '{{flags}}' && echo '{said}' # {{model}}"
+    output = tmp_path / "latency.json"
+    gates = ["--min_fps=1", "--max_partitions=2", "--max_arena_mb=100"]
+    done = measure(*flags, device, *gates, f"--output={output}")
+    assert done.returncode == EXIT_GATE_FAILED, done.stdout + done.stderr
+    report = json.loads(output.read_text())
+    assert report["rounds"] == 0
+    assert [(gate["name"], gate["verdict"]) for gate in report["gates"]] == [
+        ("max_partitions", "FAIL"), ("max_arena_mb", "PASS"), ("min_fps", "INCONCLUSIVE"),
+    ]  # fmt: skip
+    assert report["artifact"]["p50_ms"] is None
+    assert "3 partitions; the delegate leaves operators that the device does not name" in (
+        done.stdout
+    )
+    assert "INCONCLUSIVE: min_fps 1, not measured, as another gate fails" in done.stdout
+
+
+def test_an_arena_that_is_too_large(flags):
+    done = measure(*flags, "--max_arena_mb=0.1")
+    assert done.returncode == EXIT_GATE_FAILED, done.stdout
+    assert "FAILED: max_arena_mb 0.1, it is 1.5" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("threshold", "verdict", "status"),
+    [(4, "PASS", 0), (0.5, "FAIL", EXIT_GATE_FAILED), (2, "INCONCLUSIVE", EXIT_INCONCLUSIVE)],
+)
+def test_a_90th_percentile_that_the_device_does_not_tell_is_bounded(
+    flags, tmp_path, threshold, verdict, status
+):
+    """It lies between the median and the 95th percentile."""
+    line = "count=9 first=1 curr=1 min=1 max=9 avg=1 std=1 p5=1 median=1000 p95=3000"
+    output = tmp_path / "latency.json"
+    device = f"--device=command:echo '{line}' # {{model}}"
+    limits = ["--most_rounds=9", f"--max_p90_ms={threshold}"]
+    done = measure(*flags, device, *limits, f"--output={output}")
+    assert done.returncode == status, done.stdout + done.stderr
+    report = json.loads(output.read_text())
+    (gate,) = report["gates"]
+    assert (gate["verdict"], gate["low"], gate["value"], gate["high"]) == (verdict, 1, None, 3)
+    assert (report["artifact"]["p90_ms"], report["artifact"]["p95_ms"]) == (None, 3)
+    assert "between 1 and 3; the device tells no more of it" in done.stdout
 
 
 def test_memory_and_load_time_are_gates(flags):

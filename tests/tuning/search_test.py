@@ -31,7 +31,7 @@ def master() -> bytes:
 
 def by_bytes(content: bytes) -> dict:
     speedup = 1e5 / len(content)
-    return {"fps": speedup, "high": speedup, "low": speedup, "speedup": speedup}
+    return {"fps": speedup, "high": speedup, "low": speedup, "missed": [], "speedup": speedup}
 
 
 class _Told:
@@ -154,7 +154,10 @@ def test_the_articles_flow_ends_with_the_first_stage_that_is_good_enough(master,
 
 def test_it_goes_on_while_the_goal_is_not_reached(master, samples, tmp_path):
     goal = Goal({"tolerance": 0.05}, min_speedup=1e9)
-    measured, _, told = searched(master, samples, tmp_path, goal, budget=12, stop=True)
+    measured, _, told = searched(
+        master, samples, tmp_path, goal, budget=12, stop=True,
+        latency=lambda content: by_bytes(content) | {"missed": ["min_speedup"]},
+    )  # fmt: skip
     assert "sensitivity" in told.stages
     assert chosen(goal, measured) is None
 

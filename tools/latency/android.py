@@ -1,8 +1,9 @@
 """Measures on an Android device through adb, with TFLite's benchmark_model.
 
-Float master, artifact and benchmark_model are pushed into a folder of their own, which is
-removed at the end. A round is one run of benchmark_model for each model. Where the device
-says that it throttles, nothing is judged: it is waited for, within a limit.
+The models and benchmark_model are pushed into a folder of their own, which is removed at the
+end, or by the next measurement where the device went away before. A round is one run of
+benchmark_model for each model. Where the device says that it throttles, nothing is judged: it
+is waited for, within a limit.
 """
 
 import contextlib
@@ -11,24 +12,27 @@ import os
 import re
 import secrets
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.errors import DeviceFailedError, InputError, NoDeviceError
-from tools.latency.backend import Backend, Options, Round, RunStatistics
+from tools.latency.backend import Backend, Options, Round, RunStatistics, turns
 from tools.latency.benchmark_output import (
-    DelegateUse,
-    read_delegate_use,
+    BenchmarkOutput,
     read_result,
     read_text,
     unconsumed_flags,
 )
 from tools.latency.command import statistics
+from tools.latency.delegate_use import told_delegate_use
+from tools.latency.operator_profile import read_operator_profile
 
 _FOLDER = "/data/local/tmp"
-_MODELS = ("float_master.tflite", "artifact.tflite")
+_PREFIX = "rules_quantize."
 
 # ELF e_machine by the ABI's name in ro.product.cpu.abi, and by what `uname -m` says.
 _MACHINES = {
@@ -43,7 +47,18 @@ _END = "rules_quantize_status="
 _THROTTLING = 2
 
 # Newer builds only; without them the text has what is needed.
-_OPTIONAL_FLAGS = {"result_file_path", "report_peak_memory_footprint"}
+_OPTIONAL_FLAGS = {"enable_op_profiling", "result_file_path", "report_peak_memory_footprint"}
+
+# Of a measurement, of one run that says what the delegate takes, and of a profile.
+_MEASURED = {
+    "num_runs": "30",
+    "min_secs": "0.5",
+    "max_secs": "30",
+    "warmup_runs": "1",
+    "warmup_min_secs": "0.2",
+}
+_PROFILED = _MEASURED | {"enable_op_profiling": "true"}
+_PROBED = _PROFILED | {"num_runs": "1", "min_secs": "0", "warmup_min_secs": "0"}
 
 
 def _limit(name: str, default: float) -> float:
@@ -53,6 +68,21 @@ def _limit(name: str, default: float) -> float:
         return float(text) if text else default
     except ValueError:
         raise InputError(f"{name}={text}: not a number of seconds") from None
+
+
+def _owner() -> str:
+    """Names this machine."""
+    return re.sub(r"[^0-9A-Za-z-]", "-", socket.gethostname()) or "unknown"
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 class Adb:
@@ -168,7 +198,7 @@ class Adb:
 class AndroidBackend(Backend):
     """A device that adb reaches."""
 
-    def __init__(self, serial: str, float_model: Path, artifact: Path, options: Options):
+    def __init__(self, serial: str, models: Sequence[Path], options: Options):
         """Finds the device, checks that it can be judged, and copies what is needed.
 
         Raises:
@@ -178,15 +208,16 @@ class AndroidBackend(Backend):
         """
         if not options.benchmark_binary:
             raise InputError("adb: give --benchmark_binary=, TFLite's benchmark_model for its ABI")
-        if options.delegate == "none" and options.threads < 1:
+        if options.threads < 1:
             raise InputError(f"--threads={options.threads}: at least 1")
         self._options = options
+        self._models = list(models)
         self._optional = set(_OPTIONAL_FLAGS)
-        self._delegate: dict[str, DelegateUse | None] = {}
         self._run_seconds = _limit("RULES_QUANTIZE_RUN_SECONDS", 120)
         self._adb = Adb(serial)
-        self._folder = f"{_FOLDER}/rules_quantize.{secrets.token_hex(6)}"
+        self._folder = f"{_FOLDER}/{_PREFIX}{_owner()}.{os.getpid()}.{secrets.token_hex(6)}"
         try:
+            self._remove_leftovers()
             self._facts = self._read_facts()
             self._check_abi(options.benchmark_binary)
             self._before = self._cool_state()
@@ -196,12 +227,36 @@ class AndroidBackend(Backend):
                     f"adb:{self._adb.serial}: cannot make {self._folder}: {made.stderr.strip()}"
                 )
             self._adb.push(options.benchmark_binary, f"{self._folder}/benchmark_model")
-            for source, name in zip((float_model, artifact), _MODELS, strict=True):
-                self._adb.push(source, f"{self._folder}/{name}")
+            for number, source in enumerate(models):
+                self._adb.push(source, f"{self._folder}/{number}.tflite")
             self._adb.shell(f"chmod 755 {self._folder}/benchmark_model")
         except BaseException:
             self.close()
             raise
+
+    def _remove_leftovers(self) -> None:
+        """Removes what measurements left that lost the device, and ends what they started.
+
+        A folder's name says whose it is: that of a process of this machine is a leftover when
+        the process is no more, another machine's when it is an hour old.
+        """
+        listed = self._adb.shell(f"ls -d {_FOLDER}/{_PREFIX}* 2>/dev/null").stdout.split()
+        old = self._adb.shell(
+            f"find {_FOLDER} -maxdepth 1 -name '{_PREFIX}*' -mmin +60 2>/dev/null"
+        ).stdout.split()
+        for folder in listed:
+            owner, _, rest = folder.rpartition(_PREFIX)[2].partition(".")
+            process = rest.split(".")[0]
+            mine = owner == _owner() and process.isdigit()
+            if folder in old or (mine and not _is_running(int(process))):
+                self._remove(folder)
+
+    def _remove(self, folder: str) -> None:
+        self._adb.shell(
+            f"if [ -f {folder}/pid ]; then kill -9 $(cat {folder}/pid); fi 2>/dev/null; "
+            f"rm -rf {folder}",
+            seconds=20,
+        )
 
     def _property(self, name: str) -> str:
         done = self._adb.shell(f"getprop {name} 2>/dev/null")
@@ -267,16 +322,11 @@ class AndroidBackend(Backend):
                 )
             time.sleep(min(5, max(0.1, end - time.monotonic())))
 
-    def _flags(self, model: str) -> dict[str, str]:
+    def _flags(self, number: int, how: dict[str, str]) -> dict[str, str]:
         delegate = self._options.delegate
-        flags = {
-            "graph": f"{self._folder}/{model}",
+        flags = how | {
+            "graph": f"{self._folder}/{number}.tflite",
             "num_threads": str(self._options.threads),
-            "num_runs": "30",
-            "min_secs": "0.5",
-            "max_secs": "30",
-            "warmup_runs": "1",
-            "warmup_min_secs": "0.2",
             # Whether it is on by default differs between builds.
             "use_xnnpack": "true" if delegate == "xnnpack" else "false",
             "report_peak_memory_footprint": "true",
@@ -286,12 +336,16 @@ class AndroidBackend(Backend):
             flags[f"use_{delegate}"] = "true"
         return {k: v for k, v in flags.items() if k not in _OPTIONAL_FLAGS - self._optional}
 
-    def _run(self, model: str) -> RunStatistics:
-        where = f"adb:{self._adb.serial}: {model}"
-        flags = " ".join(f"--{name}={value}" for name, value in self._flags(model).items())
+    def _where(self, number: int) -> str:
+        return f"adb:{self._adb.serial}: {self._models[number].name}"
+
+    def _said(self, number: int, how: dict[str, str]) -> str:
+        """Runs benchmark_model on a model, and returns what it printed."""
+        where = self._where(number)
+        words = (f"--{name}={value}" for name, value in self._flags(number, how).items())
         command = (
-            f"cd {self._folder} && rm -f result.pb && {{ ./benchmark_model {flags} 2>&1 & "
-            "echo $! >pid; wait $!; status=$?; rm -f pid; exit $status; }"
+            f"cd {self._folder} && rm -f result.pb && {{ ./benchmark_model {' '.join(words)} "
+            "2>&1 & echo $! >pid; wait $!; status=$?; rm -f pid; exit $status; }"
         )
         try:
             done = self._adb.shell(command, seconds=self._run_seconds)
@@ -318,14 +372,17 @@ class AndroidBackend(Backend):
         if unknown and unknown <= self._optional:
             # An older build. What it measured is right, but the next one says so plainly.
             self._optional -= unknown
-            return self._run(model)
-        measured = read_text(said, where)
-        self._delegate[model] = read_delegate_use(said)
+            return self._said(number, how)
+        return said
+
+    def _run(self, number: int) -> RunStatistics:
+        where = self._where(number)
+        measured = read_text(self._said(number, _MEASURED), where)
         if "result_file_path" in self._optional:
             measured = self._pulled(where) or measured
         return statistics(measured)
 
-    def _pulled(self, where: str):
+    def _pulled(self, where: str) -> BenchmarkOutput | None:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "result.pb")
             done = self._adb.run("pull", f"{self._folder}/result.pb", str(file))
@@ -336,14 +393,12 @@ class AndroidBackend(Backend):
     def measure_round(self, number: int) -> Round:
         if number:
             self._cool_state()
-        found = [None, None]
-        for which in (0, 1) if number % 2 == 0 else (1, 0):
-            found[which] = self._run(_MODELS[which])
+        found = {which: self._run(which) for which in turns(len(self._models), number)}
         state = self._state()
         if (state["thermal_status"] or 0) >= _THROTTLING:
             nothing = RunStatistics(math.nan)
-            return Round(nothing, nothing, note="the device throttled")
-        return Round(*found)
+            return Round((nothing,) * len(found), note="the device throttled")
+        return Round(tuple(found[which] for which in range(len(found))))
 
     def describe(self) -> dict:
         facts = self._facts
@@ -359,23 +414,27 @@ class AndroidBackend(Backend):
             "threads": self._options.threads,
         }
 
-    def delegate_use(self) -> dict[str, dict | None]:
-        found = {}
-        for model, name in zip(_MODELS, ("float_master", "artifact"), strict=True):
-            use = self._delegate.get(model)
-            found[name] = use and {
-                "delegated": use.delegated_nodes,
-                "fallback": {} if use.whole else None,
-                "operators": use.all_nodes,
-                "partitions": use.partitions,
-            }
+    def delegate_use(self) -> list[dict | None]:
+        if self._options.delegate == "none":
+            return [None] * len(self._models)
+        return [
+            told_delegate_use(self._said(number, _PROBED), path)
+            for number, path in enumerate(self._models)
+        ]
+
+    def operator_times(self) -> list[list[dict]]:
+        found = []
+        for number in range(len(self._models)):
+            said = self._said(number, _PROFILED)
+            if "enable_op_profiling" not in self._optional:
+                raise InputError(
+                    f"{self._options.benchmark_binary}: it does not know --enable_op_profiling; "
+                    "give a newer benchmark_model"
+                )
+            found.append(read_operator_profile(said, self._where(number)))
         return found
 
     def close(self) -> None:
         """Ends what still runs and removes the folder, as far as the device is reached."""
         with contextlib.suppress(DeviceFailedError):
-            self._adb.shell(
-                f"if [ -f {self._folder}/pid ]; then kill -9 $(cat {self._folder}/pid); fi "
-                f"2>/dev/null; rm -rf {self._folder}",
-                seconds=20,
-            )
+            self._remove(self._folder)

@@ -1,13 +1,15 @@
 """What every device that latency is measured on has in common.
 
 A device is named like a URI: `host`, `adb`, `adb:SERIAL` or `command:TEMPLATE`. A backend
-measures in rounds; each round runs float master and artifact in turn, the first one
-alternating, so that a ratio does not see the machine's speed drift.
+measures in rounds; each round runs every model in turn, in an order that alternates. A shared
+machine's speed drifts by tens of percent within seconds, for all models alike: the ratio of a
+round does not see it, and the median over rounds does not see a round that was disturbed.
 """
 
 import abc
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.errors import InputError
@@ -20,6 +22,7 @@ class RunStatistics:
     Attributes:
       p50_ms: median time of an inference in milliseconds.
       p90_ms: 90th percentile.
+      p95_ms: 95th percentile.
       load_ms: from the file in memory to an interpreter that is ready.
       first_inference_ms: the first one after that.
       memory_mb: resident memory that loading and running added, in 2**20 bytes.
@@ -28,6 +31,7 @@ class RunStatistics:
 
     p50_ms: float
     p90_ms: float = math.nan
+    p95_ms: float = math.nan
     load_ms: float = math.nan
     first_inference_ms: float = math.nan
     memory_mb: float = math.nan
@@ -36,17 +40,28 @@ class RunStatistics:
 
 @dataclasses.dataclass(frozen=True)
 class Round:
-    """Both models, one after the other.
+    """Every model, one after the other.
 
     Attributes:
-      float_master: the float master's.
-      artifact: the artifact's.
+      runs: each model's, in the order in which the backend was given them.
       note: what disturbed it, or "".
     """
 
-    float_master: RunStatistics
-    artifact: RunStatistics
+    runs: tuple[RunStatistics, ...]
     note: str = ""
+
+
+def turns(models: int, number: int) -> range:
+    """Says in which order a round runs models.
+
+    Args:
+      models: how many.
+      number: of the round, from 0; every second one goes the other way.
+
+    Returns:
+      Their numbers.
+    """
+    return range(models) if number % 2 == 0 else range(models - 1, -1, -1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +80,7 @@ class Options:
 
 
 class Backend(abc.ABC):
-    """A device with two models on it. It is a context; leaving it cleans up."""
+    """A device with models on it. It is a context; leaving it cleans up."""
 
     def __enter__(self) -> "Backend":
         return self
@@ -75,10 +90,10 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     def measure_round(self, number: int) -> Round:
-        """Runs both models.
+        """Runs every model.
 
         Args:
-          number: of the round, from 0; its parity says which model is first.
+          number: of the round, from 0; its parity says in which order.
 
         Raises:
           InputError: when the models cannot be run there.
@@ -88,27 +103,37 @@ class Backend(abc.ABC):
     def describe(self) -> dict:
         """Describes the device: at least name, backend, cpu, cores, threads and runtime."""
 
-    def delegate_use(self) -> dict[str, dict | None]:
-        """Says what the delegate takes, after a round was measured.
+    @abc.abstractmethod
+    def delegate_use(self) -> list[dict | None]:
+        """Says what the delegate takes; no round needs to have been measured.
 
         Returns:
-          By "float_master" and "artifact", as tools.latency.delegate_use has it; None, and
-          no fallback, where the device does not tell.
+          For each model what tools.latency.delegate_use.read_delegate_use gives. None, and no
+          fallback, where the device does not tell.
         """
-        return {"artifact": None, "float_master": None}
+
+    @abc.abstractmethod
+    def operator_times(self) -> list[list[dict]]:
+        """Profiles each model's operators.
+
+        Returns:
+          For each model what tools.latency.operator_profile.read_operator_profile gives.
+
+        Raises:
+          InputError: when the device has no such profile.
+        """
 
     @abc.abstractmethod
     def close(self) -> None:
         """Leaves nothing behind on the device."""
 
 
-def open_backend(device: str, float_model: Path, artifact: Path, options: Options) -> Backend:
-    """Opens a device with two models.
+def open_backend(device: str, models: Sequence[Path], options: Options) -> Backend:
+    """Opens a device with models.
 
     Args:
       device: its name, such as "host" or "adb:0123456789".
-      float_model: the float master.
-      artifact: the quantized model.
+      models: .tflite files.
       options: how it runs them.
 
     Raises:
@@ -118,15 +143,15 @@ def open_backend(device: str, float_model: Path, artifact: Path, options: Option
     if device == "host":
         from tools.latency.host import HostBackend
 
-        return HostBackend(float_model, artifact, options)
+        return HostBackend(models, options)
     if scheme == "adb":
         from tools.latency.android import AndroidBackend
 
-        return AndroidBackend(rest, float_model, artifact, options)
+        return AndroidBackend(rest, models, options)
     if scheme == "command" and rest:
         from tools.latency.command import CommandBackend
 
-        return CommandBackend(rest, float_model, artifact, options)
+        return CommandBackend(rest, models, options)
     raise InputError(
         f"no device {device}; host, adb, adb:SERIAL and command:TEMPLATE are the ones known"
     )

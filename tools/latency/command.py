@@ -1,25 +1,33 @@
 """Measures with a laboratory's own runner, given as a command template.
 
-`command:ssh bench benchmark_model --graph={model} --num_threads={threads}` is run by the
-shell once for each model and round. {model} is the path of the .tflite, {threads} the
-number of threads. It prints what TFLite's benchmark_model prints.
+`command:ssh bench benchmark_model --graph={model} --num_threads={threads} {flags}` is run by
+the shell once for each model and round. {model} is the path of the .tflite, {threads} the
+number of threads. It prints what TFLite's benchmark_model prints. {flags} may be left out: it
+is empty in a round, and has further flags of benchmark_model where operators are profiled.
 """
 
 import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools.errors import DeviceFailedError, InputError
-from tools.latency.backend import Backend, Options, Round, RunStatistics
+from tools.latency.backend import Backend, Options, Round, RunStatistics, turns
 from tools.latency.benchmark_output import BenchmarkOutput, read_text
+from tools.latency.delegate_use import told_delegate_use
+from tools.latency.operator_profile import read_operator_profile
 
 _MOST_SECONDS = 300
 
+PROFILE_FLAG = "--enable_op_profiling=true"
+PROBE_FLAGS = f"{PROFILE_FLAG} --num_runs=1 --min_secs=0 --warmup_runs=1 --warmup_min_secs=0"
+
 
 def statistics(output: BenchmarkOutput) -> RunStatistics:
-    """Takes over what benchmark_model measured; it knows no 90th percentile."""
+    """Takes over what benchmark_model measured; it prints no 90th percentile."""
     return RunStatistics(
         p50_ms=output.median_ms,
+        p95_ms=output.p95_ms,
         load_ms=output.load_ms,
         first_inference_ms=output.first_inference_ms,
         memory_mb=output.memory_mb,
@@ -30,26 +38,29 @@ def statistics(output: BenchmarkOutput) -> RunStatistics:
 class CommandBackend(Backend):
     """A command that measures one model."""
 
-    def __init__(self, template: str, float_model: Path, artifact: Path, options: Options):
+    def __init__(self, template: str, models: Sequence[Path], options: Options):
         """Reads the template.
 
         Raises:
           InputError: when it names no {model}, or what is unknown.
         """
+        self._template, self._options, self._models = template, options, models
         try:
-            self._commands = [
-                template.format(model=shlex.quote(str(path)), threads=options.threads)
-                for path in (float_model, artifact)
-            ]
+            self._commands = [self._command(path, "") for path in models]
         except (KeyError, IndexError, ValueError) as error:
             raise InputError(
-                f"command:{template}: {error} is unknown; {{model}} and {{threads}} are filled in"
+                f"command:{template}: {error} is unknown; {{model}}, {{threads}} and {{flags}} "
+                "are filled in"
             ) from None
         if "{model}" not in template:
             raise InputError(f"command:{template}: says nowhere {{model}}")
-        self._template, self._options = template, options
 
-    def _run(self, command: str) -> RunStatistics:
+    def _command(self, model: Path, flags: str) -> str:
+        return self._template.format(
+            model=shlex.quote(str(model)), threads=self._options.threads, flags=flags
+        )
+
+    def _said(self, command: str) -> str:
         try:
             done = subprocess.run(
                 command,
@@ -66,13 +77,31 @@ class CommandBackend(Backend):
         if done.returncode:
             last = (said.strip().splitlines() or ["it said nothing"])[-1]
             raise DeviceFailedError(f"{command}: ended with {done.returncode}: {last}")
-        return statistics(read_text(said, command))
+        return said
 
     def measure_round(self, number: int) -> Round:
-        found = [None, None]
-        for which in (0, 1) if number % 2 == 0 else (1, 0):
-            found[which] = self._run(self._commands[which])
-        return Round(*found)
+        found = {}
+        for which in turns(len(self._commands), number):
+            command = self._commands[which]
+            found[which] = statistics(read_text(self._said(command), command))
+        return Round(tuple(found[which] for which in sorted(found)))
+
+    def delegate_use(self) -> list[dict | None]:
+        # Without {flags} a probe is as long as a measurement.
+        flags = PROBE_FLAGS if "{flags}" in self._template else ""
+        return [
+            told_delegate_use(self._said(self._command(model, flags)), model)
+            for model in self._models
+        ]
+
+    def operator_times(self) -> list[list[dict]]:
+        if "{flags}" not in self._template:
+            raise InputError(
+                f"command:{self._template}: operators are profiled with further flags; "
+                "say where they go: {flags}"
+            )
+        commands = [self._command(model, PROFILE_FLAG) for model in self._models]
+        return [read_operator_profile(self._said(one), one) for one in commands]
 
     def describe(self) -> dict:
         return {

@@ -15,6 +15,10 @@ The interval is the wider of two at that level, on each side:
   are alike: a burst of load lasts longer than one;
 - by order statistics (Hahn and Meeker, "Statistical Intervals", 5.2), which holds for few
   rounds and any distribution, where a bootstrap is too narrow.
+
+What a device does not tell may still be known to lie between two values that it does tell:
+the 90th percentile lies between the median and the 95th. The interval then reaches from the
+lower end of the one to the upper end of the other.
 """
 
 import dataclasses
@@ -64,7 +68,7 @@ class Judgement:
     Attributes:
       gate: the gate.
       verdict: PASS, FAIL or INCONCLUSIVE.
-      value: median over rounds.
+      value: median over rounds; NaN where only bounds of it are known.
       low: lower end of the interval that decided.
       high: upper end.
     """
@@ -93,14 +97,29 @@ def looks(first: int, most: int) -> list[int]:
     return found
 
 
-def _rank(count: int, tail: float) -> int:
-    """Largest rank whose order statistic is beyond the median with at most probability tail."""
+def order_bounds(values: np.ndarray, tail: float) -> tuple[float, float]:
+    """Bounds a median by order statistics.
+
+    The k-th smallest and k-th largest of n independent values are beyond the median with
+    probability P(Binomial(n, 1/2) < k) on each side, whatever the distribution. k is the
+    largest for which that is at most `tail`, and at least 1.
+
+    Args:
+      values: float64 [rounds].
+      tail: probability, on each side, that the median is beyond the bound.
+
+    Returns:
+      (low, high), two of the values. For 9 values and 0.025 these are the 2nd and the 8th.
+    """
+    ordered = np.sort(values)
+    count = ordered.size
     below, term, rank = 0.0, 0.5**count, 0
     while rank < count // 2 and below + term <= tail:
         below += term
         rank += 1
         term *= (count - rank + 1) / rank
-    return max(rank, 1)
+    rank = max(rank, 1)
+    return float(ordered[rank - 1]), float(ordered[count - rank])
 
 
 def median_bounds(values: np.ndarray, tail: float) -> tuple[float, float]:
@@ -121,9 +140,8 @@ def median_bounds(values: np.ndarray, tail: float) -> tuple[float, float]:
     starts = random.integers(count, size=(_RESAMPLES, blocks, 1))
     places = (starts + np.arange(length)).reshape(_RESAMPLES, -1)[:, :count] % count
     low, high = np.quantile(np.median(values[places], axis=1), [tail, 1 - tail])
-    ordered = np.sort(values)
-    rank = _rank(count, tail)
-    return float(min(low, ordered[rank - 1])), float(max(high, ordered[count - rank]))
+    by_order = order_bounds(values, tail)
+    return float(min(low, by_order[0])), float(max(high, by_order[1]))
 
 
 def judge(gate: Gate, values: np.ndarray, look_count: int) -> Judgement:
@@ -131,26 +149,30 @@ def judge(gate: Gate, values: np.ndarray, look_count: int) -> Judgement:
 
     Args:
       gate: the gate.
-      values: float64 [rounds], one number a round in the order of time; those that are not
-        finite are left out. Under 9 give no verdict.
+      values: float64 [rounds], one number a round in the order of time, or [2, rounds],
+        two between which it lies. Those that are not finite are left out, with their round.
+        Under 9 give no verdict.
       look_count: how often the gate may be judged in all.
 
     Returns:
       The judgement. Without any value its numbers are NaN.
     """
-    values = np.asarray(values, float)
-    values = values[np.isfinite(values)]
-    if not values.size:
+    lower, upper = np.broadcast_to(values, (2, np.shape(values)[-1])).astype(float)
+    there = np.isfinite(lower) & np.isfinite(upper)
+    lower, upper = lower[there], upper[there]
+    if not lower.size:
         return Judgement(gate, Verdict.INCONCLUSIVE, math.nan, math.nan, math.nan)
-    low, high = median_bounds(values, WRONG_VERDICTS / look_count)
+    tail = WRONG_VERDICTS / look_count
+    low, high = median_bounds(lower, tail)[0], median_bounds(upper, tail)[1]
     verdict = Verdict.INCONCLUSIVE
-    if values.size >= LEAST_ROUNDS:
+    if lower.size >= LEAST_ROUNDS:
         if gate.smaller_is_better:
             right, wrong = high <= gate.threshold, low > gate.threshold
         else:
             right, wrong = low >= gate.threshold, high < gate.threshold
         verdict = Verdict.PASS if right else Verdict.FAIL if wrong else verdict
-    return Judgement(gate, verdict, float(np.median(values)), low, high)
+    value = float(np.median(lower)) if np.array_equal(lower, upper) else math.nan
+    return Judgement(gate, verdict, value, low, high)
 
 
 def decide(
@@ -166,7 +188,7 @@ def decide(
     Args:
       gates: what is judged. Without any, the first look's rounds are measured all the same.
       measure: given how many rounds there should be in all, measures those that are missing
-        and returns the values of all rounds, float64 [rounds], by the name of the gate.
+        and returns the values of all rounds, as `judge` takes them, by the name of the gate.
       first: rounds of the first look, at least 9.
       most: rounds after which what is undecided stays so.
 

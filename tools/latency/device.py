@@ -34,11 +34,15 @@ def pin_to_cpus(count: int) -> list[int]:
       The processors, empty where the system has no such call (macOS). The last ones are
       taken: interrupts are most often handled on the first.
     """
-    chosen = usable_cpus()[-count:]
+    return allow_cpus(usable_cpus()[-count:])
+
+
+def allow_cpus(cpus: list[int]) -> list[int]:
+    """Lets this process run on some processors; returns them, or none as `pin_to_cpus`."""
     if not hasattr(os, "sched_setaffinity"):
         return []
-    os.sched_setaffinity(0, chosen)
-    return chosen
+    os.sched_setaffinity(0, cpus)
+    return cpus
 
 
 def describe_host(threads: int, pinned: list[int]) -> dict:

@@ -9,17 +9,17 @@ decides nothing.
 """
 
 import math
-import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tools.errors import InputError
-from tools.latency.backend import Backend, Options, Round, RunStatistics
-from tools.latency.device import describe_host, pin_to_cpus, usable_cpus
+from tools.latency.backend import Backend, Options, Round, RunStatistics, turns
+from tools.latency.child_process import said_by_child
+from tools.latency.device import allow_cpus, describe_host, pin_to_cpus, usable_cpus
 
 _ROUND_SECONDS = 0.15
 _WARM_UP_SECONDS = 0.5
@@ -86,44 +86,51 @@ def load_cost(content: bytes, where: str, threads: int) -> tuple[float, float, f
       (milliseconds to load, milliseconds of the first inference, resident memory that
       both added in 2**20 bytes); NaN what the system does not tell.
     """
-    receive, send = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(receive)
-            from tools.quantization.calibration import open_interpreter
 
-            before = _resident_kb()
-            start = time.perf_counter_ns()
-            interpreter = open_interpreter(content, where, threads=threads)
-            loaded = time.perf_counter_ns()
-            interpreter.invoke()
-            done = time.perf_counter_ns()
-            memory = (_resident_kb() - before) / 1024
-            line = f"{(loaded - start) / 1e6} {(done - loaded) / 1e6} {memory}"
-            os.write(send, line.encode())
-        finally:
-            os._exit(0)
-    os.close(send)
-    with os.fdopen(receive, "rb") as file:
-        words = file.read().split()
-    os.waitpid(child, 0)
+    def load() -> str:
+        from tools.quantization.calibration import open_interpreter
+
+        before = _resident_kb()
+        start = time.perf_counter_ns()
+        interpreter = open_interpreter(content, where, threads=threads)
+        loaded = time.perf_counter_ns()
+        interpreter.invoke()
+        done = time.perf_counter_ns()
+        memory = (_resident_kb() - before) / 1024
+        return f"{(loaded - start) / 1e6} {(done - loaded) / 1e6} {memory}"
+
+    words = said_by_child(load).split()
     if len(words) != 3:
         raise InputError(f"{where}: the runtime ended while it loaded this model")
     return tuple(float(word) for word in words)
 
 
+def _invoker(content: bytes, where: str, threads: int) -> Callable[[], None]:
+    """Opens a model on inputs between zero and one; returns what runs it once."""
+    from tools.graph.flatbuffer import parse_model
+    from tools.quantization.calibration import open_interpreter
+
+    parse_model(content, where)
+    interpreter = open_interpreter(content, where, threads=threads)
+    random = np.random.default_rng(0)
+    for details in interpreter.get_input_details():
+        values = random.random(details["shape"])
+        if not np.issubdtype(details["dtype"], np.floating):
+            values = values * np.iinfo(details["dtype"]).max
+        interpreter.set_tensor(details["index"], values.astype(details["dtype"]))
+    return interpreter.invoke
+
+
 class HostBackend(Backend):
     """This machine."""
 
-    def __init__(self, float_model: Path, artifact: Path, options: Options):
-        """Opens both models and warms them up.
+    def __init__(self, models: Sequence[Path], options: Options):
+        """Opens the models and warms them up; until it is closed the process is pinned.
 
         Raises:
           InputError: when one cannot be run, or there are not that many processors.
         """
         from tools.graph.flatbuffer import read_bytes
-        from tools.measure_latency import invoker
 
         if not 1 <= options.threads <= len(usable_cpus()):
             raise InputError(
@@ -132,9 +139,10 @@ class HostBackend(Backend):
         if options.delegate != "xnnpack":
             raise InputError(f"delegate {options.delegate}: the host has xnnpack only")
         self._threads = options.threads
+        self._models = [(read_bytes(path), str(path)) for path in models]
+        self._allowed = usable_cpus()
         self._pinned = pin_to_cpus(options.threads)
-        self._models = [(read_bytes(path), str(path)) for path in (float_model, artifact)]
-        self._invokes = [invoker(*model, options.threads)[0] for model in self._models]
+        self._invokes = [_invoker(*model, options.threads) for model in self._models]
         self._again = 0
         self._count = _MOST_INVOKES
         for invoke in self._invokes:
@@ -148,21 +156,28 @@ class HostBackend(Backend):
     def describe(self) -> dict:
         return describe_host(self._threads, self._pinned)
 
-    def delegate_use(self) -> dict[str, dict | None]:
+    def delegate_use(self) -> list[dict | None]:
         from tools.latency.delegate_use import read_delegate_use
         from tools.quantization.calibration import open_interpreter
 
-        return {
-            name: read_delegate_use(open_interpreter(*model, threads=self._threads))
-            for name, model in zip(("float_master", "artifact"), self._models, strict=True)
-        }
+        return [
+            read_delegate_use(open_interpreter(*model, threads=self._threads))
+            for model in self._models
+        ]
+
+    def operator_times(self) -> list[list[dict]]:
+        from tools.latency.host_profile import host_operator_times
+
+        return [host_operator_times(*model, self._threads) for model in self._models]
 
     def close(self) -> None:
         self._invokes = []
+        allow_cpus(self._allowed)
 
     def _turn(self, number: int) -> tuple[list[np.ndarray], bool]:
-        times, busy = [None, None], False
-        for which in (0, 1) if number % 2 == 0 else (1, 0):
+        times: list[np.ndarray] = [np.empty(0)] * len(self._invokes)
+        busy = False
+        for which in turns(len(self._invokes), number):
             taken, waited = timed(self._invokes[which], self._count, self._threads)
             if waited.mean() > _MOST_WAITING:
                 busy = True
@@ -180,8 +195,6 @@ class HostBackend(Backend):
         found = []
         for model, taken in zip(self._models, times, strict=True):
             load_ms, first_ms, memory = load_cost(*model, self._threads)
-            p50, p90 = np.percentile(taken, [50, 90])
-            found.append(
-                RunStatistics(float(p50), float(p90), load_ms, first_ms, memory, taken.size)
-            )
-        return Round(*found, note="waited for a processor" if busy else "")
+            percentiles = map(float, np.percentile(taken, [50, 90, 95]))
+            found.append(RunStatistics(*percentiles, load_ms, first_ms, memory, taken.size))
+        return Round(tuple(found), note="waited for a processor" if busy else "")

@@ -56,6 +56,7 @@ class Candidate:
       speedup: times as fast as the float master; None until it is measured.
       speedup_interval: (low, high), 95%.
       fps: inferences a second.
+      missed_speed: names of the gates on speed that were not shown to hold.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Candidate:
     speedup: float | None = None
     speedup_interval: tuple[float, float] | None = None
     fps: float | None = None
+    missed_speed: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def cosine(self) -> float:
@@ -134,15 +136,11 @@ def judge(
 
 
 def missed_by(goal: Goal, candidate: Candidate) -> list[str]:
-    """Names all that a measured candidate does not reach, speed included."""
-    missed = list(candidate.missed)
-    for name, value, threshold in (
-        ("min_speedup", candidate.speedup, goal.min_speedup),
-        ("min_fps", candidate.fps, goal.min_fps),
-    ):
-        if threshold is not None and (value is None or value < threshold):
-            missed.append(name)
-    return missed
+    """Names all that a candidate does not reach; one that was not measured has no speed."""
+    if candidate.speedup is not None:
+        return [*candidate.missed, *candidate.missed_speed]
+    wanted = {"min_speedup": goal.min_speedup, "min_fps": goal.min_fps}
+    return [*candidate.missed, *(name for name, value in wanted.items() if value is not None)]
 
 
 def chosen(goal: Goal, candidates: list[Candidate]) -> Candidate | None:

@@ -1,0 +1,32 @@
+"""The flags that say which device a command measures on, and how."""
+
+import argparse
+
+from tools.command_line import user_path
+from tools.latency.backend import Options
+
+
+def add_device_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds --device, --benchmark_binary, --delegate and --threads."""
+    parser.add_argument(
+        "--device",
+        default="host",
+        help="host, adb, adb:SERIAL or command:TEMPLATE (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--benchmark_binary", type=user_path, help="TFLite's benchmark_model for the device (adb)"
+    )
+    parser.add_argument(
+        "--delegate",
+        choices=("xnnpack", "gpu", "nnapi", "none"),
+        default="xnnpack",
+        help="what computes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="of the interpreter (default: %(default)s)"
+    )
+
+
+def device_options(arguments: argparse.Namespace) -> Options:
+    """Reads those flags."""
+    return Options(arguments.threads, arguments.delegate, arguments.benchmark_binary)
