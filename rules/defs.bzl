@@ -289,6 +289,8 @@ def quantized_model(
       NAME.tune: `bazel run` searches for settings that reach the gates, and writes
         NAME.settings.json beside the BUILD file. Made when calibration_data is given.
       NAME.register: `bazel run` measures, and records the artifact in the registry.
+      NAME_DEVICE.tune, NAME_DEVICE.register: the same on a latency_device that min_fps
+        names, tagged as its test.
 
     Args:
       name: the target.
@@ -352,8 +354,8 @@ def quantized_model(
         machine that runs the test.
       min_speedup: how many times as fast as the float master.
       latency_gates: further gates of the fps test by name: {"max_p90_ms": 8}; also
-        max_load_ms, max_first_inference_ms, max_memory_mb, max_partitions and max_fallback
-        (docs/latency.md).
+        max_load_ms, max_first_inference_ms, max_memory_mb, max_arena_mb, max_partitions and
+        max_fallback (docs/latency.md).
       allow_inconclusive: whether a gate on speed that stays undecided passes with a warning.
       threads: of the interpreter that measures.
       optimise: what NAME.tune improves beyond the gates: "size", "speed" or "similarity".
@@ -454,8 +456,14 @@ def quantized_model(
             threads = threads,
             visibility = visibility,
         )
+
+    # (what targets are named after, device, frames a second, tags); devices are only
+    # where they are, and there one at a time.
+    places = [(name, None, host_fps, tags)]
     for device, fps in devices.items():
         device_name = device.split(":")[-1]
+        device_tags = tags + ["latency_device_" + device_name, "manual"]
+        places.append(("{}_{}".format(name, device_name), device, fps, device_tags))
         fps_test(
             name = "{}_{}_fps_test".format(name, device_name),
             size = "large",
@@ -465,33 +473,35 @@ def quantized_model(
             min_fps = fps,
             min_speedup = str(min_speedup or ""),
             model = ":" + name,
-            # Only where the device is, and there one at a time.
-            tags = tags + ["exclusive", "external", "latency_device_" + device_name, "local", "manual", "no-cache", "no-remote"],
+            tags = device_tags + ["exclusive", "external", "local", "no-cache", "no-remote"],
             visibility = visibility,
         )
-    if calibration_data:
-        tune_model(
-            name = name + ".tune",
-            artifact = name,
-            calibration_data = calibration_data,
-            gates = gates,
-            min_fps = host_fps,
-            min_speedup = str(min_speedup or ""),
-            model = model,
-            optimise = optimise,
-            tags = tags,
+    for prefix, device, fps, place_tags in places:
+        if calibration_data:
+            tune_model(
+                name = prefix + ".tune",
+                artifact = name,
+                calibration_data = calibration_data,
+                gates = gates,
+                latency_device = device,
+                min_fps = fps,
+                min_speedup = str(min_speedup or ""),
+                model = model,
+                optimise = optimise,
+                tags = place_tags,
+                threads = threads,
+                visibility = visibility,
+            )
+        register_model(
+            name = prefix + ".register",
+            latency_device = device,
+            model = ":" + name,
+            registered_model = registered_model or model.split(":")[-1].split("/")[-1],
+            # It builds the page of layers too, which costs nothing where nobody asks for it.
+            tags = tags + ["manual"] if device == None else place_tags,
             threads = threads,
             visibility = visibility,
         )
-    register_model(
-        name = name + ".register",
-        model = ":" + name,
-        registered_model = registered_model or model.split(":")[-1].split("/")[-1],
-        # It builds the page of layers too, which costs nothing where nobody asks for it.
-        tags = tags + ["manual"],
-        threads = threads,
-        visibility = visibility,
-    )
 
 # What a member's own settings say of its float model; the others are of quantized_model.
 _OF_FLOAT_MODEL = ["input_mean", "input_resize", "input_std", "task"]

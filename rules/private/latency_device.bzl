@@ -1,5 +1,7 @@
 """Declares a device that speed is measured on."""
 
+load(":launch_script.bzl", "flag")
+
 LatencyDeviceInfo = provider(
     doc = "A device that speed is measured on.",
     fields = {
@@ -27,6 +29,36 @@ def _latency_device_impl(ctx):
         device = backend + ":" + detail if detail else backend,
         threads = ctx.attr.threads,
     )]
+
+def _shell_word(text):
+    return "'" + text.replace("'", "'\\''") + "'"
+
+def device_flags(ctx, threads):
+    """Writes the flags of a command that measures on ctx.attr.latency_device.
+
+    Args:
+      ctx: of a rule with LATENCY_DEVICE among its attributes.
+      threads: of the interpreter on the host; a device has its own.
+
+    Returns:
+      (list of words for the shell, files that they name).
+    """
+    if not ctx.attr.latency_device:
+        return ["--threads={}".format(threads)], []
+    device = ctx.attr.latency_device[LatencyDeviceInfo]
+    words = [
+        "--device=" + _shell_word(device.device),
+        "--delegate=" + device.delegate,
+        "--threads={}".format(device.threads),
+    ]
+    if not device.benchmark_binary:
+        return words, []
+    return words + [flag(ctx, "--benchmark_binary", device.benchmark_binary)], [device.benchmark_binary]
+
+LATENCY_DEVICE = attr.label(
+    providers = [LatencyDeviceInfo],
+    doc = "A latency_device, whose threads count; the default is the host.",
+)
 
 latency_device = rule(
     implementation = _latency_device_impl,

@@ -1,7 +1,7 @@
 """What is run, not built: the tests of a quantized_model, and its registration."""
 
 load("//rules:providers.bzl", "QuantizedModelInfo")
-load(":latency_device.bzl", "LatencyDeviceInfo")
+load(":latency_device.bzl", "LATENCY_DEVICE", "LatencyDeviceInfo", "device_flags")
 load(":launch_script.bzl", "flag", "in_runfiles", "launch_script", "lines")
 
 def _similarity_test_impl(ctx):
@@ -42,20 +42,20 @@ similarity_test = rule(
 )
 
 def _measure(ctx, info):
-    return [
+    """Writes the command that measures; returns its words and the files that they name."""
+    words = [
         in_runfiles(ctx, ctx.executable._measure_latency),
         flag(ctx, "--float_model", info.float_model.model),
         flag(ctx, "--quantized_model", info.model),
-        "--device=" + ctx.attr.device,
-        "--threads={}".format(ctx.attr.threads),
         "--rounds={}".format(ctx.attr.rounds),
     ]
+    if ctx.attr.latency_device:
+        words.append("--device_name=" + ctx.attr.latency_device[LatencyDeviceInfo].name)
+    device_words, device_files = device_flags(ctx, ctx.attr.threads)
+    return words + device_words, [info.model, info.float_model.model] + device_files
 
 _MEASURE_ATTRS = {
-    "device": attr.string(
-        default = "host",
-        doc = "Where to measure.",
-    ),
+    "latency_device": LATENCY_DEVICE,
     "rounds": attr.int(
         default = 11,
         doc = "Rounds, each of float master and artifact in turn; at least 9.",
@@ -71,26 +71,9 @@ _MEASURE_ATTRS = {
     ),
 }
 
-def _shell_word(text):
-    return "'" + text.replace("'", "'\\''") + "'"
-
 def _fps_test_impl(ctx):
     info = ctx.attr.model[QuantizedModelInfo]
-    words = _measure(ctx, info)
-    files = [info.model, info.float_model.model]
-    if ctx.attr.latency_device:
-        device = ctx.attr.latency_device[LatencyDeviceInfo]
-
-        # Flags that come later go over those before.
-        words += [
-            "--device=" + _shell_word(device.device),
-            "--device_name=" + device.name,
-            "--delegate=" + device.delegate,
-            "--threads={}".format(device.threads),
-        ]
-        if device.benchmark_binary:
-            words.append(flag(ctx, "--benchmark_binary", device.benchmark_binary))
-            files.append(device.benchmark_binary)
+    words, files = _measure(ctx, info)
     words[0] = "exec " + words[0]
     if ctx.attr.min_fps:
         words.append("--min_fps=" + ctx.attr.min_fps)
@@ -117,13 +100,10 @@ fps_test = rule(
         allow_inconclusive = attr.bool(
             doc = "Whether a gate that stays undecided passes with a warning.",
         ),
-        latency_device = attr.label(
-            providers = [LatencyDeviceInfo],
-            doc = "A latency_device; it goes over device and threads.",
-        ),
         latency_gates = attr.string_dict(
             doc = "Further gates by name, such as max_p90_ms, max_load_ms, " +
-                  "max_first_inference_ms, max_memory_mb, max_partitions and max_fallback.",
+                  "max_first_inference_ms, max_memory_mb, max_arena_mb, max_partitions and " +
+                  "max_fallback.",
         ),
         min_fps = attr.string(
             doc = "Inferences a second that the artifact must reach.",
@@ -147,7 +127,8 @@ def _register_impl(ctx):
     # float_model(name = "face", src = "face.tflite") makes another file of that name.
     original = info.float_model.original
     source = "{}.source/{}".format(ctx.label.name, original.basename)
-    measure = lines(_measure(ctx, info) + ["--output=" + measured])
+    words, files = _measure(ctx, info)
+    measure = lines(words + ["--output=" + measured])
     record = lines([
         in_runfiles(ctx, ctx.executable._register),
         flag(ctx, "--report", info.report),
@@ -168,11 +149,9 @@ def _register_impl(ctx):
         measure,
         record,
     )
-    files = [
+    files += [
         info.report,
-        info.model,
         info.recipe,
-        info.float_model.model,
         info.verdict,
         info.layers.page,
         ctx.file._bazel_version,
@@ -188,7 +167,7 @@ def _register_impl(ctx):
 
 register_model = rule(
     implementation = _register_impl,
-    doc = "Measures a quantized model on this host and records it in the model registry.",
+    doc = "Measures a quantized model and records it in the model registry.",
     executable = True,
     attrs = dict(
         _MEASURE_ATTRS,

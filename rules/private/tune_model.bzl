@@ -1,6 +1,7 @@
 """tune_model: searches how to quantize a model, and writes a settings file into the source tree."""
 
 load("//rules:providers.bzl", "FloatModelInfo")
+load(":latency_device.bzl", "LATENCY_DEVICE", "device_flags")
 load(":launch_script.bzl", "flag", "in_runfiles", "launch_script", "lines")
 
 def _tune_model_impl(ctx):
@@ -19,7 +20,6 @@ def _tune_model_impl(ctx):
         "--name=" + ctx.attr.artifact,
         "--input_resize=" + float_model.preprocessing.resize,
         "--optimise=" + ctx.attr.optimise,
-        "--threads={}".format(ctx.attr.threads),
         "--settings_output=\"$BUILD_WORKSPACE_DIRECTORY/{}{}.settings.json\"".format(
             package,
             ctx.attr.artifact,
@@ -34,6 +34,9 @@ def _tune_model_impl(ctx):
     if float_model.task:
         words.append(flag(ctx, "--task", float_model.task))
         files.append(float_model.task)
+    device_words, device_files = device_flags(ctx, ctx.attr.threads)
+    words += device_words
+    files += device_files
     if ctx.attr.min_fps:
         words.append("--min_fps=" + ctx.attr.min_fps)
     if ctx.attr.min_speedup:
@@ -68,6 +71,7 @@ committed, and the front of what it tried into `.tuning/` of the workspace.""",
             mandatory = True,
             doc = "JSON: the thresholds (docs/gates.md).",
         ),
+        "latency_device": LATENCY_DEVICE,
         "min_fps": attr.string(
             doc = "Inferences a second that the artifact must reach.",
         ),
