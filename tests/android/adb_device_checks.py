@@ -7,8 +7,6 @@ a network namespace of their own.
 import contextlib
 import json
 import os
-import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -19,8 +17,10 @@ from pathlib import Path
 
 import pytest
 
+import tools.benchmark_model
 import tools.measure_latency
 from tests.model_files import model_path
+from tests.random_models import ModelBuilder
 from tools.command_line import EXIT_BAD_INPUT, EXIT_GATE_FAILED
 from tools.errors import DeviceFailedError, NoDeviceError
 from tools.graph.float_master import make_float_master
@@ -96,7 +96,7 @@ def phone():
 
 @pytest.fixture(autouse=True)
 def plain_phone():
-    for name in ("mode", "thermal"):
+    for name in ("flags", "mode", "thermal"):
         (ROOT / "phone" / name).unlink(missing_ok=True)
 
 
@@ -115,10 +115,24 @@ def flags(tmp_path_factory) -> list[str]:
     ]
 
 
-def measure(*flags: str, **environment: str) -> subprocess.CompletedProcess:
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory) -> Path:
+    """XNNPACK has no LOG_SOFTMAX."""
+    graph = ModelBuilder()
+    last = graph.input((1, 64, 64, 8))
+    for name in ("RELU", "LOG_SOFTMAX", "RELU"):
+        last = graph.operator(name, [last], (1, 64, 64, 8))
+    path = tmp_path_factory.mktemp("cut") / "cut.tflite"
+    path.write_bytes(graph.finish(last))
+    return path
+
+
+def measure(
+    *flags: str, program=tools.measure_latency, **environment: str
+) -> subprocess.CompletedProcess:
     variables = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     return subprocess.run(
-        [sys.executable, tools.measure_latency.__file__, *flags],
+        [sys.executable, program.__file__, *flags],
         capture_output=True,
         text=True,
         env=variables | environment,
@@ -150,14 +164,53 @@ def test_measures(phone, flags, tmp_path):
     assert device["fingerprint"] == "debian/phone:forky"
     assert device["before"]["battery_percent"] == 80
     assert device["after"] == {"battery_celsius": 25.0, "battery_percent": 80, "thermal_status": 0}
-    assert report["delegate_use"]["artifact"]["partitions"] == 1
+    use = report["delegate_use"]["artifact"]
+    assert (use["partitions"], use["fallback"]) == (1, {})
+    assert use["operators"] == use["delegated"] > 50
     assert device["serial"] == phone.serial
+    assert report["artifact"]["p90_ms"] is None
+    assert report["artifact"]["p95_ms"] > report["artifact"]["p50_ms"]
+
+
+def test_operators_that_fall_back_are_named_before_anything_is_measured(phone, flags, cut):
+    done = measure(
+        *flags, f"--quantized_model={cut}", "--device=adb", "--min_fps=0.01", "--max_fallback=0"
+    )
+    assert done.returncode == EXIT_GATE_FAILED, done.stdout + done.stderr
+    assert "FAILED: max_fallback 0, it is 1" in done.stdout
+    assert "2 partitions; the delegate leaves 1 x LOG_SOFTMAX (float32)" in done.stdout
+    assert "INCONCLUSIVE: min_fps 0.01, not measured" in done.stdout
+    # One run of each model said so.
+    assert (ROOT / "phone/flags").read_text().count("--num_runs=1 ") == 2
+    assert (ROOT / "phone/flags").read_text().count("\n") == 2
+
+
+def test_operators_that_cost_most(phone, flags, cut, tmp_path):
+    output = tmp_path / "benchmark.json"
+    (binary,) = [flag for flag in flags if flag.startswith("--benchmark_binary=")]
+    done = measure(
+        f"--model={cut}", "--device=adb", "--rounds=9", "--per_op", binary, f"--output={output}",
+        program=tools.benchmark_model,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    operators = json.loads(output.read_text())["model"]["operators"]
+    assert [one["kind"] for one in operators] == ["TfLiteXNNPackDelegate"] * 2 + ["LOG_SOFTMAX"]
+    assert "cut.tflite: 3 operators, " in done.stdout
 
 
 def test_an_old_benchmark_model_has_no_result_file(phone, flags):
     (ROOT / "phone/mode").write_text("old")
-    done = measure(*flags, f"--device=adb:{phone.serial}", "--min_fps=0.01")
+    done = measure(*flags, f"--device=adb:{phone.serial}", "--min_fps=0.01", "--max_fallback=0")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "passed: max_fallback 0, it is 0" in done.stdout
+    (binary,) = [flag for flag in flags if flag.startswith("--benchmark_binary=")]
+    (model,) = [flag for flag in flags if flag.startswith("--float_model=")]
+    done = measure(
+        model.replace("float_", ""), binary, "--device=adb", "--per_op",
+        program=tools.benchmark_model,
+    )  # fmt: skip
+    assert done.returncode == EXIT_BAD_INPUT, done.stdout + done.stderr
+    assert "it does not know --enable_op_profiling; give a newer benchmark_model" in done.stderr
 
 
 def test_no_device(flags):
@@ -213,24 +266,30 @@ def pid_of_a_run() -> int:
     raise TimeoutError("benchmark_model was not started")
 
 
-def test_goes_away_in_the_middle_of_a_run(flags):
+def test_what_is_left_when_it_goes_away_is_removed_by_the_next_run(flags):
     (ROOT / "phone/mode").write_text("hang")
     found = []
     with daemon() as one:
         pulls = threading.Thread(target=lambda: (found.append(pid_of_a_run()), one.stop()))
         pulls.start()
-        try:
-            line = refusal(DeviceFailedError.exit_status, *flags, "--device=adb")
-        finally:
-            pulls.join()
-            # It could not be reached any more, as a phone whose cable was pulled.
-            for pid in found:
-                os.kill(pid, signal.SIGKILL)
-            for folder in STORAGE.iterdir():
-                shutil.rmtree(folder)
-    assert line == (
-        f"adb:{one.serial}: float_master.tflite: the device went away in the middle of a run"
-    )
+        line = refusal(DeviceFailedError.exit_status, *flags, "--device=adb")
+        pulls.join()
+    assert line == f"adb:{one.serial}: face.tflite: the device went away in the middle of a run"
+    (left,) = STORAGE.iterdir()
+    # Another's is left alone, until it is an hour old.
+    others = [STORAGE / f"rules_quantize.elsewhere.1.{name}" for name in ("new", "old")]
+    for folder in others:
+        folder.mkdir()
+    os.utime(others[1], (time.time() - 3700,) * 2)
+    (ROOT / "phone/mode").unlink()
+    with daemon():
+        done = measure(*flags, "--device=adb", "--min_fps=0.01")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not left.exists()
+    assert list(STORAGE.iterdir()) == [others[0]]
+    others[0].rmdir()
+    with pytest.raises(ProcessLookupError):
+        os.kill(found[0], 0)
 
 
 def test_a_run_that_hangs(phone, flags):
@@ -242,9 +301,7 @@ def test_a_run_that_hangs(phone, flags):
         DeviceFailedError.exit_status, *flags, "--device=adb", RULES_QUANTIZE_RUN_SECONDS="4"
     )
     watches.join()
-    assert line == (
-        f"adb:{phone.serial}: float_master.tflite: benchmark_model hangs; no end after 4 s"
-    )
+    assert line == (f"adb:{phone.serial}: face.tflite: benchmark_model hangs; no end after 4 s")
     with pytest.raises(ProcessLookupError):
         os.kill(found[0], 0)
 

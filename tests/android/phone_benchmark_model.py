@@ -1,8 +1,9 @@
 """Stands for benchmark_model on a device that is no Android: it takes its flags, runs the
-model with ai-edge-litert, prints its lines and writes its BenchmarkResult.
+model with ai-edge-litert, prints its lines and writes its BenchmarkResult. Its table of
+operators has those of the real graph; their times are equal shares.
 
-What it does beyond that is in /phone/mode: "hang", "old" (knows no --result_file_path), or
-nothing.
+What it does beyond that is in /phone/mode: "hang", "old" (knows no --result_file_path and no
+--enable_op_profiling), or nothing. Its flags are added to /phone/flags.
 """
 
 import struct
@@ -10,9 +11,12 @@ import sys
 import time
 from pathlib import Path
 
+# That XNNPACK does not take.
+_LEFT = {"LOG_SOFTMAX"}
 _KNOWN = {
     "graph", "num_threads", "num_runs", "min_secs", "max_secs", "warmup_runs",
     "warmup_min_secs", "use_xnnpack", "report_peak_memory_footprint", "result_file_path",
+    "enable_op_profiling",
 }  # fmt: skip
 
 
@@ -52,9 +56,25 @@ def result(numbers: dict[int, float], runs: int) -> bytes:
     return bytes([2 << 3 | 2, len(latency)]) + latency + bytes([4 << 3 | 2, len(count)]) + count
 
 
+def print_operators(operators: list[dict], names: dict[int, str], whole_ms: float) -> None:
+    """The table of --enable_op_profiling."""
+    print("INFO: Operator-wise Profiling Info for Regular Benchmark Runs:")
+    print("INFO: ============================== Run Order ==============================")
+    columns = ("node type", "first", "avg ms", "%", "cdf%", "mem KB", "times called", "Name")
+    print("INFO: " + "\t".join(f"[{column}]" for column in columns))
+    each, share = whole_ms / len(operators), 100 / len(operators)
+    for place, one in enumerate(operators):
+        kind = "TfLiteXNNPackDelegate" if one["op_name"] == "DELEGATE" else one["op_name"]
+        outputs = ", ".join(names.get(index, str(index)) for index in one["outputs"])
+        row = (kind, f"{each:.3f}", f"{each:.3f}", f"{share:.3f}%", f"{share:.3f}%", "0.000", "1")
+        print("INFO: \t " + "\t ".join(row) + f"\t[{outputs}]:{place}")
+
+
 def main(words: list[str]) -> int:
     mode = Path("/phone/mode").read_text().strip() if Path("/phone/mode").exists() else ""
-    known = _KNOWN - {"result_file_path"} if mode == "old" else _KNOWN
+    known = _KNOWN - {"result_file_path", "enable_op_profiling"} if mode == "old" else _KNOWN
+    with open("/phone/flags", "a") as log:
+        log.write(" ".join(words) + "\n")
     flags = dict(word.lstrip("-").split("=", 1) for word in words)
     unknown = [f"--{name}={value}" for name, value in flags.items() if name not in known]
     if unknown:
@@ -68,10 +88,14 @@ def main(words: list[str]) -> int:
     interpreter.allocate_tensors()
     load = (time.perf_counter() - start) * 1e6
     print(f"INFO: Initialized session in {load / 1e3}ms.")
-    nodes = len(interpreter._get_ops_details()) - 1
+    operators = interpreter._get_ops_details()
+    names = {one["index"]: one["name"] for one in interpreter.get_tensor_details()}
+    partitions = [one for one in operators if one["op_name"] == "DELEGATE"]
+    left = [one for one in operators if one["op_name"] in _LEFT]
+    nodes = len(operators) - len(partitions)
     print(
-        f"VERBOSE: Replacing {nodes} out of {nodes} node(s) with delegate "
-        "(TfLiteXNNPackDelegate) node, yielding 1 partitions for subgraph 0."
+        f"VERBOSE: Replacing {nodes - len(left)} out of {nodes} node(s) with delegate "
+        f"(TfLiteXNNPackDelegate) node, yielding {len(partitions)} partitions for subgraph 0."
     )
     warm = timed(interpreter.invoke, 1, float(flags["warmup_min_secs"]))
     print("INFO:", line(warm))
@@ -83,9 +107,12 @@ def main(words: list[str]) -> int:
         f"Warmup (avg): {sum(warm) / len(warm):.6g}, Inference (avg): {mean:.6g}"
     )
     print("INFO: Memory footprint delta from the start of the tool (MB): init=7.1 overall=9.4")
+    if "enable_op_profiling" in known and flags.get("enable_op_profiling") == "true":
+        print_operators([*partitions, *left], names, mean / 1e3)
     if "result_file_path" in known and flags.get("result_file_path"):
         median = sorted(times)[len(times) // 2]
-        numbers = {1: mean / 1e3, 5: median / 1e3, 8: load / 1e3, 9: warm[0] / 1e3}
+        p95 = sorted(times)[int(0.95 * (len(times) - 1))]
+        numbers = {1: mean / 1e3, 5: median / 1e3, 7: p95 / 1e3, 8: load / 1e3, 9: warm[0] / 1e3}
         Path(flags["result_file_path"]).write_bytes(result(numbers, len(times)))
     return 0
 
