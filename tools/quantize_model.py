@@ -43,7 +43,7 @@ SUMMARY_SCHEMA_VERSION = 1
 # What `load_model_samples` and `progress_bar` import when they run.
 SAMPLE_IMPORTS = (
     "ai_edge_litert.interpreter",
-    "tools.graph.input_normalization",
+    "tools.graph.model_metadata",
     "tools.samples.loading",
     "tqdm",
 )
