@@ -231,6 +231,7 @@ def quantized_model(
         version,
         scheme = "",
         calibration_data = None,
+        calibration_shards = 1,
         keep_float = [],
         layers = {},
         settings = None,
@@ -302,6 +303,9 @@ def quantized_model(
         what NAME.settings.json beside the BUILD file says, which NAME.tune writes.
       calibration_data: representative dataset in the same forms; schemes with ranges of
         activations (int8, int4, int16x8, mixed) need it.
+      calibration_shards: in how many parts it is calibrated, each an action that runs beside
+        the others and is cached by itself (docs/calibration.md). The artifact's bytes do not
+        depend on it.
       keep_float: regular expressions; operators that one is found in stay float. It is
         searched in the names of an operator's outputs, each followed by ";". One that is
         found in none is an error, as in layers.
@@ -382,6 +386,8 @@ def quantized_model(
 
         # Before the first search there is none: the rule says then what makes it.
         settings = ([None] + native.glob([name + ".settings.json"], allow_empty = True)).pop()
+    if type(calibration_shards) != type(0) or calibration_shards < 1:
+        fail("{}: calibration_shards is a number from 1 on".format(name))
     static = [one for one in [scheme] + layers.values() if one in STATIC_SCHEMES]
     if static and not calibration_data:
         fail("{}: scheme {} needs calibration_data".format(name, static[0]))
@@ -420,6 +426,9 @@ def quantized_model(
         name = name,
         model = model,
         calibration_data = calibration_data,
+
+        # Only ranges of activations need it; a settings file may ask for them.
+        calibration_shards = calibration_shards if static or settings or recipe else 1,
         gates = gates,
         input_type = input_type,
         keep_float = keep_float,

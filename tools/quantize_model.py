@@ -1,6 +1,7 @@
 """Command: quantizes a float .tflite model, or the models of a .task bundle."""
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -50,6 +51,7 @@ SAMPLE_IMPORTS = (
 # What `main` imports.
 IMPORTS = (
     *SAMPLE_IMPORTS,
+    "tools.bundle.task_bundle",
     "tools.graph.float_master",
     "ai_edge_quantizer.quantizer",
     "tools.quantization.pipeline",
@@ -173,6 +175,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="MEMBER=HOW",
         help="how one model of a bundle is quantized: a scheme, a settings file, or keep",
     )
+    result.add_argument(
+        "--calibration_statistics",
+        action="append",
+        type=user_path,
+        default=[],
+        help="what calibrate_model wrote of a part of the calibration data, which is then not "
+        "run again; give those of all parts",
+    )
     add_input_flags(result)
     result.add_argument(
         "--recipe_output", type=user_path, help="file for the recipe, in ai-edge-quantizer's form"
@@ -275,6 +285,18 @@ def progress_bar():
     return show
 
 
+def _gather_from(files: list[Path], samples):
+    """Makes what reads statistics where `quantize` would gather them."""
+    from tools.quantization.activation_statistics import read_statistics
+
+    def gather(model, *_):
+        with contextlib.ExitStack() as stack:
+            opened = [(str(path), stack.enter_context(path.open("rb"))) for path in files]
+            return read_statistics(opened, model, samples.sample_digests)
+
+    return gather
+
+
 def _identity(content: bytes) -> dict:
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
@@ -331,7 +353,10 @@ def _quantize(
         samples = load_model_samples(arguments, master, [user_path(path) for path in calibration])
         if settings.input_type != "float32" and samples.are_images:
             settings = _with_pixel_ranges(arguments, master, settings)
-    result = quantize(master, settings, samples, progress_bar(), where, prepared=prepared)
+    how = {}
+    if arguments.calibration_statistics and samples is not None:
+        how["gather"] = _gather_from(arguments.calibration_statistics, samples)
+    result = quantize(master, settings, samples, progress_bar(), where, prepared=prepared, **how)
     for warning in result.warnings:
         print(f"quantize_model: warning: {where}: {warning}", file=sys.stderr)
     return _Quantized(master, settings, samples, result)
@@ -382,7 +407,14 @@ def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
     from tools.graph.float_master import make_float_master
 
     where = str(arguments.input_model)
-    for flag in ("layers", "keep_float", "recipe_output", "settings_output", "prepared_output"):
+    for flag in (
+        "layers",
+        "keep_float",
+        "calibration_statistics",
+        "recipe_output",
+        "settings_output",
+        "prepared_output",
+    ):
         if getattr(arguments, flag):
             raise InputError(
                 f"{where}: --{flag} is about one model and this is a bundle; --member=MEMBER=FILE "

@@ -34,7 +34,7 @@ def _data(arguments, flag, files):
     # A directory is handed over as such: its tool reads it in sorted order.
     arguments.add_all(files, format_each = flag + "=%s", expand_directories = False)
 
-def _quantize_arguments(ctx, float_model):
+def _settings_arguments(ctx, float_model):
     arguments = tool_arguments(ctx)
     arguments.add(float_model.model, format = "--input_model=%s")
     if ctx.attr.scheme:
@@ -47,11 +47,98 @@ def _quantize_arguments(ctx, float_model):
         arguments.add(ctx.attr.input_type, format = "--input_type=%s")
     if ctx.attr.output_type:
         arguments.add(ctx.attr.output_type, format = "--output_type=%s")
-    _data(arguments, "--calibration_data", ctx.files.calibration_data)
     _preprocessing(arguments, float_model.preprocessing)
     return arguments
 
-def _layer_report(ctx, float_model, artifact):
+def _calibration_shards(ctx):
+    """Shares the calibration data out, so that a new file changes one shard and no other.
+
+    Returns:
+      A list of Files for each shard: files as the hash of their paths says, and a
+      directory's parts as the hash of the paths in it does, which are not known here.
+    """
+    count = ctx.attr.calibration_shards
+    shards = [[] for _ in range(count)]
+    for file in ctx.files.calibration_data:
+        if not file.is_directory:
+            shards[hash(file.short_path) % count].append(file)
+            continue
+        folder = "{}.calibration/{}".format(ctx.label.name, file.short_path)
+        parts = [
+            ctx.actions.declare_directory("{}/{}".format(folder, number))
+            for number in range(count)
+        ]
+        arguments = tool_arguments(ctx)
+        _data(arguments, "--samples", [file])
+        _data(arguments, "--output", parts)
+        run_tool(
+            ctx,
+            ctx.executable._shard_samples,
+            arguments,
+            inputs = [file],
+            outputs = parts,
+            mnemonic = "ShardSamples",
+            progress_message = "Sharing out the samples of {}".format(ctx.label),
+        )
+        for shard, part in zip(shards, parts):
+            shard.append(part)
+    return shards
+
+def _calibrate(ctx, float_model):
+    """Declares an action for each shard; a part that did not change is not calibrated again.
+
+    Returns:
+      Files of statistics; none where quantizing runs the data itself.
+    """
+    if ctx.attr.calibration_shards < 2:
+        return []
+    results = []
+    for number, files in enumerate(_calibration_shards(ctx)):
+        if not files:
+            continue
+        result = ctx.actions.declare_file("{}.calibration/{}.npz".format(ctx.label.name, number))
+        arguments = _settings_arguments(ctx, float_model)
+        _data(arguments, "--calibration_data", files)
+        arguments.add(result, format = "--statistics_output=%s")
+        run_tool(
+            ctx,
+            ctx.executable._calibrate_model,
+            arguments,
+            inputs = [float_model.model] + files + ctx.files.settings,
+            outputs = [result],
+            mnemonic = "CalibrateModel",
+            progress_message = "Calibrating {} (part {})".format(ctx.label, number),
+        )
+        results.append(result)
+    return results
+
+def _quantize(ctx, float_model, statistics, outputs, mnemonic, progress_message):
+    """Declares an action that quantizes.
+
+    Args:
+      ctx: the rule context.
+      float_model: FloatModelInfo.
+      statistics: Files from `_calibrate`.
+      outputs: dict from a flag to the File that it names.
+      mnemonic: of the action.
+      progress_message: of the action.
+    """
+    arguments = _settings_arguments(ctx, float_model)
+    _data(arguments, "--calibration_data", ctx.files.calibration_data)
+    _data(arguments, "--calibration_statistics", statistics)
+    for flag, file in outputs.items():
+        arguments.add(file, format = flag + "=%s")
+    run_tool(
+        ctx,
+        ctx.executable._quantize_model,
+        arguments,
+        inputs = [float_model.model] + ctx.files.calibration_data + ctx.files.settings + statistics,
+        outputs = outputs.values(),
+        mnemonic = mnemonic,
+        progress_message = progress_message,
+    )
+
+def _layer_report(ctx, float_model, statistics, artifact):
     """Declares the layer report; its actions run only when its files are asked for."""
     name = ctx.label.name
     prepared = ctx.actions.declare_file(name + ".prepared.tflite")
@@ -59,18 +146,15 @@ def _layer_report(ctx, float_model, artifact):
     document = ctx.actions.declare_file(name + ".layers.json")
     table = ctx.actions.declare_file(name + ".layers.txt")
 
-    # Quantizing once more costs time, but only here; keeping the prepared graph of
+    # Preparing once more costs time, but only here; keeping the prepared graph of
     # every artifact would cost every build its bytes.
-    prepare = _quantize_arguments(ctx, float_model)
-    prepare.add(prepared, format = "--prepared_output=%s")
-    run_tool(
+    _quantize(
         ctx,
-        ctx.executable._quantize_model,
-        prepare,
-        inputs = [float_model.model] + ctx.files.calibration_data + ctx.files.settings,
-        outputs = [prepared],
-        mnemonic = "PrepareModel",
-        progress_message = "Preparing the float graph of {}".format(ctx.label),
+        float_model,
+        statistics,
+        {"--prepared_output": prepared},
+        "PrepareModel",
+        "Preparing the float graph of {}".format(ctx.label),
     )
     arguments = tool_arguments(ctx)
     arguments.add(float_model.model, format = "--float_model=%s")
@@ -111,18 +195,18 @@ def _quantized_model_impl(ctx):
     gates = ctx.actions.declare_file(name + ".gates.json")
     verdict = ctx.actions.declare_file(name + ".verdict.json")
 
-    quantize = _quantize_arguments(ctx, float_model)
-    quantize.add(artifact, format = "--output_model=%s")
-    quantize.add(recipe, format = "--recipe_output=%s")
-    quantize.add(summary, format = "--summary_output=%s")
-    run_tool(
+    statistics = _calibrate(ctx, float_model)
+    _quantize(
         ctx,
-        ctx.executable._quantize_model,
-        quantize,
-        inputs = [float_model.model] + ctx.files.calibration_data + ctx.files.settings,
-        outputs = [artifact, recipe, summary],
-        mnemonic = "QuantizeModel",
-        progress_message = "Quantizing {} ({})".format(ctx.label, scheme),
+        float_model,
+        statistics,
+        {
+            "--output_model": artifact,
+            "--recipe_output": recipe,
+            "--summary_output": summary,
+        },
+        "QuantizeModel",
+        "Quantizing {} ({})".format(ctx.label, scheme),
     )
 
     # The report is an action of its own that never fails for a low value: what
@@ -169,7 +253,7 @@ def _quantized_model_impl(ctx):
         progress_message = "Checking the gates of {}".format(ctx.label),
     )
 
-    layers = _layer_report(ctx, float_model, artifact)
+    layers = _layer_report(ctx, float_model, statistics, artifact)
     return [
         DefaultInfo(
             files = depset([artifact, report, recipe]),
@@ -202,6 +286,10 @@ quantized_model_rule = rule(
         "calibration_data": attr.label(
             allow_files = True,
             doc = "Representative dataset: images, .npy or .npz files, or a directory of them.",
+        ),
+        "calibration_shards": attr.int(
+            default = 1,
+            doc = "Parts that the calibration data is calibrated in, each an action of its own.",
         ),
         "gates": attr.string(
             mandatory = True,
@@ -243,6 +331,11 @@ quantized_model_rule = rule(
             mandatory = True,
             doc = "Version of the artifact, as the team counts them.",
         ),
+        "_calibrate_model": attr.label(
+            default = "//tools:calibrate_model",
+            cfg = "exec",
+            executable = True,
+        ),
         "_check_gates": attr.label(
             default = "//tools:check_gates",
             cfg = "exec",
@@ -256,6 +349,11 @@ quantized_model_rule = rule(
         ),
         "_quantize_model": attr.label(
             default = "//tools:quantize_model",
+            cfg = "exec",
+            executable = True,
+        ),
+        "_shard_samples": attr.label(
+            default = "//tools:shard_samples",
             cfg = "exec",
             executable = True,
         ),

@@ -18,7 +18,7 @@ from tools.quantization.activation_statistics import (
     read_statistics,
     write_statistics,
 )
-from tools.quantization.calibration import computed_tensors, gather_statistics
+from tools.quantization.calibration import computed_tensors, gather_statistics, no_statistics
 from tools.quantization.equalization import equalize
 
 
@@ -39,9 +39,13 @@ def check_equal(one: ActivationStatistics, other: ActivationStatistics) -> None:
             np.testing.assert_array_equal(*values)
 
 
-def written(statistics: ActivationStatistics, model: TfliteModel) -> bytes:
+def digests(start: int, stop: int) -> list[str]:
+    return [f"sample {number}" for number in range(start, stop)]
+
+
+def written(statistics: ActivationStatistics, model: TfliteModel, start: int = 0) -> bytes:
     file = io.BytesIO()
-    write_statistics(statistics, model, file)
+    write_statistics(statistics, model, digests(start, start + statistics.rows.samples), file)
     return file.getvalue()
 
 
@@ -55,8 +59,36 @@ def test_shards_merge_to_the_bit(model, cuts):
         for start, stop in itertools.pairwise(bounds)
     ]
     check_equal(merge_statistics(shards), whole)
-    files = [(str(n), io.BytesIO(written(shard, model))) for n, shard in enumerate(shards)]
-    check_equal(read_statistics(files, model), whole)
+    files = [
+        (str(start), io.BytesIO(written(shard, model, start)))
+        for start, shard in zip(bounds, shards, strict=False)
+    ]
+    check_equal(read_statistics(files, model, digests(0, 130)), whole)
+
+
+def test_samples_come_in_the_datasets_order_whatever_shard_has_them(model):
+    data = samples(9)
+    shards = [(gather_statistics(model, data[6:]), 6), (gather_statistics(model, data[:6]), 0)]
+    files = [
+        io.BytesIO(written(shard, model, start))
+        for shard, start in [*shards, (no_statistics(model), 0)]
+    ]
+    order = [8, 0, 3, 3]
+    found = read_statistics(
+        [("s.npz", file) for file in files], model, [f"sample {number}" for number in order]
+    )
+    check_equal(found, gather_statistics(model, [data[number] for number in order]))
+
+
+def test_a_sample_that_no_shard_has_is_refused(model):
+    file = io.BytesIO(written(gather_statistics(model, samples(2)), model))
+    with pytest.raises(InputError, match=r"^s\.npz: .* lack 2 of 4 calibration samples"):
+        read_statistics([("s.npz", file)], model, digests(0, 4))
+
+
+def test_a_digest_for_each_sample_is_needed(model):
+    with pytest.raises(ValueError, match="a digest for each"):
+        write_statistics(gather_statistics(model, samples(2)), model, ["one"], io.BytesIO())
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
@@ -65,7 +97,7 @@ def test_what_is_written_is_read(content, means):
     model = parse_model(make_float_master(content)[0])
     found = gather_statistics(model, samples(2, 6), means=means)
     file = written(found, model)
-    check_equal(read_statistics([("file", io.BytesIO(file))], model), found)
+    check_equal(read_statistics([("file", io.BytesIO(file))], model, digests(0, 2)), found)
     again = gather_statistics(model, samples(2, 6), means=means)
     assert written(again, model) == file
 
@@ -74,14 +106,14 @@ def test_numpy_reads_the_file(model):
     found = gather_statistics(model, samples(3), tensors=computed_tensors(model)[1:3])
     with np.load(io.BytesIO(written(found, model))) as arrays:
         assert arrays["rows"].shape == (3, found.layout.width)
-        assert '"format": "rules_quantize.activation_statistics.1"' in str(arrays["header"])
+        assert '"format": "rules_quantize.activation_statistics.2"' in str(arrays["header"])
 
 
 def test_statistics_of_another_model_are_refused(model):
     other = parse_model(make_float_master(tiny_model(seed=1))[0], "other.tflite")
     file = written(gather_statistics(model, samples(2)), model)
     with pytest.raises(InputError, match=r"^s\.npz: statistics of another model; calibrate"):
-        read_statistics([("s.npz", io.BytesIO(file))], other)
+        read_statistics([("s.npz", io.BytesIO(file))], other, digests(0, 2))
 
 
 def test_parts_of_different_tensors_are_refused(model):
@@ -91,7 +123,7 @@ def test_parts_of_different_tensors_are_refused(model):
         merge_statistics(parts)
     files = [("s.npz", io.BytesIO(written(part, model))) for part in parts]
     with pytest.raises(InputError, match=r"^s\.npz: its tensors are not those of the other"):
-        read_statistics(files, model)
+        read_statistics(files, model, digests(0, 2))
 
 
 def test_statistics_of_a_scaled_model_are_not_written(model):
@@ -100,7 +132,7 @@ def test_statistics_of_a_scaled_model_are_not_written(model):
     equalize(scaled, before, scales)
     derived = before.rescaled(scaled, scales)
     with pytest.raises(ValueError, match="as they were gathered"):
-        write_statistics(derived, scaled, io.BytesIO())
+        write_statistics(derived, scaled, digests(0, 2), io.BytesIO())
 
 
 @pytest.mark.parametrize("damage", ["no zip", "cut", "no rows", "short", "empty"])
@@ -124,7 +156,7 @@ def test_damaged_file_is_one_line(model, damage):
     else:
         file = b""
     with pytest.raises(InputError) as raised:
-        read_statistics([("s.npz", io.BytesIO(file))], model)
+        read_statistics([("s.npz", io.BytesIO(file))], model, digests(0, 2))
     assert str(raised.value) == (
         "s.npz: no file of activation statistics, or a damaged one; calibrate again"
     )

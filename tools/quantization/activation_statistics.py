@@ -83,6 +83,11 @@ class Rows:
                 content, place = content[read:], place + read
             yield block
 
+    def row(self, number: int) -> np.ndarray:
+        """Reads a sample's row."""
+        content = os.pread(self._file.fileno(), self.width * 4, number * self.width * 4)
+        return np.frombuffer(content, np.float32)
+
     def append(self, block: np.ndarray) -> None:
         """Adds rows at the end."""
         for row in block:
@@ -238,26 +243,35 @@ def merge_statistics(parts: Sequence[ActivationStatistics]) -> ActivationStatist
     return ActivationStatistics(first.layout, rows, first.tensors, first.means)
 
 
-_FORMAT = "rules_quantize.activation_statistics.1"
+_FORMAT = "rules_quantize.activation_statistics.2"
 
 
-def write_statistics(statistics: ActivationStatistics, model: TfliteModel, file: BinaryIO) -> None:
+def write_statistics(
+    statistics: ActivationStatistics,
+    model: TfliteModel,
+    samples: Sequence[str],
+    file: BinaryIO,
+) -> None:
     """Writes statistics as an .npz file of two arrays.
 
     "rows" is float32 [samples, columns], "header" a string of JSON: of which model, which
-    tensors, and what stands in which columns. The same statistics give the same bytes.
+    samples, which tensors, and what stands in which columns. The same statistics give the
+    same bytes.
 
     Args:
-      statistics: as gathered, of this model.
+      statistics: as gathered, of this model; of no samples at all, where a part is empty.
       model: that they are of.
+      samples: the digest of each sample, in the order of the rows.
       file: open for writing.
 
     Raises:
-      ValueError: when the statistics are of scaled tensors.
+      ValueError: when the statistics are of scaled tensors, or of other samples.
     """
     if statistics.is_scaled:
         raise ValueError("only statistics as they were gathered can be written")
-    header = json.dumps(_header(statistics, model), sort_keys=True)
+    if len(samples) != statistics.rows.samples:
+        raise ValueError("there must be a digest for each sample")
+    header = json.dumps(_header(statistics, model, samples), sort_keys=True)
     shape = (statistics.rows.samples, statistics.layout.width)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         # A ZipInfo of its own carries no time.
@@ -272,36 +286,55 @@ def write_statistics(statistics: ActivationStatistics, model: TfliteModel, file:
 
 
 def read_statistics(
-    files: Sequence[tuple[str, BinaryIO]], model: TfliteModel
+    files: Sequence[tuple[str, BinaryIO]], model: TfliteModel, samples: Sequence[str]
 ) -> ActivationStatistics:
-    """Reads what `write_statistics` wrote, and joins several parts of a dataset.
+    """Reads what `write_statistics` wrote of the parts of a dataset, and joins it.
 
     Args:
-      files: (how messages name it, open for reading), in the order of their samples.
+      files: (how messages name it, open for reading), in any order.
       model: that they are of.
+      samples: the digest of each sample of the whole dataset, in its order. Samples of the
+        files that are not among them are left out.
 
     Returns:
       What gathering the statistics over all samples at once gives, to the bit.
 
     Raises:
-      InputError: when a file is damaged, or of another model or other tensors.
+      InputError: when a file is damaged, or of another model or other tensors, or when
+        none has one of the samples.
     """
-    parts = []
+    parts, found = [], []
     for where, file in files:
         try:
-            parts.append(_read_part(where, file, model))
+            part, digests = _read_part(where, file, model)
         except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(
                 f"{where}: no file of activation statistics, or a damaged one; calibrate again"
             ) from None
+        parts.append(part)
+        found += digests
     if any(part.layout != parts[0].layout for part in parts):
         raise InputError(f"{files[0][0]}: its tensors are not those of the other files")
-    return merge_statistics(parts)
+    # The model sees the same values in samples of one digest, so that they have one row.
+    places = {digest: place for place, digest in enumerate(found)}
+    missing = sum(digest not in places for digest in samples)
+    if missing:
+        raise InputError(
+            f"{files[0][0]}: it and the files beside it lack {missing} of {len(samples)} "
+            "calibration samples; calibrate again with all of them"
+        )
+    merged = merge_statistics(parts)
+    rows = Rows(merged.layout.width, len(samples))
+    for number, digest in enumerate(samples):
+        rows.write(number, merged.rows.row(places[digest]))
+    return ActivationStatistics(merged.layout, rows, merged.tensors, merged.means)
 
 
-def _read_part(where: str, file: BinaryIO, model: TfliteModel) -> ActivationStatistics:
+def _read_part(
+    where: str, file: BinaryIO, model: TfliteModel
+) -> tuple[ActivationStatistics, list[str]]:
     with zipfile.ZipFile(file) as archive:
         with archive.open("header.npy") as member:
             header = json.loads(str(np.lib.format.read_array(member, allow_pickle=False)))
@@ -314,26 +347,26 @@ def _read_part(where: str, file: BinaryIO, model: TfliteModel) -> ActivationStat
         tensors, means = ([indices[name] for name in header[key]] for key in ("tensors", "means"))
         layout = plan_layout(model, tensors, means)
         rows = Rows(layout.width)
-        result = ActivationStatistics(layout, rows, tensors, means)
-        if _header(result, model) != header:
+        result, samples = ActivationStatistics(layout, rows, tensors, means), header["samples"]
+        if _header(result, model, samples) != header:
             raise InputError(f"{where}: statistics of another version; calibrate again")
         with archive.open("rows.npy") as member:
             np.lib.format.read_magic(member)
             shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-            if dtype != np.dtype("<f4") or shape[1:] != (layout.width,) or not shape[0]:
+            if dtype != np.dtype("<f4") or shape != (len(samples), layout.width):
                 raise ValueError
             for start in range(0, shape[0], _BLOCK):
                 count = min(_BLOCK, shape[0] - start)
                 content = member.read(count * layout.width * 4)
                 rows.append(np.frombuffer(content, "<f4").reshape(count, layout.width))
-    return result
+    return result, samples
 
 
 def _digest(model: TfliteModel) -> str:
     return hashlib.sha256(model_bytes(model)).hexdigest()
 
 
-def _header(statistics: ActivationStatistics, model: TfliteModel) -> dict:
+def _header(statistics: ActivationStatistics, model: TfliteModel, samples: Sequence[str]) -> dict:
     names = statistics.layout.names
     return {
         "columns": {
@@ -343,5 +376,6 @@ def _header(statistics: ActivationStatistics, model: TfliteModel) -> dict:
         "format": _FORMAT,
         "means": [names[index] for index in sorted(statistics.means)],
         "model": _digest(model),
+        "samples": list(samples),
         "tensors": [names[index] for index in statistics.tensors],
     }

@@ -285,6 +285,13 @@ def gather_statistics(
     return ActivationStatistics(layout, rows, wanted, wanted if means else ())
 
 
+def no_statistics(model: TfliteModel) -> ActivationStatistics:
+    """Gives what `gather_statistics` would of no samples, for a part of a dataset that is empty."""
+    wanted = computed_tensors(model)
+    layout = plan_layout(model, wanted, ())
+    return ActivationStatistics(layout, Rows(layout.width), wanted)
+
+
 def scaled_statistics(
     model: TfliteModel,
     samples: Sequence[Mapping[str, np.ndarray]],

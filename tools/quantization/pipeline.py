@@ -157,6 +157,40 @@ def _layers_entry(settings: QuantizationSettings, planned: Plan) -> dict:
     return {"changed": sum(planned.matched), "detail": "; ".join(told), "name": "layers"}
 
 
+def graph_to_calibrate(
+    master: bytes, settings: QuantizationSettings, where: str
+) -> tuple[TfliteModel, EarlierScopes, list[dict]]:
+    """Prepares a float master as far as that needs no data.
+
+    Args:
+      master: a whole .tflite file, from `make_float_master`.
+      settings: how it will be quantized.
+      where: how messages name the model.
+
+    Returns:
+      The graph whose activations calibration looks at; which operators of the master its
+      own stand for; and what each pass reports.
+
+    Raises:
+      InputError: when the model is quantized already, or a pattern of `layers` matches
+        nothing.
+    """
+    model = parse_model(master, where)
+    refuse_quantized(model)
+    # Deprecated for `metadata`. The library numbers buffers anew, but not here.
+    model.schema.metadataBuffer = None
+    before = EarlierScopes(Topology(model))
+    passes = (
+        ("dead_channels", remove_dead_channels),
+        ("relu_fusion", fuse_relus),
+        ("narrow_convolutions", widen_narrow_convolutions),
+    )
+    entries = [run(model) for name, run in passes if settings.enabled(name)]
+    # Before the long part, so that a pattern that matches nothing is refused at once.
+    check_layers(Topology(model), settings, before)
+    return model, before, entries
+
+
 def quantize(
     master: bytes,
     settings: QuantizationSettings,
@@ -189,24 +223,14 @@ def quantize(
         or when the result would be larger than the master.
     """
     scheme = settings.scheme
-    model = parse_model(master, where)
-    refuse_quantized(model)
-    # Deprecated for `metadata`. The library numbers buffers anew, but not here.
-    model.schema.metadataBuffer = None
     passes = []
 
     def report(entry: dict) -> None:
         passes.append({"gain": None} | entry)
 
-    before = EarlierScopes(Topology(model))
-    if settings.enabled("dead_channels"):
-        report(remove_dead_channels(model))
-    if settings.enabled("relu_fusion"):
-        report(fuse_relus(model))
-    if settings.enabled("narrow_convolutions"):
-        report(widen_narrow_convolutions(model))
-    # Before the long part, so that a pattern that matches nothing is refused at once.
-    check_layers(Topology(model), settings, before)
+    model, before, entries = graph_to_calibrate(master, settings, where)
+    for entry in entries:
+        report(entry)
     ranges = None
     if settings.needs_calibration:
         refuse_unmeasurable(model)

@@ -1,0 +1,86 @@
+"""Command: runs a float model over a part of a representative dataset, for quantize_model."""
+
+import argparse
+from pathlib import Path
+
+from tools.command_line import new_parser, run, user_path, whole_file
+from tools.quantize_model import (
+    IMPORTS,
+    add_input_flags,
+    add_settings_flags,
+    load_model_samples,
+    progress_bar,
+    read_settings_flags,
+)
+
+_EXAMPLES = """\
+  calibrate_model --input_model=face.tflite --quantization_type=INT8 \\
+      --calibration_data=first_half/ --statistics_output=first.npz
+  calibrate_model --input_model=face.tflite --quantization_type=INT8 \\
+      --calibration_data=second_half/ --statistics_output=second.npz
+  quantize_model --input_model=face.tflite --quantization_type=INT8 \\
+      --calibration_data=first_half/ --calibration_data=second_half/ \\
+      --calibration_statistics=first.npz --calibration_statistics=second.npz \\
+      --output_model=face_int8.tflite
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    result = new_parser(
+        "calibrate_model",
+        "Runs a float .tflite model over a part of a representative dataset, and keeps what "
+        "its activations did.",
+        _EXAMPLES,
+    )
+    result.add_argument("--input_model", required=True, type=user_path, help="a float .tflite file")
+    add_settings_flags(result)
+    result.add_argument(
+        "--calibration_data",
+        action="append",
+        type=user_path,
+        default=[],
+        help="as quantize_model takes it, but a part; a folder may be empty; may be given "
+        "several times",
+    )
+    add_input_flags(result)
+    result.add_argument(
+        "--statistics_output", required=True, type=user_path, help=".npz file to write"
+    )
+    return result
+
+
+def _is_empty(path: Path) -> bool:
+    """Says whether a path is a folder without samples, as shard_samples may make one."""
+    return path.is_dir() and all(file.name.startswith(".") for file in path.iterdir())
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from tools.graph.flatbuffer import read_bytes
+    from tools.graph.float_master import make_float_master
+    from tools.graph.soundness import refuse_unmeasurable
+    from tools.quantization.activation_statistics import write_statistics
+    from tools.quantization.calibration import gather_statistics, no_statistics
+    from tools.quantization.pipeline import graph_to_calibrate
+
+    where = str(arguments.input_model)
+    settings = read_settings_flags(arguments)
+    master, _ = make_float_master(read_bytes(arguments.input_model), where)
+    model, _, _ = graph_to_calibrate(master, settings, where)
+    refuse_unmeasurable(model)
+    paths = [path for path in arguments.calibration_data if not _is_empty(path)]
+    if paths:
+        samples = load_model_samples(arguments, master, paths)
+        bar = progress_bar()
+        statistics = gather_statistics(
+            model, samples, lambda done: bar("calibrating", done, len(samples))
+        )
+        digests = samples.sample_digests
+    else:
+        statistics, digests = no_statistics(model), []
+    with whole_file(arguments.statistics_output) as file:
+        write_statistics(statistics, model, digests, file)
+    return 0
+
+
+if __name__ == "__main__":
+    run(parser(), main, IMPORTS)
