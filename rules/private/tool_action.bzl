@@ -10,11 +10,25 @@ _JsonWorkersInfo = provider(
 def _json_workers_setting_impl(ctx):
     return [_JsonWorkersInfo(spoken = ctx.build_setting_value)]
 
-json_workers_setting = rule(
+_json_workers_setting = rule(
     implementation = _json_workers_setting_impl,
     doc = "A flag: whether the Bazel that runs speaks JSON to its workers.",
     build_setting = config.bool(flag = True),
 )
+
+def json_workers_flag(name, visibility):
+    """Declares the flag; Bazel 4 must be told, later ones speak JSON always.
+
+    Args:
+      name: the target.
+      visibility: of the target.
+    """
+    _json_workers_setting(
+        name = name,
+        # Debian's Bazels have no version, but Bazel 5 brought this function.
+        build_setting_default = hasattr(native, "subpackages"),
+        visibility = visibility,
+    )
 
 # The attribute `_json_workers` of a rule that calls `run_tool`.
 JSON_WORKERS = attr.label(

@@ -1,5 +1,6 @@
 """Which Bazel tools/bazel starts."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,15 @@ def test_bazel_4_is_given_its_own_flags(machine, name):
     flag, _, path = first.partition("=")
     assert flag == "--bazelrc"
     assert "--//rules:json_workers" in Path(path).read_text()
+
+
+def test_bazel_4_without_flags_of_its_own(machine, tmp_path):
+    copied = tmp_path / "tools" / "bazel"
+    copied.parent.mkdir()
+    shutil.copy(TOOLS_BAZEL, copied)
+    real = machine.add("bazel-4")
+    assert machine.run(copied, "info", BAZEL_REAL=str(real)).returncode == 0
+    assert machine.calls("bazel-4") == [["info"]]
 
 
 def test_bazel_4_takes_no_other_flag_beside_version(machine):
