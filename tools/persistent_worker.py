@@ -241,7 +241,9 @@ def serve(
     """
     worker = Worker(program, command, words)
     for name in imports:
-        importlib.import_module(name)
+        # What the command cannot import either it says by itself, when it runs.
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     # What is there now is never collected, so that forked processes go on sharing it.
     gc.collect()
     gc.freeze()

@@ -141,7 +141,7 @@ if __name__ == "__main__":
     parser.add_argument("--what", default="")
     parser.add_argument("--status", type=int, default=0)
     parser.add_argument("--output", type=user_path)
-    run(parser, main, ["noisy"])
+    run(parser, main, ["noisy", "there_is_none"])
 """
 
 
