@@ -244,6 +244,7 @@ def quantized_model(
         max_size = None,
         min_size_reduction = None,
         smaller_than_source = False,
+        oldest_runtime = None,
         max_score_error = None,
         max_box_error = None,
         min_box_iou = None,
@@ -325,6 +326,8 @@ def quantized_model(
       min_size_reduction: fraction by which it must be smaller than the float master.
       smaller_than_source: whether it must be smaller than the file that the float
         master was made from.
+      oldest_runtime: version of TensorFlow Lite that has all operators of the artifact, such
+        as "2.7.0".
       max_score_error: mean difference of the best score, after the sigmoid (detectors).
       max_box_error: mean difference of a box's corners in input pixels (detectors).
       min_box_iou: mean intersection over union of matched boxes (detectors).
@@ -416,6 +419,7 @@ def quantized_model(
         "min_sqnr_db": min_sqnr,
         "min_top1_agreement": min_top1_agreement,
         "min_top5_agreement": min_top5_agreement,
+        "oldest_runtime": oldest_runtime,
         "p5_tolerance": p5_tolerance,
         "percent_max_degradation": percent_max_degradation,
         "smaller_than_source": smaller_than_source,

@@ -5,10 +5,16 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings, strategies
 
 from tests.model_files import model_path
-from tests.random_models import tiny_model
+from tests.random_models import ModelBuilder, tiny_model
+from tools.errors import InputError
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
-from tools.graph.model_metadata import normalization
+from tools.graph.model_metadata import (
+    add_image_metadata,
+    normalization,
+    read_metadata,
+    restate_statistics,
+)
 
 _NORMALIZATION, _SCORE_CALIBRATION = 1, 2
 
@@ -131,3 +137,69 @@ def test_damaged_metadata_says_nothing_or_numbers(cut, changes):
         data[where % len(data)] = value
     result = normalization(with_metadata(bytes(data[: cut % len(data) + 1])))
     assert result is None or (np.isfinite(result).all() and result[1] != 0)
+
+
+def _int8_ends(content: bytes, scale: float, zero: int, kind: int) -> bytes:
+    """Makes inputs integers on the paper; nobody runs it."""
+    model = parse_model(content)
+    graph = model.schema.subgraphs[0]
+    for index in graph.inputs:
+        tensor = graph.tensors[int(index)]
+        tensor.type = kind
+        tensor.quantization = schema.QuantizationParametersT()
+        tensor.quantization.scale = [scale]
+        tensor.quantization.zeroPoint = [zero]
+    return model_bytes(model)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(strategies.floats(0, 255, width=32), strategies.floats(0.5, 255, width=32))
+def test_what_is_written_is_read_and_restated_for_integers(mean, std):
+    content = add_image_metadata(tiny_model(), mean, std)
+    assert normalization(content) == (mean, std)
+    (told,) = read_metadata(parse_model(content)).inputs
+    np.testing.assert_allclose(
+        [told.minimum[0], told.maximum[0]], [-mean / std, (255 - mean) / std], 1e-5
+    )
+    scale = 1 / std
+    model = parse_model(_int8_ends(content, scale, round(mean) - 128, schema.TensorType.INT8))
+    assert restate_statistics(model)
+    (restated,) = read_metadata(parse_model(model_bytes(model))).inputs
+    # What is normalised from 0 to 255 has all 256 integers, a rounding aside.
+    assert abs(restated.minimum[0] + 128) <= 1
+    assert abs(restated.maximum[0] - 127) <= 1
+    assert (restated.mean, restated.std, restated.name) == (told.mean, told.std, told.name)
+
+
+def test_every_model_with_statistics_keeps_all_else():
+    """MediaPipe's own metadata, whose labels stay and can still be read."""
+    content = model_path("hand_landmark_full").read_bytes()
+    model = parse_model(_int8_ends(content, 1 / 255, 0, schema.TensorType.UINT8))
+    before = read_metadata(model)
+    assert before.outputs[0].labels == ("handedness.txt",)
+    assert restate_statistics(model)
+    after = read_metadata(parse_model(model_bytes(model)))
+    assert after.inputs[0].maximum == (255, 255, 255)
+    assert after.inputs[0].minimum == (0, 0, 0)
+    assert after.inputs[0].mean == before.inputs[0].mean
+    assert (after.outputs, after.parser_version) == (before.outputs, before.parser_version)
+
+
+def test_a_float_model_has_nothing_to_restate():
+    for content in (model_path("hand_landmark_full").read_bytes(), tiny_model()):
+        assert not restate_statistics(parse_model(content))
+
+
+def test_metadata_that_is_there_stays():
+    known = with_metadata(metadata([(_NORMALIZATION, [1], [2])]))
+    assert add_image_metadata(known, 127.5, 127.5) == known
+    with pytest.raises(InputError, match="its metadata does not say how the input is normalised"):
+        add_image_metadata(with_metadata(metadata([])), 0, 255)
+
+
+def test_no_image_has_no_normalisation():
+    graph = ModelBuilder()
+    source = graph.input((1, 4))
+    content = graph.finish(graph.operator("RELU", [source], (1, 4)))
+    with pytest.raises(InputError, match=r"the first input's shape is \[1, 4\], which is no image"):
+        add_image_metadata(content, 0, 255)

@@ -142,6 +142,8 @@ _GATES_OF_WEIGHTS = ("--test_data=test_images/", "--tolerance=0.05")
         (("--max_degradation=cosine=classificators=1e-9",), "max_degradation of output class"),
         (("--max_size=10",), "max_size"),
         (("--smaller_than_source",), None),
+        (("--oldest_runtime=2.99",), None),
+        (("--oldest_runtime=1.5",), "oldest_runtime"),
     ],
 )
 def test_every_gate_is_a_flag(folder, flags, refused):

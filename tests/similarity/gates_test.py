@@ -1,6 +1,7 @@
 """Gates: each at, above and below its threshold, and what a refusal says."""
 
 import json
+import re
 
 import pytest
 
@@ -190,6 +191,8 @@ def test_every_gate_has_a_reason():
             if gate == "max_degradation"
             else {"recall": -1e9}
             if gate == "percent_max_degradation"
+            else "0.1"
+            if gate == "oldest_runtime"
             else gate == "smaller_than_source" or (10**9 if gate.startswith("min_") else -1e9)
         )
         for gate in GATES
@@ -206,6 +209,44 @@ def test_every_gate_has_a_reason():
         lines = failure_lines(verdict | {"gates": [gate]}, "r")
         assert len(lines) == 3
         assert "{" not in lines[1]
+
+
+def _needing(version, *unknown):
+    operators = [{"name": "CONV_2D", "runtime": version, "version": 3}] if version else []
+    return report(min_runtime={"operators": operators, "unknown": unknown, "version": version})
+
+
+@pytest.mark.parametrize(
+    ("needed", "wanted", "passed"),
+    [
+        ("2.9.0", "2.10.0", True),
+        ("2.10.0", "2.9.0", False),
+        ("2.10.0", "2.10", True),
+        ("1.14.0", "2.0", True),
+        (None, "1.5.0", True),
+    ],
+)
+def test_oldest_runtime_orders_versions_by_their_numbers(needed, wanted, passed):
+    verdict = check_gates(_needing(needed), {"oldest_runtime": wanted})
+    (gate,) = [gate for gate in verdict["gates"] if gate["name"] == "oldest_runtime"]
+    assert gate["passed"] == passed
+    if not passed:
+        lines = failure_lines(verdict, "r")
+        assert lines[1] == f"  CONV_2D needs TensorFlow Lite {needed}, wanted {wanted} or older"
+
+
+@pytest.mark.parametrize(
+    ("document", "wanted", "message"),
+    [
+        (_needing("2.9.0"), 2.9, "oldest_runtime: 2.9 is no version; give one such as 2.16.1"),
+        (_needing("2.9.0"), "new", "oldest_runtime: 'new' is no version"),
+        (_needing("2.9.0", "Bias"), "2.9.0", "nobody says since when TensorFlow Lite has Bias"),
+        (report(min_runtime=None), "2.9.0", "the report is of before it; make it again"),
+    ],
+)
+def test_oldest_runtime_that_cannot_be_judged(document, wanted, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        check_gates(document, {"oldest_runtime": wanted})
 
 
 def test_defaults_are_gates():

@@ -74,6 +74,11 @@ _REPORT = {
     "float_master": _MODEL | {"bytes": 4000},
     "float_tensors": [],
     "kind": "rules_quantize.report",
+    "min_runtime": {
+        "operators": [{"name": "CONV_2D", "runtime": "1.14.0", "version": 3}],
+        "unknown": [],
+        "version": "1.14.0",
+    },
     "name": "face_int8",
     "passes": [],
     "recipe": {"entries": 1, "sha256": "b" * 64},

@@ -316,3 +316,61 @@ def add_image_metadata(content: bytes, mean: float, std: float, where: str = "mo
     entry.buffer = model.add_constant(np.frombuffer(bytes(writer.Output()), np.uint8))
     model.schema.metadata = [*(model.schema.metadata or []), entry]
     return model_bytes(model)
+
+
+def _quantized(values: tuple[float, ...], tensor: schema.TensorT) -> tuple[float, ...]:
+    """Gives what real values are as a tensor's integers."""
+    limits = np.iinfo(_INTEGERS[tensor.type])
+    scale, zero = float(tensor.quantization.scale[0]), int(tensor.quantization.zeroPoint[0])
+    integers = np.rint(np.array(values) / scale) + zero
+    return tuple(np.clip(integers, limits.min, limits.max).tolist())
+
+
+def _set_floats(table: Table, number: int, values: tuple[float, ...]) -> None:
+    """Leads a field to new values at the buffer's end; the old may be another table's too."""
+    place = _field(table, number)
+    table.Bytes.extend(bytes(-len(table.Bytes) % 4))
+    start = len(table.Bytes)
+    table.Bytes.extend(struct.pack(f"<I{len(values)}f", len(values), *values))
+    struct.pack_into("<I", table.Bytes, place, start - place)
+
+
+def restate_statistics(model: TfliteModel) -> bool:
+    """Gives the minima and maxima of a quantized model's ends in its integers.
+
+    NormalizationOptions stay as they are: the schema says that quantized models share them.
+
+    Args:
+      model: a model whose metadata is its float model's; changed in place.
+
+    Returns:
+      Whether there was something to change.
+    """
+    entries = [e for e in model.schema.metadata or [] if text(e.name) == METADATA_NAME]
+    old = _metadata_buffer(model)
+    if old is None:
+        return False
+    graph = model.schema.subgraphs[0]
+    content = _bytes(old)
+    changed = False
+    try:
+        subgraphs = _tables(_root(content), _MODEL_SUBGRAPHS)[:1]
+        for field, ends in ((_SUBGRAPH_INPUTS, graph.inputs), (_SUBGRAPH_OUTPUTS, graph.outputs)):
+            told = [table for subgraph in subgraphs for table in _tables(subgraph, field)]
+            for entry, index in zip(told, ends, strict=False):
+                tensor, stats = graph.tensors[int(index)], _table(entry, _TENSOR_STATS)
+                if stats is None or tensor.type not in _INTEGERS or tensor.quantization is None:
+                    continue
+                for number in (_STATS_MAX, _STATS_MIN):
+                    values = _floats(stats, number)
+                    if values and np.isfinite(values).all():
+                        _set_floats(stats, number, _quantized(values, tensor))
+                        changed = True
+    except _DAMAGED:
+        return False
+    if changed:
+        new = model.add_constant(np.frombuffer(bytes(content), np.uint8))
+        for entry in entries:
+            if model.schema.buffers[entry.buffer] is old:
+                entry.buffer = new
+    return changed

@@ -12,6 +12,8 @@ from ai_edge_litert import schema_py_generated as schema
 from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, tensor_name
 from tools.graph.float_master import refuse_quantized
+from tools.graph.min_runtime import restate_min_runtime
+from tools.graph.model_metadata import restate_statistics
 from tools.graph.soundness import refuse_unmeasurable
 from tools.graph.topology import Topology
 from tools.quantization import recipes
@@ -296,6 +298,17 @@ def quantize(
         report(store_constants_float16(artifact))
     if settings.enabled("sparse_weights"):
         report(store_weights_sparse(artifact))
+    restated = [
+        what
+        for what, restate in (
+            ("minima and maxima of inputs and outputs", restate_statistics),
+            ("the runtime that it needs", restate_min_runtime),
+        )
+        if restate(artifact)
+    ]
+    if restated:
+        detail = f"says {' and '.join(restated)} anew"
+        report({"changed": len(restated), "detail": detail, "name": "metadata"})
     report(compact(artifact, len(quantized), model))
     content = model_bytes(artifact)
     if len(content) >= len(master):

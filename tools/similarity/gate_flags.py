@@ -21,6 +21,7 @@ _HELP = {
     "max_size": "bytes of the artifact",
     "min_size_reduction": "how much smaller than the float master, 0.7 is by 70%%",
     "smaller_than_source": "the artifact must be smaller than --source_model",
+    "oldest_runtime": "version of TensorFlow Lite that the artifact must run on, such as 2.7.0",
     "min_positives": "samples in which the float model must see something",
 }
 _ONE_NUMBER = ("max_size", "min_layer_correlation", "min_positives", "min_size_reduction")
@@ -60,6 +61,8 @@ def add_gate_flags(parser: argparse.ArgumentParser) -> None:
         text = (_HELP.get(gate) or _held(gate)) + default
         if gate == "smaller_than_source":
             group.add_argument(flag, dest=gate, action="store_true", default=None, help=text)
+        elif gate == "oldest_runtime":
+            group.add_argument(flag, dest=gate, metavar="VERSION", help=text)
         else:
             group.add_argument(
                 flag,
@@ -108,5 +111,5 @@ def gates_of_flags(arguments: argparse.Namespace) -> dict[str, Any]:
     for gate in GATES:
         given = getattr(arguments, gate)
         if given is not None:
-            settings[gate] = True if given is True else _setting(gate, given)
+            settings[gate] = _setting(gate, given) if isinstance(given, list) else given
     return settings

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tools.errors import InputError
+from tools.graph.runtime_version import version_key
 from tools.report import SCHEMA_VERSION, VERDICT_KIND, rounded, tasks_of
 
 NOT_REPRESENTATIVE = "the float model sees nothing in these images, similarity is meaningless"
@@ -105,6 +106,7 @@ _DEGRADATIONS = ("max_degradation", "percent_max_degradation")
 _OF_THE_MODEL = {
     "min_layer_correlation": "layer {layer} has a correlation of {value:.3g} with the float "
     "model's, wanted {threshold:g}",
+    "oldest_runtime": "{operator} needs TensorFlow Lite {value}, wanted {threshold} or older",
     "max_size": "{value:,} bytes, allowed {threshold:,}",
     "min_size_reduction": "{value:.1%} smaller than the float master, wanted {threshold:.1%}",
     "smaller_than_source": "{value:,} bytes, the model it was made from has {threshold:,}",
@@ -269,6 +271,27 @@ def _degradation(name: str, setting, report: dict, where: str) -> list[dict]:
     return result
 
 
+def _oldest_runtime(wanted: Any, report: dict, where: str) -> dict:
+    """Judges whether a version of TensorFlow Lite has all operators of the artifact."""
+    limit = version_key(wanted, f"{where}: oldest_runtime")
+    needed = report.get("min_runtime")
+    if needed is None:
+        raise InputError(f"{where}: oldest_runtime: the report is of before it; make it again")
+    if needed["unknown"]:
+        raise InputError(
+            f"{where}: oldest_runtime cannot be judged: nobody says since when TensorFlow Lite has "
+            f"{', '.join(needed['unknown'])}; leave the gate out"
+        )
+    version = needed["version"] or "0.0.0"
+    return {
+        "name": "oldest_runtime",
+        "operator": needed["operators"][0]["name"] if needed["operators"] else "nothing",
+        "passed": version_key(version) <= limit,
+        "threshold": wanted,
+        "value": version,
+    }
+
+
 def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates") -> dict:
     """Judges a report.
 
@@ -282,7 +305,7 @@ def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates")
     Returns:
       The verdict: {"kind", "schema_version", "name", "passed", "gates": [{"name",
       "value", "threshold", "passed", and where it applies "output", "task", "metric",
-      "layer", "worst_sample"}]}.
+      "layer", "operator", "worst_sample"}]}.
 
     Raises:
       InputError: when a gate is unknown, or cannot be judged for this model.
@@ -306,6 +329,8 @@ def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates")
                 raise InputError(f"{where}: smaller_than_source, and the report names no source")
             # One byte less is smaller.
             gates.append(_judged(name, size, source["bytes"] - 1, False))
+        elif name == "oldest_runtime":
+            gates.append(_oldest_runtime(setting, report, where))
         elif name == "min_layer_correlation":
             _check_number(name, setting, where)
             layers = report["similarity"].get("layers") or {}
@@ -337,9 +362,9 @@ def _at_least(name: str) -> bool:
 
 def _excess(gate: dict) -> float:
     """How many times beyond its threshold a failed gate is."""
-    value, threshold = float(gate["value"]), float(gate["threshold"])
-    if gate["name"] == "representative_data":
+    if gate["name"] in ("oldest_runtime", "representative_data"):
         return float("inf")
+    value, threshold = float(gate["value"]), float(gate["threshold"])
     if _at_least(gate["name"]):
         value, threshold = threshold, value
     return value / threshold if threshold > 0 else float("inf")

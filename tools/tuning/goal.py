@@ -10,6 +10,7 @@ from tools.similarity.gates import check_gates
 OPTIMISE = ("size", "speed", "similarity")
 
 _SIZE_GATES = frozenset({"max_size", "min_size_reduction", "smaller_than_source"})
+_NO_MEASURES = _SIZE_GATES | {"oldest_runtime", "representative_data"}
 _AT_LEAST = "min_"
 
 
@@ -89,7 +90,7 @@ def share_used(gate: Mapping[str, Any]) -> float | None:
       a gate that is not about similarity.
     """
     name = gate["name"]
-    if name in _SIZE_GATES or name == "representative_data":
+    if name in _NO_MEASURES:
         return None
     value, threshold = float(gate["value"]), float(gate["threshold"])
     if name.startswith(_AT_LEAST):
