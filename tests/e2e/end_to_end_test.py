@@ -207,6 +207,19 @@ def test_a_consumer_builds_the_same_bytes_in_another_output_base(consumer):
     assert (report["name"], report["version"]) == ("detector_int8", "2.1.0")
 
 
+def test_the_report_of_layers_is_built_when_it_is_asked_for(consumer):
+    assert _bazel("build", "//:detector_int8", folder=consumer).returncode == 0
+    made = [_bin(consumer) / f"detector_int8.layers.{kind}" for kind in ("json", "html", "txt")]
+    assert not any(path.exists() for path in made)
+    result = _bazel("build", "--output_groups=layers", "//:detector_int8", folder=consumer)
+    assert result.returncode == 0, result.stderr
+    report, page, _ = (path.read_text() for path in made)
+    layers = json.loads(report)["layers"]
+    assert len(layers) > 50
+    assert {"cosine", "sqnr_db"} < set(layers[0])
+    assert "<svg" in page
+
+
 def test_a_consumer_tests_and_registers(consumer):
     result = _bazel("test", "//:all", folder=consumer)
     assert result.returncode == 0, result.stdout + result.stderr
@@ -287,6 +300,53 @@ quantized_model(
     calibration_data = ":calibration_images",
     model = ":detector",
     scheme = "auto",
+    tags = ["manual"],
+    test_data = ":test_images",
+    version = "1",
+)
+"""
+
+
+def test_a_consumer_tunes_and_registers_on_a_device(consumer):
+    runner = consumer / "by_size.sh"
+    runner.write_text(_RUNNER_BY_SIZE)
+    build = consumer / "BUILD.bazel"
+    kept = build.read_text()
+    build.write_text(kept + _LABORATORY.format(runner=runner) + _MEASURED_THERE)
+    target = "//:detector_measured_laboratory"
+    commands = [
+        ("test", f"{target}_fps_test"),
+        ("run", f"{target}.tune", "--", "--samples=8", "--stop_at_first"),
+        ("run", f"{target}.register"),
+    ]
+    try:
+        done = [_bazel(*command, folder=consumer) for command in commands]
+    finally:
+        build.write_text(kept)
+    for one in done:
+        assert one.returncode == 0, one.stdout + one.stderr
+    front = json.loads((consumer / ".tuning/detector_measured.front.json").read_text())
+    assert front["device"] == "command, sh, 1 thread(s)"
+    (picked,) = [entry for entry in front["candidates"] if entry["chosen"]]
+    sizes = front["float_master_bytes"] / picked["bytes"]
+    assert picked["speedup"] == pytest.approx(sizes, rel=0.001)
+    assert "registered measured version 1 (detector_measured 1, int8)" in done[2].stdout
+
+
+# On it a model is as slow as its file is large.
+_RUNNER_BY_SIZE = """\
+t=$(wc -c <"$1")
+echo "count=9 first=$t curr=$t min=$t max=$t avg=$t std=1 p5=$t median=$t p95=$t"
+"""
+_MEASURED_THERE = """
+quantized_model(
+    name = "detector_measured",
+    calibration_data = ":calibration_images",
+    min_fps = {":laboratory": 3},
+    min_speedup = 1.5,
+    model = ":detector",
+    registered_model = "measured",
+    scheme = "int8",
     tags = ["manual"],
     test_data = ":test_images",
     version = "1",
