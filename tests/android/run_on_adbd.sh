@@ -1,26 +1,28 @@
 #!/bin/bash
 # Measures latency through adb on a real adbd, that of Debian forky in a root of its own.
 #
-#   tests/android/run_on_adbd.sh [--root=DIR] [--litert=VENV] [--testing=VENV]
+#   tests/android/run_on_adbd.sh [--root=DIR] [--litert=VENV --testing=VENV --models=DIR]
 #
 # It needs root, debootstrap, adb, gcc, ip and ss, and fails where one is missing. --root is
 # kept for another run. The environments are those of @rules_quantize_litert//:env and
-# @rules_quantize_testing//:env; without the flags Bazel is asked for them. What adbd can do
-# (it is a root shell without a password) it does on 127.0.0.1 of a network namespace that
-# ends with this script.
+# @rules_quantize_testing//:env, the models MediaPipe's; without the flags Bazel is asked for
+# all of them. What adbd can do (it is a root shell without a password) it does on 127.0.0.1
+# of a network namespace that ends with this script.
 set -euo pipefail
 
 ARGUMENTS=("$@")
 root=""
 litert=""
 testing=""
+models=""
 for argument in "$@"; do
     case "$argument" in
     --root=*) root="${argument#--root=}" ;;
     --litert=*) litert="${argument#--litert=}" ;;
     --testing=*) testing="${argument#--testing=}" ;;
+    --models=*) models="${argument#--models=}" ;;
     *)
-        sed -n '2,10s/^# \{0,1\}//p' "$0"
+        sed -n '2,11s/^# \{0,1\}//p' "$0"
         exit 2
         ;;
     esac
@@ -36,11 +38,13 @@ for tool in adb gcc ip ss; do
 done
 # Bazel's server would hold the namespaces: it is asked before.
 if [ -z "${MATRIX_ROOT:-}" ] && [ -z "$litert" ]; then
-    (cd "$WORKSPACE" && ./bazelw build @rules_quantize_litert//:env @rules_quantize_testing//:env)
+    (cd "$WORKSPACE" && ./bazelw build @rules_quantize_litert//:env @rules_quantize_testing//:env \
+        @mediapipe_models//:face_detection_short_range.tflite)
     external="$(cd "$WORKSPACE" && ./bazelw info output_base 2>/dev/null)/external"
     litert="$(find "$external" -maxdepth 2 -path '*rules_quantize_litert/venv' | head -n 1)"
     testing="$(find "$external" -maxdepth 2 -path '*rules_quantize_testing/venv' | head -n 1)"
-    ARGUMENTS+=("--litert=$litert" "--testing=$testing")
+    models="$(find "$external" -maxdepth 1 -name '*mediapipe_models' | head -n 1)"
+    ARGUMENTS+=("--litert=$litert" "--testing=$testing" "--models=$models")
 fi
 in_own_namespaces "$root" "${ARGUMENTS[@]}"
 make_root forky "adbd libffi8 zlib1g"
@@ -77,6 +81,7 @@ chmod 755 "$phone/benchmark_model" "$phone/getprop" "$phone/dumpsys"
 mount -t devpts devpts "$ROOT/dev/pts" -o newinstance,ptmxmode=0666
 
 export PHONE_ROOT="$ROOT" LITERT="$litert" ANDROID_ADB_SERVER_PORT=5599
+export RULES_QUANTIZE_MODELS="$models"
 export PYTHONPATH="$WORKSPACE:$testing/lib/python3.11/site-packages:${PYTHONPATH:-}"
 cd "$WORKSPACE"
 # A daemon that is not held to 127.0.0.1 reaches nobody: there is no other interface.
