@@ -3,6 +3,7 @@
     load("@rules_quantize//rules:defs.bzl", "detection", "float_model", "quantized_model")
 """
 
+load("//rules/private:converted_model.bzl", "converted_model")
 load("//rules/private:float_model.bzl", _float_model = "float_model")
 load("//rules/private:latency_device.bzl", _latency_device = "latency_device")
 load("//rules/private:quantized_model.bzl", "STATIC_SCHEMES", "quantized_model_rule")
@@ -199,22 +200,71 @@ def ssd_anchors(
         "strides": strides,
     }
 
-def float_model(name, src, input_mean = None, input_std = None, task = None, **kwargs):
-    """Makes the float master of a .tflite file: fp32, dense, with a signature.
+def _is_tensorflow_model(src):
+    """Says by a label's name whether TensorFlow's converter has to read the file."""
+    name = src.split(":")[-1].split("/")[-1].lower()
+    ending = name.split(".")[-1]
+    return ending in ("keras", "h5", "hdf5") or (ending != "tflite" and "saved_model" in name)
+
+def float_model(
+        name,
+        src,
+        input_mean = None,
+        input_std = None,
+        task = None,
+        convert = None,
+        signature = "",
+        batch = 1,
+        input_shapes = {},
+        allow_select_tf_ops = False,
+        **kwargs):
+    """Makes the float master of a .tflite file, SavedModel or Keras model: fp32, dense, signed.
+
+    A SavedModel or Keras file is first converted by TensorFlow (docs/convert.md), in a target
+    NAME.converted.
 
     Args:
       name: the target. It builds NAME.tflite.
-      src: the float model as it is distributed; fp16 and sparse weights are expanded.
+      src: the float model as it is distributed: a .tflite file, whose fp16 and sparse weights
+        are expanded; a .keras or .h5 file; or a SavedModel, as a directory or a filegroup of
+        all its files.
       input_mean: subtracted from each pixel (0 to 255). The default is what the model's
         metadata says, else 127.5.
       input_std: what the difference is divided by, likewise.
       task: what the outputs mean: `detection`, `landmarks`, `segmentation` or
         `classification`, or a list of them.
+      convert: whether src is a SavedModel or Keras model. The default goes by its name: it
+        ends with .keras or .h5, or has saved_model in it and does not end with .tflite.
+      signature: which function of a SavedModel; the default is serving_default, or the only
+        one.
+      batch: what an open first dimension is fixed to, where src is converted.
+      input_shapes: whole shape by input name, {"image": [1, 128, 128, 3]}, where src is
+        converted and has other open dimensions.
+      allow_select_tf_ops: whether operators that only TensorFlow's select runtime has may
+        stay, where src is converted; the runtime of this project's actions has none of them.
       **kwargs: input_resize ("letterbox", "stretch" or "center_crop"), and what every
         rule takes.
     """
     if type(task) == type([]):
         task = "[" + ",".join(task) + "]"
+    if _is_tensorflow_model(src) if convert == None else convert:
+        converted_model(
+            name = name + ".converted",
+            src = src,
+            allow_select_tf_ops = allow_select_tf_ops,
+            batch = batch,
+            input_shapes = {
+                key: [str(size) for size in shape]
+                for key, shape in input_shapes.items()
+            },
+            signature = signature,
+            tags = kwargs.get("tags", []),
+            testonly = kwargs.get("testonly", False),
+            visibility = ["//visibility:private"],
+        )
+        src = ":" + name + ".converted"
+    elif signature or input_shapes or allow_select_tf_ops or batch != 1:
+        fail("{}: signature, batch, input_shapes and allow_select_tf_ops are for a SavedModel or Keras model; src {} is none by its name, say convert = True if it is".format(name, src))
     _float_model(
         name = name,
         src = src,
