@@ -116,17 +116,22 @@ class Server:
             self._process = None
 
 
-def kill_tree(process: int) -> None:
-    """Kills a process with all that it started, sessions of their own included."""
-    children = {}
+def process_tree(process: int) -> list[int]:
+    """Finds a process and all that it started, sessions of their own included."""
+    children: dict[int, list[int]] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             parent = int(status.read_text().rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(status.parent.name))
-    doomed = [process]
-    for one in doomed:
-        doomed += children.get(one, [])
-    for one in doomed:
+    tree = [process]
+    for one in tree:
+        tree += children.get(one, [])
+    return tree
+
+
+def kill_tree(process: int) -> None:
+    """Kills a process with all that it started."""
+    for one in process_tree(process):
         with contextlib.suppress(ProcessLookupError):
             os.kill(one, signal.SIGKILL)
 
@@ -156,7 +161,7 @@ class Checkout:
         python: the interpreter of the environments.
         """
         self.folder = folder
-        self._user = user
+        self.user = user
         self.home = home
         self.environment = {
             "HOME": str(home),
@@ -181,7 +186,7 @@ class Checkout:
           *arguments: the command and its flags.
           **variables: added to the environment.
         """
-        as_user = ["setpriv", f"--reuid={self._user}", f"--regid={self._user}", "--init-groups"]
+        as_user = ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups"]
         return subprocess.run(
             [*as_user, "./bazelw", *self.startup, *arguments],
             capture_output=True,
