@@ -14,6 +14,7 @@ _SPAWN = {
     "inputs": [{"path": "in", "digest": {"hash": "aa", "sizeBytes": "7"}}, {"path": "empty"}],
     "actualOutputs": [{"path": "a", "digest": {"hash": "bb", "sizeBytes": "12345678901"}}],
     "mnemonic": "QuantizeModel",
+    "progressMessage": "Quantizing",
     "runner": "remote cache hit",
 }
 
@@ -25,6 +26,7 @@ def test_reads_objects_that_follow_one_another(tmp_path):
     four, seven, empty = read_execution_log(log)
     assert four == seven
     assert four.cache_hit
+    assert (four.mnemonic, four.progress) == ("QuantizeModel", "Quantizing")
     assert four.command == ("bin/tool", "--output=a", "LANG=C", "pool=quantize")
     assert four.inputs == (LoggedFile("in", "aa", 7), LoggedFile("empty", "", 0))
     assert four.outputs == (LoggedFile("a", "bb", 12345678901),)

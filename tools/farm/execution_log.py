@@ -22,6 +22,7 @@ class Spawn:
 
     Attributes:
       mnemonic: kind of the action, such as "QuantizeModel".
+      progress: what Bazel shows while it runs; "" where the log does not say it.
       runner: what ran it: "linux-sandbox", "worker", "remote", "remote cache hit", ...
       cache_hit: whether a remote cache had it.
       command: the arguments, then the environment as NAME=VALUE, then the platform's
@@ -31,6 +32,7 @@ class Spawn:
     """
 
     mnemonic: str
+    progress: str
     runner: str
     cache_hit: bool
     command: tuple[str, ...]
@@ -77,6 +79,7 @@ def read_execution_log(path: Path) -> list[Spawn]:
             spawns.append(
                 Spawn(
                     mnemonic=entry.get("mnemonic", ""),
+                    progress=entry.get("progressMessage", ""),
                     runner=entry.get("runner", ""),
                     # Later Bazels say cacheHit.
                     cache_hit=bool(entry.get("remoteCacheHit") or entry.get("cacheHit")),
