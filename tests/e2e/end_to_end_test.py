@@ -163,7 +163,8 @@ def _consumer(tmp_path_factory):
     images = _bin() / "models"
     shutil.copytree(images / "face_calibration", app / "calibration_images")
     shutil.copytree(images / "face_test", app / "test_images")
-    (source,) = _output_base(_WORKSPACE).glob(
+    # Read as a workspace and as a module in turn, an output base has it under two names.
+    source, *_ = _output_base(_WORKSPACE).glob(
         "external/*mediapipe_models/face_detection_short_range.tflite"
     )
     shutil.copy(source, app / "detector.tflite")
