@@ -15,7 +15,8 @@ _EXAMPLES = """\
   demo --image=hands.jpg --float_model=palm.tflite --quantized_model=palm_int8.tflite \\
       --task=palm.task.json --output=palm.png
 
-Without models it shows //models:face and //models:face_int8. The task says how outputs
+Without models it shows //models:face and //models:face_int8; in another workspace, give your
+own to @rules_quantize//tools:draw_detections, which is the same program. The task says how outputs
 are decoded; `bazel build --output_groups=task //models:palm_full` writes the one of a
 float_model.
 """
