@@ -6,6 +6,7 @@
 load("//rules/private:converted_model.bzl", "converted_model")
 load("//rules/private:float_model.bzl", _float_model = "float_model")
 load("//rules/private:latency_device.bzl", _latency_device = "latency_device")
+load("//rules/private:model_bundle.bzl", "model_bundle_rule")
 load("//rules/private:quantized_model.bzl", "STATIC_SCHEMES", "quantized_model_rule")
 load(
     "//rules/private:quantized_model_programs.bzl",
@@ -631,5 +632,42 @@ def task_bundle(name, members = {}, src = None, tags = [], visibility = None, **
         src = src,
         tags = tags,
         visibility = visibility,
+        **kwargs
+    )
+
+def model_bundle(
+        name,
+        variants,
+        version,
+        policy = {},
+        requires = {},
+        measured_fps = None,
+        **kwargs):
+    """Makes NAME.zip: variants of one model, of which an app chooses one on the device.
+
+    The app chooses with one of //tools/bundle/selectors, which it copies (docs/bundles.md).
+
+    Args:
+      name: the target, and the bundle's name.
+      variants: dict from a name such as "high" to a quantized_model, a float_model or a
+        .tflite file; the best first.
+      version: of the bundle, as the team counts them.
+      policy: dict: "min_fps", frames a second that are fast enough (0); "choose",
+        "first_fast_enough" (the default where min_fps is given) or "fastest"; "fallback",
+        the variant where no speed is known (the last); "order" of the variants (as given).
+      requires: dict by variant of what a device must have: "abis" and "delegates" (lists,
+        one of them is enough), "ram_mb", "api_level", and "min_runtime" where it is not what
+        the operators ask for.
+      measured_fps: JSON file of frames a second by class of device. Figures of other bytes
+        than the bundle's are refused; no build measures them.
+      **kwargs: what every rule takes.
+    """
+    model_bundle_rule(
+        name = name,
+        measured_fps = measured_fps,
+        names = variants.keys(),
+        specification = json.encode({"policy": policy, "requires": requires}),
+        variants = variants.values(),
+        version = version,
         **kwargs
     )

@@ -51,18 +51,6 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def _pairs(flag: str, texts: list[str]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise InputError(f"--{flag}={text}: give NAME=VALUE")
-        if name in pairs:
-            raise InputError(f"--{flag} names {name} twice")
-        pairs[name] = value
-    return pairs
-
-
 def _mean_and_std(name: str, value: str) -> tuple[float, float]:
     try:
         mean, std = (float(number) for number in value.split(","))
@@ -74,6 +62,7 @@ def _mean_and_std(name: str, value: str) -> tuple[float, float]:
 
 
 def main(arguments: argparse.Namespace) -> int:
+    from tools.bundle.member_flags import name_and_value
     from tools.bundle.task_bundle import (
         MAXIMUM_BYTES,
         Member,
@@ -84,10 +73,12 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.graph.model_metadata import add_image_metadata
 
     where = str(arguments.output_bundle)
-    files = _pairs("member", arguments.member)
+    files = name_and_value("member", arguments.member)
     normalization = {
         name: _mean_and_std(name, value)
-        for name, value in _pairs("input_normalization", arguments.input_normalization).items()
+        for name, value in name_and_value(
+            "input_normalization", arguments.input_normalization
+        ).items()
     }
     members = []
     if arguments.input_bundle:

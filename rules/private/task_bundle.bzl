@@ -2,8 +2,8 @@
 
 load("//rules:providers.bzl", "FloatModelInfo", "QuantizedModelInfo")
 
-def _model_of(ctx, target):
-    """Finds a member's file, and how its pixels become its input.
+def model_of(ctx, target):
+    """Finds a model's file, and how pixels become its input.
 
     Args:
       ctx: the rule context.
@@ -20,7 +20,7 @@ def _model_of(ctx, target):
         return struct(file = info.model, preprocessing = info.preprocessing)
     files = target[DefaultInfo].files.to_list()
     if len(files) != 1:
-        fail("{}: {} is {} files; a member of a bundle is one".format(
+        fail("{}: {} is {} files; a model in a bundle is one".format(
             ctx.label,
             target.label,
             len(files),
@@ -36,7 +36,7 @@ def _task_bundle_impl(ctx):
         arguments.add(ctx.file.src, format = "--input_bundle=%s")
         inputs.append(ctx.file.src)
     for number, name in enumerate(ctx.attr.names):
-        model = _model_of(ctx, ctx.attr.members[number])
+        model = model_of(ctx, ctx.attr.members[number])
         arguments.add(model.file, format = "--member=" + name.replace("%", "%%") + "=%s")
         inputs.append(model.file)
         how = model.preprocessing

@@ -133,10 +133,10 @@ def test_a_kept_member_stays_to_the_byte(folder, tmp_path):
     ("more", "message"),
     [
         (["--member=hand.tflite=INT8"], "{}: --member names the member hand.tflite; its models "),
-        ([f"--member={_DETECTOR}"], f"--member={_DETECTOR}: give MEMBER=VALUE"),
+        ([f"--member={_DETECTOR}"], f"--member={_DETECTOR}: give NAME=VALUE"),
         (
             [f"--member={_DETECTOR}=INT8"] * 2,
-            "{}: --member names the member hand_detector.tflite t",
+            "--member names hand_detector.tflite twice",
         ),
         (["--calibration_data=a.tflite=b"], "{}: --calibration_data names the member a.tflite; "),
         ([f"--calibration_data={_LANDMARKS}=none"], "{}/hand_detector.tflite: int8 needs a repr"),

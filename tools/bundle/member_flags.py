@@ -1,4 +1,4 @@
-"""Flags that speak of one member of a bundle: `--flag=hand_detector.tflite=VALUE`."""
+"""Flags that speak of one part of a bundle: `--flag=hand_detector.tflite=VALUE`."""
 
 from collections.abc import Sequence
 
@@ -59,16 +59,34 @@ def one_by_member(
       Value by member.
 
     Raises:
-      InputError: when a text is of another form, names no model of the bundle, or a
-        member that another text has named.
+      InputError: when a text is of another form, names no model of the bundle, or one that
+        another text has named.
+    """
+    values = name_and_value(flag, texts)
+    for member in values:
+        _refuse_unknown(flag, member, models, where)
+    return values
+
+
+def name_and_value(flag: str, texts: Sequence[str]) -> dict[str, str]:
+    """Reads a flag of the form NAME=VALUE that is given once for each name.
+
+    Args:
+      flag: without its dashes, for messages.
+      texts: NAME=VALUE.
+
+    Returns:
+      Value by name, in the order in which they were given.
+
+    Raises:
+      InputError: when a text is of another form, or names what another has named.
     """
     values: dict[str, str] = {}
     for text in texts:
-        member, equals, value = text.partition("=")
-        if not (member and equals and value):
-            raise InputError(f"--{flag}={text}: give MEMBER=VALUE")
-        _refuse_unknown(flag, member, models, where)
-        if member in values:
-            raise InputError(f"{where}: --{flag} names the member {member} twice")
-        values[member] = value
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise InputError(f"--{flag}={text}: give NAME=VALUE")
+        if name in values:
+            raise InputError(f"--{flag} names {name} twice")
+        values[name] = value
     return values

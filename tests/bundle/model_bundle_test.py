@@ -1,0 +1,171 @@
+"""Bundles of variants: what is written, what a selector reads of it, what is refused."""
+
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.random_models import ModelBuilder, tiny_model
+from tests.tools.commands import refusal, run_command
+from tools import make_model_bundle as command
+from tools.bundle.model_bundle import Variant, make_manifest, model_bundle_bytes
+from tools.bundle.selectors.model_selector import Choice, Device, read_manifest, select
+from tools.errors import InputError
+
+_SCHEMA = Path(__file__).parents[2] / "tools" / "bundle" / "model_bundle.schema.json"
+_VARIANTS = [
+    Variant("high", tiny_model(0), "float16", "1.0.0"),
+    Variant("mid", tiny_model(1)),
+    Variant("low", tiny_model(2)),
+]
+_HIGH = hashlib.sha256(_VARIANTS[0].content).hexdigest()
+
+
+def figures(*rows: dict, **changes) -> dict:
+    row = {"device_class": "flagship", "fps": 90.5, "sha256": _HIGH, "variant": "high"}
+    document = {"figures": [row | one for one in rows or ({},)], "schema_version": 1}
+    return {"kind": "rules_quantize.measured_fps"} | document | changes
+
+
+def manifest(policy=None, requires=None, measured=None, variants=None, name="face", version="1"):
+    return make_manifest(
+        name,
+        version,
+        _VARIANTS if variants is None else variants,
+        policy or {},
+        requires or {},
+        measured,
+    )
+
+
+@pytest.fixture(scope="module")
+def schema() -> jsonschema.Draft202012Validator:
+    document = json.loads(_SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(document)
+    return jsonschema.Draft202012Validator(document)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"policy": {"min_fps": 30, "fallback": "mid"}},
+        {"policy": {"choose": "fastest", "order": ["low", "mid", "high"]}},
+        {
+            "measured": figures(),
+            "requires": {"high": {"abis": ["arm64-v8a"], "ram_mb": 4096, "min_runtime": "2.16"}},
+        },
+    ],
+)
+def test_what_is_written_fits_the_schema_and_the_selector(schema, given):
+    document = manifest(**given)
+    schema.validate(document)
+    content = model_bundle_bytes(document, _VARIANTS)
+    assert model_bundle_bytes(manifest(**given), _VARIANTS) == content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.namelist() == ["manifest.json", "high.tflite", "mid.tflite", "low.tflite"]
+        read = read_manifest(archive.read("manifest.json"))
+        for variant in read.variants:
+            model = archive.read(variant.file)
+            assert (variant.sha256, variant.size) == (hashlib.sha256(model).hexdigest(), len(model))
+    order = given.get("policy", {}).get("order", ["high", "mid", "low"])
+    assert [variant.name for variant in read.variants] == order
+    assert document["variants"][0]["scheme"] == "float16"
+
+
+def test_defaults_of_the_policy():
+    assert manifest()["policy"] == {
+        "choose": "fastest", "fallback": "low", "min_fps": 0, "order": ["high", "mid", "low"],
+    }  # fmt: skip
+    assert manifest({"min_fps": 30})["policy"]["choose"] == "first_fast_enough"
+    high, *_ = manifest()["variants"]
+    assert high["requires"] == {
+        "abis": [], "api_level": 0, "delegates": [], "min_runtime": "1.5.0", "ram_mb": 0,
+    }  # fmt: skip
+
+
+def test_measured_figures_choose():
+    document = manifest({"min_fps": 30, "fallback": "mid"}, measured=figures())
+    read = read_manifest(json.dumps(document))
+    assert select(read, Device(device_class="flagship")) == Choice("high", "fast_enough")
+    assert select(read, Device()) == Choice("mid", "fallback")
+
+
+_OTHER_SHAPE = ModelBuilder()
+_OTHER_SHAPE = Variant(
+    "other",
+    _OTHER_SHAPE.finish(_OTHER_SHAPE.operator("RELU", [_OTHER_SHAPE.input((1, 4))], (1, 4))),
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"variants": []}, "bundle: a bundle of no variants; give it some"),
+        ({"variants": [Variant("a/b", tiny_model())]}, "variant 'a/b' is no name; give letters, "),
+        ({"variants": [Variant("a", b"text")]}, "variant a: not a TFLite file"),
+        ({"variants": [*_VARIANTS, Variant("HIGH", tiny_model())]}, "two variants of one name amo"),
+        ({"variants": [*_VARIANTS, _OTHER_SHAPE]}, "other has inputs or outputs of other shapes "),
+        ({"name": "../face"}, "name '../face' is no name"),
+        ({"version": ""}, "version '' is no name"),
+        ({"policy": {"fps": 3}}, "policy has no fps; there are choose, fallback, min_fps, order"),
+        ({"policy": {"min_fps": -1}}, "the policy's min_fps is -1; give a number from 0"),
+        ({"policy": {"min_fps": True}}, "the policy's min_fps is True; give a number from 0"),
+        ({"policy": {"choose": "best"}}, "the policy's choose is 'best'; give first_fast_enough o"),
+        ({"policy": {"order": ["high"]}}, "the policy's order is ['high']; give each variant once"),
+        ({"policy": {"fallback": "none"}}, "the policy's fallback is 'none'; the variants are hig"),
+        ({"requires": {"hi": {}}}, "requires has no hi; there are high, mid, low"),
+        ({"requires": {"high": {"ram": 1}}}, "requires of high has no ram; there are abis, "),
+        ({"requires": {"high": {"ram_mb": "4"}}}, "requires of high: ram_mb is '4'; give a whole "),
+        ({"requires": {"high": {"abis": "x"}}}, "requires of high: abis is 'x'; give a list of na"),
+        ({"requires": {"high": {"min_runtime": "new"}}}, "min_runtime: 'new' is no version"),
+        ({"measured": []}, "measured figures: no measured figures; its kind should be"),
+        ({"measured": figures(schema_version=2)}, "schema_version 1 with a list of figures"),
+        ({"measured": figures({"mean": 1})}, "figure 0 is not an object of device_class, fps, "),
+        ({"measured": figures({"variant": "best"})}, "figure 0 is of the variant 'best'; there ar"),
+        ({"measured": figures({"sha256": "0" * 64})}, "figure 0 was measured on another high than"),
+        ({"measured": figures({"fps": 0})}, "figure 0 (high on flagship) is no speed"),
+        ({"measured": figures({"fps": "9"})}, "figure 0: fps is '9'; give frames a second"),
+        ({"measured": figures({"fps": float("nan")})}, "figure 0: fps is nan; give frames a seco"),
+        ({"measured": figures({}, {})}, "figure 1 (high on flagship) is there twice"),
+    ],
+)
+def test_refusals(given, message):
+    with pytest.raises(InputError) as caught:
+        manifest(**given)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_command(tmp_path, schema):
+    for variant in _VARIANTS:
+        (tmp_path / f"{variant.name}.tflite").write_bytes(variant.content)
+    (tmp_path / "tiers.json").write_text(json.dumps({"policy": {"min_fps": 30}}))
+    (tmp_path / "fps.json").write_text(json.dumps(figures()))
+    output = tmp_path / "face.zip"
+    flags = [
+        f"--output_bundle={output}", "--name=face", "--version=1.0.0",
+        *(f"--variant={v.name}={tmp_path}/{v.name}.tflite" for v in _VARIANTS),
+        f"--specification={tmp_path}/tiers.json",
+    ]  # fmt: skip
+    more = [f"--measured_fps={tmp_path}/fps.json", f"--manifest_output={tmp_path}/m.json"]
+    done = run_command(command, *flags, *more)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    document = json.loads((tmp_path / "m.json").read_text())
+    schema.validate(document)
+    assert document["variants"][0]["fps"] == {"flagship": 90.5}
+    with zipfile.ZipFile(output) as archive:
+        assert json.loads(archive.read("manifest.json")) == document
+    output.unlink()
+    for flag, message in (
+        ("--report=best=r.json", f"{output}: --report names best, which is no variant"),
+        ("--variant=high", "--variant=high: give NAME=VALUE"),
+        (f"--measured_fps={tmp_path}/tiers.json", f"{tmp_path}/tiers.json: no measured figures"),
+        (f"--specification={tmp_path}/fps.json", f"{tmp_path}/fps.json: not an object of policy"),
+    ):
+        assert refusal(command, *flags, flag).startswith(message)
+        assert not output.exists()
