@@ -12,6 +12,7 @@ from tools.errors import InputError
 from tools.graph.flatbuffer import OPERATOR_NAMES, model_bytes, parse_model, text
 from tools.graph.float_master import make_float_master
 from tools.graph.min_runtime import min_runtime, restate_min_runtime
+from tools.graph.model_metadata import read_metadata
 from tools.graph.operator_runtimes import RUNTIMES
 from tools.graph.runtime_version import version_key
 from tools.quantization.pipeline import quantize
@@ -128,6 +129,19 @@ def test_what_the_model_says_itself_is_corrected():
     assert restate_min_runtime(model)
     assert _stated(parse_model(model_bytes(model))) == min_runtime(model)["version"] == "2.5.0"
     assert not restate_min_runtime(parse_model(tiny_model()))
+
+
+def test_an_artifact_says_what_it_needs_and_keeps_its_labels():
+    original = parse_model(model_path("palm_detection_full").read_bytes())
+    master, _ = make_float_master(model_path("palm_detection_full").read_bytes())
+    result = quantize(master, QuantizationSettings(scheme="dynamic"), None)
+    artifact = parse_model(result.model)
+    assert _stated(original) == "2.2.0"
+    assert _stated(artifact) == min_runtime(artifact)["version"] != "2.2.0"
+    (entry,) = [entry for entry in result.passes if entry["name"] == "metadata"]
+    assert entry["detail"] == "says the runtime that it needs anew"
+    assert artifact.associated_files == original.associated_files != []
+    assert read_metadata(artifact) == read_metadata(original)
 
 
 @pytest.mark.parametrize("text", ["", "2", "2.x", "2.1.0.1", "-1.2", "2.1\n", None, 2.1])
