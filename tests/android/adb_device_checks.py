@@ -51,12 +51,12 @@ class Daemon:
         assert (ROOT / SHIM[1:]).exists(), "adbd is not started without it"
         command = ["chroot", ROOT, "env", "-i", "PATH=/phone:/usr/bin:/bin", f"ADBD_PORT={port}"]
         command += [f"LD_PRELOAD={SHIM}", "/usr/lib/android-sdk/platform-tools/adbd"]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        log = ROOT / "phone/adbd.log"
+        with open(log, "w") as said:
+            self.process = subprocess.Popen(command, stdout=said, stderr=said)
         end = time.monotonic() + 20
         while f"127.0.0.1]:{port} " not in listening():
-            assert time.monotonic() < end, f"adbd does not listen on {port}: {listening()}"
+            assert time.monotonic() < end, f"{self.process.poll()}: {log.read_text()[-2000:]}"
             time.sleep(0.1)
         for line in listening().splitlines():
             if f":{port} " in line:

@@ -22,7 +22,7 @@ for argument in "$@"; do
     --testing=*) testing="${argument#--testing=}" ;;
     --models=*) models="${argument#--models=}" ;;
     *)
-        sed -n '2,11s/^# \{0,1\}//p' "$0"
+        sed -n '2,10s/^# \{0,1\}//p' "$0"
         exit 2
         ;;
     esac
@@ -55,13 +55,13 @@ mkdir -p "$phone" "$ROOT/data/local/tmp"
 gcc -shared -fPIC -O2 -Wall -o "$phone/loopback_only.so" \
     "$WORKSPACE/tests/android/loopback_only.c" -ldl
 cp "$WORKSPACE/tests/android/phone_benchmark_model.py" "$phone/"
-prefix="$("$litert/bin/python" -c 'import sys; print(sys.base_prefix)')"
-show "$prefix"
+give_python 3.11
 show "$(realpath "$litert")"
 [ "$(realpath "$litert")" = "$litert" ] || show "$litert"
 cat >"$phone/benchmark_model" <<SCRIPT
 #!/bin/sh
-exec "$(realpath "$litert")/bin/python" /phone/phone_benchmark_model.py "\$@"
+PYTHONPATH="$(realpath "$litert")/lib/python3.11/site-packages" \\
+    exec "$PYTHON" -B /phone/phone_benchmark_model.py "\$@"
 SCRIPT
 cat >"$phone/getprop" <<'SCRIPT'
 #!/bin/sh
