@@ -144,13 +144,15 @@ def segmentation(
         "type": "segmentation",
     })
 
-def classification(scores, labels = {}, min_score = None, name = "classification"):
+def classification(scores, labels = {}, classes = [], min_score = None, name = "classification"):
     """Says that a model is a classifier.
 
     Args:
       scores: name of the output, one number a class.
       labels: class number by the name of a test sample, for the gates on accuracy; either
         none or one for every sample.
+      classes: names of the classes in the order of their numbers, for test data with a folder
+        of samples for each class: a sample's label is then the folder it lies in.
       min_score: value that the float model's best class must reach for it to have seen
         something. The default is any.
       name: of the task, in the report and in gates.
@@ -159,6 +161,7 @@ def classification(scores, labels = {}, min_score = None, name = "classification
       A string for `float_model(task = ...)`.
     """
     return json.encode({
+        "classes": classes,
         "labels": labels,
         "min_score": min_score,
         "name": name,

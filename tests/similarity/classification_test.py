@@ -71,3 +71,15 @@ def test_a_float_model_that_is_not_sure():
 def test_tasks_that_do_not_fit(changes, message):
     with pytest.raises(InputError, match=message):
         _similarity(**changes)
+
+
+def test_accuracy_by_the_folder_that_a_sample_lies_in():
+    similarity = _similarity(classes=["cat", "dog"])
+    similarity.add(_scores(0), _scores(0), "cat/1.png")
+    similarity.add(_scores(1), _scores(0), "dog/1.png")
+    summary = similarity.summary()
+    assert (summary["accuracy"], summary["float_accuracy"]) == (0.5, 1.0)
+    with pytest.raises(InputError, match=r"no label of bird/1\.png"):
+        similarity.add(_scores(1), _scores(0), "bird/1.png")
+    with pytest.raises(InputError, match="names 9 classes; output scores has 8"):
+        _similarity(classes=list("abcdefghi"))

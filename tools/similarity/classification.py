@@ -25,6 +25,8 @@ class ClassificationTask:
       name: of the task, in reports and gates.
       scores: name of the output, one value a class.
       labels: class by the name of a sample, empty where none is known.
+      classes: names of the classes in the order of their numbers, where each is the folder
+        that a sample's name begins with; empty where that says nothing.
       min_score: value of the output that the preferred class must reach for the float
         model to have seen something, or None where any counts.
     """
@@ -33,6 +35,14 @@ class ClassificationTask:
     scores: str
     labels: Mapping[str, int]
     min_score: float | None
+    classes: tuple[str, ...] = ()
+
+    def label(self, sample: str) -> int | None:
+        """Looks up the class of a sample, None where it has none."""
+        folder = sample.split("/")[0]
+        if folder in self.classes:
+            return self.classes.index(folder)
+        return self.labels.get(sample)
 
 
 def read_classification_task(task: Mapping[str, Any], where: str) -> ClassificationTask:
@@ -56,6 +66,7 @@ def read_classification_task(task: Mapping[str, Any], where: str) -> Classificat
             scores=text_field(task, "scores"),
             labels=labels,
             min_score=None if least is None else float(least),
+            classes=tuple(str(name) for name in task.get("classes") or ()),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
@@ -81,6 +92,11 @@ class ClassificationSimilarity:
         classes = int(np.prod(required_output(task.scores, shapes, "classification", where)))
         if classes < 2:
             raise InputError(f"{where}: output {task.scores} has {classes} value, not classes")
+        if len(task.classes) > classes:
+            raise InputError(
+                f"{where}: its classification task names {len(task.classes)} classes; output "
+                f"{task.scores} has {classes}"
+            )
         for sample, label in task.labels.items():
             if not 0 <= label < classes:
                 raise InputError(
@@ -112,10 +128,10 @@ class ClassificationSimilarity:
         best = int(scores.argmax())
         self._top1.append(best == int(order[0]))
         self._top5.append(best in order[:5])
-        if self._task.labels:
-            if sample not in self._task.labels:
+        if self._task.labels or self._task.classes:
+            label = self._task.label(sample)
+            if label is None:
                 raise InputError(f"{self._where}: its classification task has no label of {sample}")
-            label = self._task.labels[sample]
             self._labelled.append((best == label, int(order[0]) == label))
 
     def summary(self) -> dict:
