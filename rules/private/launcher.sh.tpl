@@ -17,5 +17,8 @@ export RUNFILES_DIR="$runfiles"
 unset PYTHONHOME PYTHONSTARTUP
 export PYTHONPATH="%{python_path}"
 export PYTHONNOUSERSITE=1 PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
-python="$runfiles/%{venv}/bin/python"
+venv="$runfiles/%{venv}"
+# Bazel 4 lays a directory out for remote workers at its own path and not in runfiles.
+[ -d "$venv" ] || venv="${runfiles%%/bazel-out/*}/%{venv_path}"
+python="$venv/bin/python"
 %{command}

@@ -55,6 +55,7 @@ def _program(ctx, sources, command):
             "%{label}": str(ctx.label),
             "%{python_path}": ":".join(python_path),
             "%{venv}": runfiles_path(ctx, environments[0]),
+            "%{venv_path}": environments[0].path,
         },
         is_executable = True,
     )
