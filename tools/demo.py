@@ -139,16 +139,14 @@ def _speeds(arguments: argparse.Namespace) -> tuple[float, float]:
     """Measures both models in turns; inferences a second."""
     import numpy as np
 
-    from tools.latency.backend import Options
-    from tools.latency.host import HostBackend
+    from tools.latency.backend import Options, open_backend
 
     bar = progress_bar()
     times = []
     models = (arguments.float_model, arguments.quantized_model)
-    with HostBackend(*models, Options(threads=arguments.threads)) as host:
+    with open_backend("host", models, Options(threads=arguments.threads)) as host:
         for number in range(_ROUNDS):
-            one = host.measure_round(number)
-            times.append((one.float_master.p50_ms, one.artifact.p50_ms))
+            times.append([run.p50_ms for run in host.measure_round(number).runs])
             bar("measuring", number + 1, _ROUNDS)
     return tuple(1000 / np.nanmedian(times, axis=0))
 
