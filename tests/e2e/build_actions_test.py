@@ -302,6 +302,9 @@ def test_actions_read_their_own_tool_and_no_other(built):
     assert not {"tools/make_float_master.py", "tools/check_gates.py"} & compare
     assert "tools/similarity/comparison.py" in compare
     gates = _sources(built, "CheckGates")
-    assert {name.split("/")[1] for name in gates if name.count("/") == 2} == {"similarity"}
+    assert {name.split("/")[1] for name in gates if name.count("/") == 2} == {
+        "graph",
+        "similarity",
+    }
     shards = _sources(built, "ShardSamples")
     assert not [name for name in shards if name.count("/") == 2]
