@@ -15,6 +15,7 @@ load(
     "similarity_test",
 )
 load("//rules/private:task_bundle.bzl", "task_bundle_rule", _task_bundle_member = "task_bundle_member")
+load("//rules/private:trained_model.bzl", "trained_model")
 load("//rules/private:tune_model.bzl", "tune_model")
 load(
     ":providers.bzl",
@@ -671,6 +672,107 @@ def model_bundle(
         names = variants.keys(),
         specification = json.encode({"policy": policy, "requires": requires}),
         variants = variants.values(),
+        version = version,
+        **kwargs
+    )
+
+def qat_model(
+        name,
+        model,
+        train_data,
+        calibration_data,
+        test_data,
+        version,
+        function = "",
+        epochs = 4,
+        learning_rate = 0.001,
+        float_epochs = 0,
+        float_learning_rate = 0.003,
+        batch_size = 64,
+        seed = 0,
+        scheme = "int8",
+        input_mean = 127.5,
+        input_std = 127.5,
+        input_resize = "letterbox",
+        task = None,
+        registered_model = None,
+        tags = [],
+        **kwargs):
+    """Trains a small Keras classifier with its quantizers in place, and quantizes what it learned.
+
+    Training is an action like any other: on one thread, in a fixed order, cached. It is for
+    models that train in minutes (docs/qat.md). The artifact is held to its gates against the
+    float model of the same weights.
+
+    Targets:
+      NAME.trained: builds that float model; its output groups are summary and
+        tensorflow_int8, the int8 model that TensorFlow makes of it.
+      NAME_float: the float_model of it.
+      NAME: a quantized_model of that, with all of its targets.
+
+    Args:
+      name: the quantized_model.
+      model: a .keras or .h5 file of Keras 2, or a .py file, which imports nothing of the
+        workspace.
+      train_data: a directory with a folder of images for each class (or all their files), or
+        an .npz file with the arrays images and labels.
+      calibration_data: of the quantized_model.
+      test_data: of the quantized_model.
+      version: of the quantized_model.
+      function: what builds the model, in a .py file.
+      epochs: passes over the data with quantizers.
+      learning_rate: at the start of them.
+      float_epochs: passes in float before, for a model that is not trained yet.
+      float_learning_rate: at the start of those.
+      batch_size: images a step.
+      seed: of the order of images, and of weights that are not trained yet.
+      scheme: of the quantized_model.
+      input_mean: subtracted from each pixel (0 to 255), in training and after.
+      input_std: what the difference is divided by.
+      input_resize: "letterbox", "stretch" or "center_crop".
+      task: what the outputs mean, as for a float_model.
+      registered_model: name in the registry. The default is this target's name.
+      tags: for every target.
+      **kwargs: what a quantized_model takes, its gates among them.
+    """
+    trained_model(
+        name = name + ".trained",
+        function = function,
+        model = model,
+        settings = {
+            "batch_size": str(batch_size),
+            "epochs": str(epochs),
+            "float_epochs": str(float_epochs),
+            "float_learning_rate": str(float_learning_rate),
+            "input_mean": str(input_mean),
+            "input_resize": input_resize,
+            "input_std": str(input_std),
+            "learning_rate": str(learning_rate),
+            "seed": str(seed),
+        },
+        tags = tags,
+        train_data = train_data,
+        visibility = ["//visibility:private"],
+    )
+    float_model(
+        name = name + "_float",
+        src = ":" + name + ".trained",
+        convert = False,
+        input_mean = input_mean,
+        input_resize = input_resize,
+        input_std = input_std,
+        tags = tags,
+        task = task,
+        visibility = kwargs.get("visibility"),
+    )
+    quantized_model(
+        name = name,
+        calibration_data = calibration_data,
+        model = ":" + name + "_float",
+        registered_model = registered_model or name,
+        scheme = scheme,
+        tags = tags,
+        test_data = test_data,
         version = version,
         **kwargs
     )

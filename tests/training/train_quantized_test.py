@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from models.shapes import classifier
-from models.shapes.shapes import CLASSES, shapes
+from models.shapes.shapes import CLASSES, SIZE, shapes
 from tests.tools.commands import refusal, run_command
 from tools import train_quantized
 from tools.graph.float_master import make_float_master
@@ -45,6 +45,12 @@ def _train(data, output):
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return {file.name: file.read_bytes() for file in sorted(output.iterdir())}
+
+
+def test_the_classifier_fits_its_pictures():
+    model = classifier.classifier()
+    assert model.input_shape == (None, SIZE, SIZE, 3)
+    assert model.output_shape == (None, len(CLASSES))
 
 
 def test_the_same_data_give_the_same_models(data, tmp_path):
