@@ -14,7 +14,6 @@ import os
 import re
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -141,15 +140,5 @@ def check_free_of(text: str, what: str, home: Path, user: str) -> None:
             raise loopback.FarmError(f"{word} is in {what}")
 
 
-def body() -> None:
-    if os.geteuid() != 0:
-        raise loopback.FarmError("needs root, to make two users")
-    with tempfile.TemporaryDirectory(prefix="farm-") as folder:
-        test(Path(folder))
-
-
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(__doc__)
-        sys.exit(0 if sys.argv[1] == "--help" else 2)
-    loopback.main(body)
+    loopback.main_as_root(__doc__, "to make two users", test)

@@ -11,8 +11,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tests.registry.tracking_server import stop_server
@@ -251,3 +252,24 @@ def main(body) -> None:
     except FarmError as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def main_as_root(usage: str, why: str, test: Callable[[Path], None]) -> None:
+    """Runs a script that knows no flag but --help, in a folder that is then removed.
+
+    Args:
+      usage: what --help prints.
+      why: it needs root.
+      test: takes the folder.
+    """
+    if len(sys.argv) > 1:
+        print(usage)
+        sys.exit(0 if sys.argv[1] == "--help" else 2)
+
+    def body() -> None:
+        if os.geteuid() != 0:
+            raise FarmError(f"needs root, {why}")
+        with tempfile.TemporaryDirectory(prefix="farm-") as folder:
+            test(Path(folder))
+
+    main(body)

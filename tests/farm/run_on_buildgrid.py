@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""Builds on a remote execution cluster on 127.0.0.1, and takes parts of it away.
+
+    tests/farm/run_on_buildgrid.py
+
+BuildGrid is the server, BuildBox's workers run the actions (buildgrid_cluster.py). Shown
+are: the same bytes as local, with the environment as declared inputs; a cache that lost
+half of its blobs; the server started again. Needs Debian, its package postgresql, and root.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.farm import loopback
+from tests.farm.buildgrid_cluster import Cluster, cluster
+from tools.farm.execution_log import read_execution_log
+
+_PACKAGE = "farm_check"
+
+# What an action asks of the worker that runs it.
+_BUILD = """\
+platform(
+    name = "worker",
+    constraint_values = [
+        "@platforms//cpu:x86_64",
+        "@platforms//os:linux",
+    ],
+    exec_properties = {"pool": "quantize"},
+)
+"""
+
+
+def remote_flags(grid: Cluster) -> list[str]:
+    return [
+        "--config=remote",
+        f"--remote_executor=grpc://127.0.0.1:{grid.port}",
+        f"--extra_execution_platforms=//{_PACKAGE}:worker",
+    ]
+
+
+class Farm:
+    """A checkout that builds on the cluster."""
+
+    def __init__(self, checkout: loopback.Checkout, grid: Cluster) -> None:
+        self.checkout = checkout
+        self.grid = grid
+
+    def build(self, what: str) -> dict[str, int]:
+        """Builds on the cluster.
+
+        Returns:
+          How many actions each runner ran.
+        """
+        log = self.checkout.home / "log.json"
+        start = time.monotonic()
+        flags = [*remote_flags(self.grid), f"--execution_log_json_file={log}"]
+        self.checkout.build(*flags, what)
+        seconds = time.monotonic() - start
+        runners: dict[str, int] = {}
+        for spawn in read_execution_log(log):
+            runners[spawn.runner] = runners.get(spawn.runner, 0) + 1
+        loopback.say(f"{what}: {seconds:.0f} s, {runners}")
+        return runners
+
+    def digests(self, folder: str) -> dict[str, str]:
+        """SHA-256 of each artifact and document in a folder of bazel-bin."""
+        found = self.checkout.path("bazel-bin") / folder
+        return {
+            path.name: loopback.run(["sha256sum", path]).split()[0]
+            for path in sorted(found.glob("*"))
+            if path.suffix in (".tflite", ".json")
+        }
+
+    def forget(self) -> None:
+        """Removes what was built here, so that only the farm has it."""
+        self.checkout.build(command="clean")
+
+
+def all_remote(runners: dict[str, int]) -> bool:
+    return set(runners) == {"remote"}
+
+
+def lose_blobs(grid: Cluster) -> tuple[int, int]:
+    """Removes every second blob of the server's storage.
+
+    Returns:
+      How many it removed, of how many.
+    """
+    blobs = sorted(path for path in grid.storage.rglob("*") if path.is_file())
+    for blob in blobs[::2]:
+        blob.unlink()
+    return len(blobs[::2]), len(blobs)
+
+
+def test(folder: Path) -> None:
+    python = loopback.readable_python()
+    checkout = loopback.Checkout(folder / "clone/rules_quantize", "root", folder / "home", python)
+    (checkout.folder / _PACKAGE).mkdir()
+    (checkout.folder / _PACKAGE / "BUILD.bazel").write_text(_BUILD)
+    try:
+        with cluster(folder) as grid:
+            check_farm(Farm(checkout, grid))
+    finally:
+        checkout.remove()
+
+
+def check_farm(farm: Farm) -> None:
+    grid = farm.grid
+    artifact = "//models:face_float16"
+    farm.checkout.build(artifact)
+    local = farm.digests("models")
+
+    loopback.say("the environment as declared inputs")
+    grid.have_workers(2)
+    farm.forget()
+    runners = farm.build(artifact)
+    loopback.check(all_remote(runners), f"all of {runners} actions ran remotely")
+    loopback.check(
+        len(local) >= 6 and farm.digests("models") == local, "the bytes of a local build"
+    )
+    farm.forget()
+    runners = farm.build(artifact)
+    loopback.check(set(runners) == {"remote cache hit"}, "built again, all come from the cache")
+
+    loopback.say("a cache that lost half of its blobs")
+    lost, blobs = lose_blobs(grid)
+    farm.forget()
+    runners = farm.build(artifact)
+    loopback.check(
+        "remote" in runners and farm.digests("models") == local,
+        f"{lost} of {blobs} blobs lost: what is missing is made again, the same bytes",
+    )
+
+    loopback.say("the server started again, which forgets what it knew of results")
+    grid.server.stop()
+    grid.server.start()
+    farm.forget()
+    farm.build(artifact)
+    loopback.check(farm.digests("models") == local, "the next build passed, the same bytes")
+
+
+if __name__ == "__main__":
+    loopback.main_as_root(__doc__, "for the user that PostgreSQL runs as", test)
