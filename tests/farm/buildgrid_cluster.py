@@ -178,6 +178,19 @@ class Worker:
                 self._process.wait()
                 time.sleep(0.5)
 
+    def is_running(self, program: str) -> bool:
+        """Whether one of its processes has a program's name in its command line."""
+        process = self._process
+        for one in loopback.process_tree(process.pid) if process else []:
+            with contextlib.suppress(OSError):
+                if program in Path(f"/proc/{one}/cmdline").read_text(errors="replace"):
+                    return True
+        return False
+
+    def kill(self) -> None:
+        """Ends it, and the action that it runs, as a power cut would."""
+        loopback.kill_tree(self._process.pid)
+
     def stop(self) -> None:
         self._wanted.clear()
         if self._process is not None:

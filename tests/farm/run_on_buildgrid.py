@@ -5,23 +5,41 @@
 
 BuildGrid is the server, BuildBox's workers run the actions (buildgrid_cluster.py). Shown
 are: the same bytes as local, with the environment as declared inputs; a cache that lost
-half of its blobs; the server started again. Needs Debian, its package postgresql, and root.
+half of its blobs; the server started again; a worker killed in the middle of an action.
+Needs Debian, its package postgresql, and root.
 """
 
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.farm import loopback
-from tests.farm.buildgrid_cluster import Cluster, cluster
+from tests.farm.buildgrid_cluster import Cluster, Worker, cluster
 from tools.farm.execution_log import read_execution_log
 
 _PACKAGE = "farm_check"
 
-# What an action asks of the worker that runs it.
+# What an action asks of the worker that runs it, and actions to kill a worker in.
 _BUILD = """\
+load("//rules:defs.bzl", "float_model")
+
+[
+    float_model(
+        name = "killed_{}".format(number),
+        src = "@mediapipe_models//:face_detection_full_range_sparse.tflite",
+    )
+    for number in range(4)
+]
+
+filegroup(
+    name = "killed",
+    srcs = [":killed_{}".format(number) for number in range(4)],
+)
+
 platform(
     name = "worker",
     constraint_values = [
@@ -77,6 +95,36 @@ class Farm:
     def forget(self) -> None:
         """Removes what was built here, so that only the farm has it."""
         self.checkout.build(command="clean")
+
+    def during(self, what: str, disturb: Callable[[Worker], None]) -> dict[str, int]:
+        """Builds, and calls `disturb` while a worker runs an action.
+
+        Returns:
+          How many actions each runner ran.
+
+        Raises:
+          FarmError: when no worker ever did, or the build failed.
+        """
+        disturbed: list[str] = []
+
+        def wait_and_disturb() -> None:
+            end = time.monotonic() + 120
+            while time.monotonic() < end and not disturbed:
+                for worker in self.grid.workers:
+                    if worker.is_running("make_float_master"):
+                        disturbed.append(worker.name)
+                        disturb(worker)
+                        return
+                time.sleep(0.05)
+
+        thread = threading.Thread(target=wait_and_disturb)
+        thread.start()
+        try:
+            built = self.build(what)
+        finally:
+            thread.join()
+        loopback.check(bool(disturbed), f"{what}: disturbed while an action ran")
+        return built
 
 
 def all_remote(runners: dict[str, int]) -> bool:
@@ -140,6 +188,10 @@ def check_farm(farm: Farm) -> None:
     farm.forget()
     farm.build(artifact)
     loopback.check(farm.digests("models") == local, "the next build passed, the same bytes")
+
+    loopback.say("a worker killed in the middle of an action")
+    runners = farm.during(f"//{_PACKAGE}:killed", Worker.kill)
+    loopback.check(all_remote(runners), "the build passed, all of its actions ran remotely")
 
 
 if __name__ == "__main__":
