@@ -1,6 +1,7 @@
 """Declares a device that speed is measured on."""
 
 load(":launch_script.bzl", "flag")
+load(":python_program.bzl", "shell_word")
 
 LatencyDeviceInfo = provider(
     doc = "A device that speed is measured on.",
@@ -30,9 +31,6 @@ def _latency_device_impl(ctx):
         threads = ctx.attr.threads,
     )]
 
-def _shell_word(text):
-    return "'" + text.replace("'", "'\\''") + "'"
-
 def device_flags(ctx, threads):
     """Writes the flags of a command that measures on ctx.attr.latency_device.
 
@@ -47,7 +45,7 @@ def device_flags(ctx, threads):
         return ["--threads={}".format(threads)], []
     device = ctx.attr.latency_device[LatencyDeviceInfo]
     words = [
-        "--device=" + _shell_word(device.device),
+        "--device=" + shell_word(device.device),
         "--delegate=" + device.delegate,
         "--threads={}".format(device.threads),
     ]

@@ -19,6 +19,17 @@ def runfiles_path(ctx, file):
     path = file.short_path
     return path[3:] if path.startswith("../") else ctx.workspace_name + "/" + path
 
+def shell_word(text):
+    """Quotes text for the shell.
+
+    Args:
+      text: any string.
+
+    Returns:
+      One word, which stands for it as it is.
+    """
+    return "'" + text.replace("'", "'\\''") + "'"
+
 def _directory(files):
     for file in files:
         if file.basename == "venv":
@@ -99,16 +110,16 @@ def _defaults(ctx):
     for flag, name in ctx.attr.defaults.items():
         value = flag[TextFlagInfo].value
         if value:
-            lines.append("[ -n \"${%s:-}\" ] || export %s='%s'\n" % (
+            lines.append("[ -n \"${%s:-}\" ] || export %s=%s\n" % (
                 name,
                 name,
-                value.replace("'", "'\\''"),
+                shell_word(value),
             ))
     return "".join(lines)
 
-def _shell_word(ctx, argument):
+def _argument(ctx, argument):
     """Quotes an argument; a location in it becomes an absolute runfiles path."""
-    word = "'" + ctx.expand_location(argument, ctx.attr.data).replace("'", "'\\''") + "'"
+    word = shell_word(ctx.expand_location(argument, ctx.attr.data))
     return word.replace("RUNFILES/", "'\"$runfiles\"'/")
 
 def _python_tool_impl(ctx):
@@ -117,7 +128,7 @@ def _python_tool_impl(ctx):
             ctx.label,
         ))
     main = ctx.files.srcs[0]
-    words = [_shell_word(ctx, argument) for argument in ctx.attr.arguments]
+    words = [_argument(ctx, argument) for argument in ctx.attr.arguments]
     command = "{}exec \"$python\" \"$runfiles/{}\" {}".format(
         _defaults(ctx),
         runfiles_path(ctx, main),

@@ -1,6 +1,7 @@
 """Packs the sources that a user of these rules needs into one archive."""
 
 load("//rules:version.bzl", "VERSION")
+load(":tool_action.bzl", "tool_arguments")
 
 def _in_repository(file):
     path = file.short_path
@@ -9,9 +10,7 @@ def _in_repository(file):
 def _release_archive_impl(ctx):
     name = "rules_quantize-" + VERSION
     archive = ctx.actions.declare_file(name + ".tar.gz")
-    arguments = ctx.actions.args()
-    arguments.use_param_file("@%s")
-    arguments.set_param_file_format("multiline")
+    arguments = tool_arguments(ctx)
     arguments.add("--output=" + archive.path)
     arguments.add("--folder=" + name)
     for file in ctx.files.srcs:
