@@ -145,7 +145,11 @@ class Recorder:
             version = self._version_of(name, record.artifact.sha256)
         else:
             self._link(version)
+            # An attempt that failed may have left a float version beside another machine's.
+            self._settled_float(record, experiment_id)
             if run is not None:
+                if run.info.run_id != version.run_id:
+                    self._count_as_measurement(run.info.run_id, version)
                 return self._existing(record, version, run)
             made = self._add_measurement(record, experiment_id, version)
         # Other machines may have done the same; whoever comes last sees all.
@@ -225,15 +229,13 @@ class Recorder:
 
     def _float_version(self, record: Record, experiment_id: str) -> "ModelVersion | None":
         """Finds or makes the float master's version."""
-        name = record.registered_model + FLOAT_SUFFIX
-        digest = f"{name} {record.float_master.sha256}"
-        version = self._version_of(name, record.float_master.sha256)
-        run = self._first(self._runs_of(experiment_id, digest), version)
+        version, run = self._settled_float(record, experiment_id)
         if version is not None:
             self._link(version)
             return version
         if record.float_master.path is None:
             return None
+        name, digest = _float_identity(record)
         tags = {
             "scheme": "float",
             SHA256_TAG: record.float_master.sha256,
@@ -274,9 +276,15 @@ class Recorder:
             tags,
             f"{description} Recorded by [this run](#/experiments/{experiment_id}/runs/{run_id}).",
         )
-        version = self._version_of(name, record.float_master.sha256) or created
-        self._first(self._runs_of(experiment_id, digest), version)
-        return version
+        return self._settled_float(record, experiment_id)[0] or created
+
+    def _settled_float(
+        self, record: Record, experiment_id: str
+    ) -> tuple["ModelVersion | None", "Run | None"]:
+        """Finds the float master's version and run; takes back what others made beside them."""
+        name, digest = _float_identity(record)
+        version = self._version_of(name, record.float_master.sha256)
+        return version, self._first(self._runs_of(experiment_id, digest), version)
 
     def _add_measurement(
         self, record: Record, experiment_id: str, version: "ModelVersion"
@@ -362,18 +370,22 @@ class Recorder:
             with _already_done():
                 self._client.delete_logged_model(model_id)
         if version.run_id and version.run_id != first.run_id:
-            with _already_done():
-                # What it measured counts, for the version that stays.
-                metrics = self._client.get_run(version.run_id).data.metrics
-                self._log(version.run_id, {}, metrics, _model_id(first))
-                for key, value in (
-                    (KIND_TAG, KIND_MEASUREMENT),
-                    (VERSION_TAG, f"{first.name}/{first.version}"),
-                ):
-                    self._client.set_tag(version.run_id, key, value)
+            self._count_as_measurement(version.run_id, first)
         # Last: as long as it is there, the next process finds what is left to do.
         with _already_done():
             self._client.delete_model_version(version.name, str(version.version))
+
+    def _count_as_measurement(self, run_id: str, version: "ModelVersion") -> None:
+        """Lets what the run of a second registration measured count for the version that stays."""
+        with _already_done():
+            run = self._client.get_run(run_id)
+            if run.data.tags.get(KIND_TAG) != KIND_REGISTRATION:
+                return
+            self._drop_models(run.info.experiment_id, run_id)
+            self._log(run_id, {}, run.data.metrics, _model_id(version))
+            self._client.set_tag(run_id, VERSION_TAG, f"{version.name}/{version.version}")
+            # Last: as long as it says this, the next process finds what is left to do.
+            self._client.set_tag(run_id, KIND_TAG, KIND_MEASUREMENT)
 
     def _runs_of(self, experiment_id: str, digest: str) -> list["Run"]:
         """Finds the runs that ended well; what others left goes into the trash."""
@@ -594,6 +606,12 @@ class Recorder:
         )
         self._link(version)
         return version
+
+
+def _float_identity(record: Record) -> tuple[str, str]:
+    """Names a float master's registered model, and what its runs are found by."""
+    name = record.registered_model + FLOAT_SUFFIX
+    return name, f"{name} {record.float_master.sha256}"
 
 
 def _describe(record: Record, parent: "ModelVersion | None") -> str:

@@ -11,7 +11,7 @@ from mlflow.models import Model
 
 from registry.record import read_record
 from registry.recording import Recorder
-from registry.store import connect, find_store, locked
+from registry.store import StoreUnavailable, connect, find_store, locked, patiently
 from tests.registry.registration_files import write_files
 
 _LINEAGE = {"git_state": "clean", "git_commit": "0" * 40}
@@ -263,3 +263,58 @@ def test_cut_short_at_any_step_then_run_again(opened, tmp_path, name, step, monk
     assert client.get_run(recorded.run_id).info.status == "FINISHED"
     assert len(client.search_model_versions(f'name = "{name}"')) == 1
     assert len(client.search_model_versions(f'name = "{name}.float"')) == 1
+
+
+class _Disturbed:
+    """A client; at one of its calls another machine comes between, and the answer gets lost."""
+
+    def __init__(self, client, step, another_machine):
+        self._client = client
+        self._another_machine = another_machine
+        self._left = step
+        self.is_disturbed = False
+
+    def __getattr__(self, name):
+        call = getattr(self._client, name)
+
+        def disturbed(*arguments, **named):
+            self._left -= 1
+            if self._left:
+                return call(*arguments, **named)
+            self.is_disturbed = True
+            self._another_machine()
+            # What the other machine did may make it fail; otherwise nobody hears of it.
+            call(*arguments, **named)
+            raise StoreUnavailable("the answer got lost")
+
+        return disturbed
+
+
+def test_another_machine_comes_between_at_any_step(opened, client, tmp_path, name):
+    """Each settles what both did, whatever of it was whose and however far it had come."""
+    store, _ = opened
+    mine = _record(tmp_path / "mine", name, p50_ms=2.0)
+    steps = 0
+    while True:
+        steps += 1
+        model = f"{name}_{steps}"
+        one = dataclasses.replace(mine, registered_model=model)
+        another = dataclasses.replace(one, digest=f"{one.digest} of another report")
+        elsewhere = Recorder(store, client, _LINEAGE)
+        elsewhere._writer = "another machine/1.1"
+        disturbed = _Disturbed(client, steps, lambda other=elsewhere, it=another: other.record(it))
+        recorder = Recorder(store, disturbed, _LINEAGE)
+        patiently(lambda who=recorder, it=one: who.record(it), 10)
+        if not disturbed.is_disturbed:
+            break
+
+        (version,) = client.search_model_versions(f"name = '{model}'")
+        (parent,) = client.search_model_versions(f"name = '{model}.float'")
+        runs = _runs(client, model)
+        models = client.search_logged_models([runs[0].info.experiment_id])
+        sources = sorted(f"models:/{each.model_id}" for each in models)
+        assert sources == sorted([version.source, parent.source]), steps
+        assert {run.info.status for run in runs} == {"FINISHED"}, steps
+        kinds = sorted(run.data.tags["kind"] for run in runs)
+        assert kinds == ["float master", "measurement", "registration"], steps
+    assert steps > 20
