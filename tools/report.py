@@ -13,6 +13,7 @@ from tools.command_line import whole_file
 from tools.errors import InputError
 
 REPORT_KIND = "rules_quantize.report"
+BUNDLE_REPORT_KIND = "rules_quantize.bundle_report"
 VERDICT_KIND = "rules_quantize.verdict"
 SCHEMA_VERSION = 1
 

@@ -1,7 +1,8 @@
-"""Command: compares a quantized model with the float model that it was made from."""
+"""Command: compares a quantized model, or the models of a .task bundle, with the float ones."""
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 
 from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path
 from tools.errors import InputError
@@ -22,15 +23,23 @@ _EXAMPLES = """\
   validate_quantized_model --float_model=hand.tflite --quantized_model=hand_int8.tflite \\
       --test_data=hands/ --task=hand.task.json --max_landmark_error=0.03 --min_recall=0.95 \\
       --min_sqnr=Identity=25 --max_degradation=worst_cosine=0.1
+  validate_quantized_model --float_model=hand_landmarker.task \\
+      --quantized_model=hand_landmarker_int8.task --test_data=hand_detector.tflite=hands/ \\
+      --test_data=hand_landmarks_detector.tflite=hand_crops/ --tolerance=0.05 \\
+      --member=hand_landmarks_detector.tflite=hand_landmarks.gates.json
 
 A gate is a number for every output or task, or NAME=NUMBER for one (then it may be given
 several times); docs/gates.md says what each means. Exits with status 1 when an artifact is
 beyond a gate, with 2 when something cannot be used.
+
+Of two .task bundles each model is compared with its own of the same path, also those of bundles
+in them (hand_landmarker.task/hand_detector.tflite); a model that stayed as it was needs no data.
 """
 
 # What `main` imports when it runs.
 IMPORTS = (
     *SAMPLE_IMPORTS,
+    "tools.bundle.task_bundle",
     "tools.graph.float_master",
     "tools.similarity.comparison",
     "tools.similarity.layers",
@@ -43,26 +52,44 @@ def parser() -> argparse.ArgumentParser:
         "Compares a quantized model with the float model that it was made from, on test data.",
         _EXAMPLES,
     )
-    result.add_argument("--float_model", required=True, type=user_path, help="a float .tflite")
-    result.add_argument("--quantized_model", required=True, type=user_path, help="the artifact")
+    result.add_argument(
+        "--float_model", required=True, type=user_path, help="a float .tflite, or a .task bundle"
+    )
+    result.add_argument(
+        "--quantized_model", required=True, type=user_path, help="the artifact, a bundle as well"
+    )
     result.add_argument(
         "--test_data",
         required=True,
         action="append",
-        type=user_path,
-        help="held-out data: a folder or file of images, .npy or .npz; may be given several times",
+        metavar="[MEMBER=]PATH",
+        help="held-out data: a folder or file of images, .npy or .npz; may be given several "
+        "times. A bundle's models have each their own, and PATH alone is for those that no other "
+        "names",
     )
     result.add_argument(
         "--calibration_data",
         action="append",
-        type=user_path,
         default=[],
+        metavar="[MEMBER=]PATH",
         help="what the artifact was calibrated with; test data found in it is refused",
     )
     add_input_flags(result)
     add_gate_flags(result)
     result.add_argument(
-        "--task", type=user_path, help="JSON: how the outputs are decoded, a task or a list of them"
+        "--member",
+        action="append",
+        default=[],
+        metavar="MEMBER=GATES",
+        help="JSON of thresholds for one model of a bundle, in place of --gates",
+    )
+    result.add_argument(
+        "--task",
+        action="append",
+        default=[],
+        metavar="[MEMBER=]FILE",
+        help="JSON: how the outputs are decoded, a task or a list of them; of a bundle, once for "
+        "each model",
     )
     result.add_argument("--report", type=user_path, help="JSON file for the report")
     result.add_argument("--name", help="of the artifact, for the report (default: the file's)")
@@ -139,53 +166,230 @@ def _print_table(report: dict, verdict: dict) -> None:
         )
 
 
-def main(arguments: argparse.Namespace) -> int:
+def _compared(
+    arguments: argparse.Namespace,
+    given: bytes,
+    artifact: bytes,
+    test_data: Sequence[str],
+    calibration_data: Sequence[str],
+    task: str | None,
+    summary: Mapping | None,
+) -> dict:
+    """Makes the report of one artifact; `arguments` has the paths by which messages name both."""
     from tools.graph.flatbuffer import read_bytes
     from tools.graph.float_master import make_float_master
-    from tools.report import read_json, write_json
+    from tools.report import read_json
     from tools.similarity.comparison import compare_outputs, make_report, refuse_overlap
-    from tools.similarity.gates import check_gates, failure_lines
     from tools.similarity.layers import compare_layers
     from tools.similarity.model_outputs import ModelOutputs
 
-    given = read_bytes(arguments.float_model)
+    def samples(paths: Sequence[str]):
+        return load_model_samples(arguments, master, [user_path(path) for path in paths])
+
     master, _ = make_float_master(given, str(arguments.float_model))
-    artifact = read_bytes(arguments.quantized_model)
+    where = str(arguments.quantized_model)
     reference = ModelOutputs(master, str(arguments.float_model))
-    quantized = ModelOutputs(artifact, str(arguments.quantized_model))
+    quantized = ModelOutputs(artifact, where)
     arguments.input_model = arguments.float_model
-    test = load_model_samples(arguments, master, arguments.test_data)
-    if arguments.calibration_data:
-        refuse_overlap(load_model_samples(arguments, master, arguments.calibration_data), test)
+    test = samples(test_data)
+    if calibration_data:
+        refuse_overlap(samples(calibration_data), test)
     bar = progress_bar()
     similarity = compare_outputs(
         reference,
         quantized,
         test,
-        read_json(arguments.task) if arguments.task else None,
+        read_json(user_path(task)) if task else None,
         lambda done: bar("comparing", done, len(test)),
     )
-    similarity["layers"] = compare_layers(master, artifact, test, str(arguments.quantized_model))
-    report = make_report(
-        name=arguments.name or arguments.quantized_model.stem,
+    similarity["layers"] = compare_layers(master, artifact, test, where)
+    return make_report(
+        name=arguments.name,
         version=arguments.version,
         artifact=artifact,
         master=master,
         source=read_bytes(arguments.source_model) if arguments.source_model else given,
         similarity=similarity,
         test=test,
-        summary=_summary(arguments),
+        summary=summary,
         tools=tool_versions(),
-        where=str(arguments.quantized_model),
+        where=where,
     )
+
+
+def _bundle_files(arguments: argparse.Namespace, given: bytes, artifact: bytes) -> tuple:
+    """Reads both bundles, which must have files of the same paths: (float, quantized) members."""
+    from tools.bundle.task_bundle import files_of, read_task_bundle
+
+    paths = arguments.float_model, arguments.quantized_model
+    known, found = (
+        files_of(read_task_bundle(content, str(path)), str(path))
+        for path, content in zip(paths, (given, artifact), strict=True)
+    )
+    for path in known:
+        if path not in found:
+            raise InputError(
+                f"{paths[1]}: member {path} is missing; {paths[0]} has it, make the bundle again "
+                "from that one"
+            )
+    for path in found:
+        if path not in known:
+            raise InputError(
+                f"{paths[1]}: member {path} is one that {paths[0]} does not have; give the bundle "
+                "that it was made from"
+            )
+    return known, found
+
+
+def _compare_bundles(
+    arguments: argparse.Namespace, given: bytes, artifact: bytes
+) -> tuple[dict, dict[str, str]]:
+    """Compares every model of a bundle that did not stay as it was.
+
+    Returns:
+      The bundle's report, and the files of thresholds by member.
+    """
+    from tools.bundle.member_flags import by_member, one_by_member
+    from tools.report import BUNDLE_REPORT_KIND, SCHEMA_VERSION, rounded
+    from tools.similarity.comparison import identity
+
+    where = str(arguments.quantized_model)
+    if arguments.source_model:
+        raise InputError(
+            f"{where}: --source_model is about one model and this is a bundle; its models are held "
+            "to those of --float_model"
+        )
+    known, found = _bundle_files(arguments, given, artifact)
+    kept = [path for path in known if known[path].content == found[path].content]
+    models = [path for path in known if known[path].is_model]
+    changed = [path for path in models if path not in kept]
+    if not changed:
+        raise InputError(
+            f"{where}: every model in it is to the byte the one of {arguments.float_model}; give "
+            "the quantized bundle"
+        )
+    test, calibration = (
+        by_member(flag, getattr(arguments, flag), models, where)
+        for flag in ("test_data", "calibration_data")
+    )
+    tasks = one_by_member("task", arguments.task, models, where)
+    gates = one_by_member("member", arguments.member, models, where)
+    summary = _summary(arguments)
+    if summary and summary["artifact"].get("sha256") != identity(artifact)["sha256"]:
+        raise InputError(f"{where}: the summary is of another artifact; quantize again")
+    reports = {}
+    for path in changed:
+        if path not in test:
+            raise InputError(
+                f"{where}: no test data for member {path}; give --test_data={path}=PATH"
+            )
+        one = argparse.Namespace(**vars(arguments))
+        one.float_model, one.quantized_model = f"{arguments.float_model}/{path}", f"{where}/{path}"
+        one.name = f"{arguments.name}/{path}"
+        try:
+            reports[path] = _compared(
+                one,
+                known[path].content,
+                found[path].content,
+                test[path],
+                calibration.get(path, []),
+                tasks.get(path),
+                (summary or {}).get("members", {}).get(path),
+            )
+        except InputError as error:
+            raise _of_member(path, error) from None
+    report = {
+        "artifact": identity(artifact),
+        "kept": kept,
+        "kind": BUNDLE_REPORT_KIND,
+        "members": reports,
+        "name": arguments.name,
+        "other_files": [path for path in known if path not in [*models, *kept]],
+        "schema_version": SCHEMA_VERSION,
+        "size": {"reduction_vs_source": rounded(1 - len(artifact) / len(given))},
+        "source": identity(given),
+        "tools": tool_versions(),
+        "version": arguments.version,
+    }
+    return report, gates
+
+
+def _of_member(path: str, error: InputError) -> InputError:
+    """Says of which member an error is, where it does not: an image is of none."""
+    return error if path in str(error) else InputError(f"member {path}: {error}")
+
+
+def _judge_bundle(
+    arguments: argparse.Namespace, report: dict, gates: Mapping[str, str], where: str
+) -> int:
+    """Prints each model's table and holds it to the gates; the bundle passes if all do."""
+    from tools.similarity.gates import check_gates, failure_lines
+
+    members = report["members"]
+    verdicts = {}
+    for path, one in members.items():
+        own = argparse.Namespace(**vars(arguments))
+        if path in gates:
+            own.gates = user_path(gates[path])
+        verdicts[path] = check_gates(one, gates_of_flags(own), f"the gates of {path}")
+    print(
+        f"{report['artifact']['bytes']:,} bytes, {report['size']['reduction_vs_source']:.1%} "
+        f"smaller than {arguments.float_model.name}"
+    )
+    for path, verdict in verdicts.items():
+        print(f"{path}: {'passed' if verdict['passed'] else 'REFUSED'}")
+        _print_table(members[path], verdict)
+    for path in report["kept"]:
+        print(f"{path}: as it was")
+    for path in report["other_files"]:
+        print(f"{path}: no model, and not as it was")
+    failed = [verdict for verdict in verdicts.values() if not verdict["passed"]]
+    if not failed:
+        return 0
+    lines = [f"{report['name']}: refused, {len(failed)} of {len(verdicts)} models failed"]
+    for verdict in failed:
+        *lines_of_model, last = failure_lines(verdict, where)
+        lines += lines_of_model
+    print("\n".join([*lines, last]), file=sys.stderr)
+    return EXIT_GATE_FAILED
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from tools.bundle.task_bundle import is_task_bundle
+    from tools.graph.flatbuffer import read_bytes
+    from tools.report import write_json
+    from tools.similarity.gates import check_gates, failure_lines
+
+    given, artifact = read_bytes(arguments.float_model), read_bytes(arguments.quantized_model)
+    arguments.name = arguments.name or arguments.quantized_model.stem
+    of_bundles = is_task_bundle(given) or is_task_bundle(artifact)
+    gates: dict[str, str] = {}
+    if of_bundles:
+        report, gates = _compare_bundles(arguments, given, artifact)
+    else:
+        if arguments.member:
+            raise InputError(f"{arguments.quantized_model}: no task bundle, so it has no --member")
+        if len(arguments.task) > 1:
+            raise InputError("--task is given once for a model; a file may hold a list of tasks")
+        report = _compared(
+            arguments,
+            given,
+            artifact,
+            arguments.test_data,
+            arguments.calibration_data,
+            arguments.task[0] if arguments.task else None,
+            _summary(arguments),
+        )
     if arguments.report:
         write_json(arguments.report, report)
     if arguments.report_only:
         return 0
+    where = str(arguments.report) if arguments.report else "the table above; --report= keeps it"
+    if of_bundles:
+        return _judge_bundle(arguments, report, gates, where)
     verdict = check_gates(report, gates_of_flags(arguments), "the gates")
     _print_table(report, verdict)
     if not verdict["passed"]:
-        where = str(arguments.report) if arguments.report else "the table above; --report= keeps it"
         print("\n".join(failure_lines(verdict, where)), file=sys.stderr)
         return EXIT_GATE_FAILED
     return 0

@@ -264,6 +264,11 @@ def task_bundle_bytes(members: Sequence[Member], where: str = "bundle") -> bytes
     return stream.getvalue()
 
 
+def _refuse_nesting(folder: str, where: str) -> None:
+    if folder.count("/") > _MOST_NESTING:
+        raise InputError(f"{where}: bundles in bundles, over {_MOST_NESTING} deep; unpack them")
+
+
 def replace_models(
     members: Sequence[Member],
     replace: Callable[[str, bytes], bytes],
@@ -283,8 +288,7 @@ def replace_models(
     Raises:
       InputError: when a bundle in it cannot be read, or `replace` raises it.
     """
-    if _folder.count("/") > _MOST_NESTING:
-        raise InputError(f"{where}: bundles in bundles, over {_MOST_NESTING} deep; unpack them")
+    _refuse_nesting(_folder, where)
     result = []
     for member in members:
         path = _folder + member.name
@@ -297,6 +301,33 @@ def replace_models(
             content = replace(path, content)
         result.append(Member(member.name, content))
     return result
+
+
+def files_of(
+    members: Sequence[Member], where: str = "bundle", _folder: str = ""
+) -> dict[str, Member]:
+    """Finds the files of a bundle, also of the bundles in it.
+
+    Args:
+      members: of the bundle.
+      where: how messages name it.
+
+    Returns:
+      Member by path, in the bundle's order; bundles are not among them.
+
+    Raises:
+      InputError: when a bundle in it cannot be read.
+    """
+    _refuse_nesting(_folder, where)
+    found: dict[str, Member] = {}
+    for member in members:
+        path = _folder + member.name
+        if member.is_bundle:
+            inside = f"{where}/{member.name}"
+            found |= files_of(read_task_bundle(member.content, inside), inside, path + "/")
+        else:
+            found[path] = member
+    return found
 
 
 def models_of(members: Sequence[Member], where: str = "bundle") -> dict[str, bytes]:
@@ -312,11 +343,5 @@ def models_of(members: Sequence[Member], where: str = "bundle") -> dict[str, byt
     Raises:
       InputError: when a bundle in it cannot be read.
     """
-    found: dict[str, bytes] = {}
-
-    def remember(path: str, content: bytes) -> bytes:
-        found[path] = content
-        return content
-
-    replace_models(members, remember, where)
-    return found
+    files = files_of(members, where)
+    return {path: member.content for path, member in files.items() if member.is_model}
