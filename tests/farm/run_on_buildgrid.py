@@ -5,10 +5,12 @@
 
 BuildGrid is the server, BuildBox's workers run the actions (buildgrid_cluster.py). Shown
 are: the same bytes as local, with the environment as declared inputs; a cache that lost
-half of its blobs; the server started again; a worker killed in the middle of an action.
+half of its blobs; the server started again, between builds and in the middle of one; a
+worker killed in the middle of an action.
 Needs Debian, its package postgresql, and root.
 """
 
+import signal
 import sys
 import threading
 import time
@@ -66,15 +68,19 @@ class Farm:
         self.checkout = checkout
         self.grid = grid
 
-    def build(self, what: str) -> dict[str, int]:
+    def build(self, what: str, *more: str) -> dict[str, int]:
         """Builds on the cluster.
+
+        Args:
+          what: a target.
+          *more: flags.
 
         Returns:
           How many actions each runner ran.
         """
         log = self.checkout.home / "log.json"
         start = time.monotonic()
-        flags = [*remote_flags(self.grid), f"--execution_log_json_file={log}"]
+        flags = [*remote_flags(self.grid), f"--execution_log_json_file={log}", *more]
         self.checkout.build(*flags, what)
         seconds = time.monotonic() - start
         runners: dict[str, int] = {}
@@ -96,8 +102,13 @@ class Farm:
         """Removes what was built here, so that only the farm has it."""
         self.checkout.build(command="clean")
 
-    def during(self, what: str, disturb: Callable[[Worker], None]) -> dict[str, int]:
+    def during(self, what: str, disturb: Callable[[Worker], None], *more: str) -> dict[str, int]:
         """Builds, and calls `disturb` while a worker runs an action.
+
+        Args:
+          what: a target, for which a float master is made.
+          disturb: takes the worker that makes it.
+          *more: flags.
 
         Returns:
           How many actions each runner ran.
@@ -120,11 +131,17 @@ class Farm:
         thread = threading.Thread(target=wait_and_disturb)
         thread.start()
         try:
-            built = self.build(what)
+            built = self.build(what, *more)
         finally:
             thread.join()
         loopback.check(bool(disturbed), f"{what}: disturbed while an action ran")
         return built
+
+
+def start_again(grid: Cluster) -> None:
+    """Kills the server, as a power cut would, and starts it."""
+    grid.server.stop(signal.SIGKILL)
+    grid.server.start()
 
 
 def all_remote(runners: dict[str, int]) -> bool:
@@ -188,6 +205,16 @@ def check_farm(farm: Farm) -> None:
     farm.forget()
     farm.build(artifact)
     loopback.check(farm.digests("models") == local, "the next build passed, the same bytes")
+
+    loopback.say("the server killed in the middle of an action, and started again")
+    farm.forget()
+    runners = farm.during(
+        artifact, lambda _: start_again(grid), "--noremote_accept_cached", "--remote_retries=30"
+    )
+    loopback.check(
+        all_remote(runners) and farm.digests("models") == local,
+        "Bazel asked again until it answered, the same bytes",
+    )
 
     loopback.say("a worker killed in the middle of an action")
     runners = farm.during(f"//{_PACKAGE}:killed", Worker.kill)
