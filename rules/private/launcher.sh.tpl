@@ -17,6 +17,9 @@ export RUNFILES_DIR="$runfiles"
 unset PYTHONHOME PYTHONSTARTUP
 export PYTHONPATH="%{python_path}"
 export PYTHONNOUSERSITE=1 PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
+# Bazel runs an action on each core; numpy's own threads would fight over them, and how a sum
+# is shared out among threads may show in its last bits.
+export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"
 venv="$runfiles/%{venv}"
 # Bazel 4 lays a directory out for remote workers at its own path and not in runfiles.
 [ -d "$venv" ] || venv="${runfiles%%/bazel-out/*}/%{venv_path}"

@@ -20,3 +20,9 @@ def test_nothing_of_the_users_python_enters():
         if not path.startswith((os.environ["RUNFILES_DIR"], sys.base_prefix, sys.prefix))
     ]
     assert outside == []
+
+
+def test_numpy_starts_no_threads_beside_those_of_other_actions():
+    square = numpy.ones((512, 512))
+    assert (square @ square)[0, 0] == 512
+    assert len(os.listdir("/proc/self/task")) == 1
