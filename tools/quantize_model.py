@@ -353,6 +353,10 @@ def _quantize(
         samples = load_model_samples(arguments, master, [user_path(path) for path in calibration])
         if settings.input_type != "float32" and samples.are_images:
             settings = _with_pixel_ranges(arguments, master, settings)
+        if arguments.summary_output:
+            # The summary names the data by it. Found first, what is decoded for it is there
+            # for the processes that calibrate.
+            _ = samples.digest
     how = {}
     if arguments.calibration_statistics and samples is not None:
         how["gather"] = _gather_from(arguments.calibration_statistics, samples)
