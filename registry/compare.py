@@ -1,8 +1,8 @@
 """Compares versions of a registered model, figure by figure."""
 
 import argparse
-import os
 
+from registry.store import add_patience_flag
 from tools.command_line import new_parser, run
 
 _EXAMPLES = """\
@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
         "--device", help="take latency from this one (default: the first that measured both)"
     )
     result.add_argument("--format", choices=("table", "json"), default="table")
+    add_patience_flag(result)
     return result
 
 
@@ -39,13 +40,15 @@ def main(arguments: argparse.Namespace) -> int:
       InputError: there is no such version, or the device has not measured both.
     """
     from registry.catalog import Catalog
-    from registry.store import connect_to_read, find_store
+    from registry.store import read_patiently
     from registry.tables import as_json, comparison, comparison_table
     from tools.errors import InputError
 
-    store = find_store(os.environ)
-    catalog = Catalog(store, connect_to_read(store))
-    versions = [catalog.read_version(text) for text in (arguments.before, arguments.after)]
+    def read(store, client) -> list:
+        catalog = Catalog(store, client)
+        return [catalog.read_version(text) for text in (arguments.before, arguments.after)]
+
+    versions = read_patiently(read, arguments.patience)
     common = sorted(
         device
         for device in versions[0].measurements

@@ -2,11 +2,11 @@
 
 import argparse
 import hashlib
-import os
 import shutil
 import tempfile
 from pathlib import Path
 
+from registry.store import add_patience_flag
 from tools.command_line import new_parser, run, user_path, whole_file
 from tools.errors import InputError
 
@@ -27,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--output", required=True, help="the file to write, or a folder (with a / at its end)"
     )
+    add_patience_flag(result)
     return result
 
 
@@ -42,26 +43,14 @@ def main(arguments: argparse.Namespace) -> int:
     Raises:
       InputError: there is no such version, or its file is another than it was.
     """
-    from registry.catalog import Catalog
-    from registry.store import connect_to_read, explained, find_store
+    from registry.store import read_patiently
 
-    store = find_store(os.environ)
-    client = connect_to_read(store)
-    version = Catalog(store, client).read_version(arguments.version)
     output = user_path(arguments.output)
     with tempfile.TemporaryDirectory() as folder:
-        with explained(store):
-            names = [
-                file.path
-                for file in client.list_artifacts(version.run_id, "model")
-                if file.path.endswith(".tflite")
-            ]
-            if len(names) != 1:
-                raise InputError(
-                    f"{version.reference}: run {version.run_id} holds {len(names)} .tflite files "
-                    "in model/, one is wanted; its artifacts have been changed"
-                )
-            fetched = Path(client.download_artifacts(version.run_id, names[0], folder))
+        version, fetched = read_patiently(
+            lambda store, client: _download(store, client, arguments.version, folder),
+            arguments.patience,
+        )
         with fetched.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != version.sha256:
@@ -75,6 +64,26 @@ def main(arguments: argparse.Namespace) -> int:
             shutil.copyfileobj(file, copy)
     print(f"{output}: {version.reference} ({version.label}), sha256 {version.sha256}")
     return 0
+
+
+def _download(store, client, reference: str, folder: str) -> tuple:
+    """Reads a version and fetches its file into a folder: (the version, the file's path)."""
+    from registry.catalog import Catalog
+    from registry.store import explained
+
+    version = Catalog(store, client).read_version(reference)
+    with explained(store):
+        names = [
+            file.path
+            for file in client.list_artifacts(version.run_id, "model")
+            if file.path.endswith(".tflite")
+        ]
+        if len(names) != 1:
+            raise InputError(
+                f"{version.reference}: run {version.run_id} holds {len(names)} .tflite files "
+                "in model/, one is wanted; its artifacts have been changed"
+            )
+        return version, Path(client.download_artifacts(version.run_id, names[0], folder))
 
 
 if __name__ == "__main__":

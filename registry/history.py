@@ -2,8 +2,8 @@
 
 import argparse
 import dataclasses
-import os
 
+from registry.store import add_patience_flag
 from tools.command_line import new_parser, run
 
 _EXAMPLES = """\
@@ -20,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("model", help="MODEL, or MODEL@ALIAS for one alias")
     result.add_argument("--format", choices=("table", "json"), default="table")
+    add_patience_flag(result)
     return result
 
 
@@ -37,15 +38,16 @@ def main(arguments: argparse.Namespace) -> int:
     """
     from registry.aliases import Aliases
     from registry.catalog import Catalog, parse_reference
-    from registry.store import connect_to_read, find_store
+    from registry.store import read_patiently
     from registry.tables import as_json, history_table
 
     name, alias = arguments.model, None
     if "@" in name:
         name, alias = parse_reference(name)
-    store = find_store(os.environ)
-    client = connect_to_read(store)
-    moves = Aliases(store, client, Catalog(store, client)).history(name, alias)
+    moves = read_patiently(
+        lambda store, client: Aliases(store, client, Catalog(store, client)).history(name, alias),
+        arguments.patience,
+    )
     if arguments.format == "json":
         print(as_json("history", {"moves": [dataclasses.asdict(move) for move in moves]}))
     else:

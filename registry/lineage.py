@@ -1,10 +1,10 @@
 """Shows where a version comes from and where it went: a tree, Graphviz or Mermaid."""
 
 import argparse
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from registry.store import add_patience_flag
 from tools.command_line import new_parser, run
 
 _EXAMPLES = """\
@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         default="tree",
         help="text, or a graph for Graphviz or Mermaid (default: %(default)s)",
     )
+    add_patience_flag(result)
     return result
 
 
@@ -66,11 +67,12 @@ def main(arguments: argparse.Namespace) -> int:
       InputError: there is no such version.
     """
     from registry.catalog import Catalog
-    from registry.store import connect_to_read, find_store
+    from registry.store import read_patiently
 
-    store = find_store(os.environ)
-    catalog = Catalog(store, connect_to_read(store))
-    root = read_lineage(catalog, arguments.version)
+    root = read_patiently(
+        lambda store, client: read_lineage(Catalog(store, client), arguments.version),
+        arguments.patience,
+    )
     shown = {"tree": as_tree, "dot": as_dot, "mermaid": as_mermaid}[arguments.format]
     print(shown(root))
     return 0

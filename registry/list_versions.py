@@ -1,8 +1,8 @@
 """Lists the registered models, or the versions of one."""
 
 import argparse
-import os
 
+from registry.store import add_patience_flag
 from tools.command_line import new_parser, run
 
 _EXAMPLES = """\
@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
         "--limit", type=int, default=20, help="how many versions at most (default: %(default)s)"
     )
     result.add_argument("--format", choices=("table", "json"), default="table")
+    add_patience_flag(result)
     return result
 
 
@@ -39,31 +40,40 @@ def main(arguments: argparse.Namespace) -> int:
       InputError: there is no such model.
     """
     from registry.catalog import Catalog
-    from registry.store import connect_to_read, find_store
+    from registry.store import read_patiently
     from registry.tables import as_json, model_table, version_json, version_table
     from tools.errors import InputError
 
     if not 0 < arguments.limit <= 10000:
         raise InputError(f"--limit={arguments.limit}: a number from 1 to 10000 is wanted")
-    store = find_store(os.environ)
-    catalog = Catalog(store, connect_to_read(store))
     if arguments.model:
-        versions = catalog.versions(arguments.model, arguments.limit)
+        versions = read_patiently(
+            lambda store, client: Catalog(store, client).versions(arguments.model, arguments.limit),
+            arguments.patience,
+        )
         if arguments.format == "json":
             print(as_json("versions", {"versions": [version_json(each) for each in versions]}))
         else:
             print(version_table(versions) if versions else f"{arguments.model} has no version")
         return 0
-    newest = []
-    for name in catalog.models():
-        newest += catalog.versions(name, 1) or []
-    aliases = {version.name: catalog.aliases(version.name) for version in newest}
+    newest, aliases = read_patiently(_newest_versions, arguments.patience)
     if arguments.format == "json":
         models = [{**version_json(version), "aliases": aliases[version.name]} for version in newest]
         print(as_json("models", {"models": models}))
     else:
         print(model_table(newest, aliases) if newest else "no model is registered")
     return 0
+
+
+def _newest_versions(store, client) -> tuple[list, dict]:
+    """Reads the newest version of each model, and each model's aliases."""
+    from registry.catalog import Catalog
+
+    catalog = Catalog(store, client)
+    newest = []
+    for name in catalog.models():
+        newest += catalog.versions(name, 1) or []
+    return newest, {version.name: catalog.aliases(version.name) for version in newest}
 
 
 if __name__ == "__main__":

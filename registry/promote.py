@@ -5,6 +5,7 @@ import dataclasses
 import os
 from pathlib import Path
 
+from registry.store import add_patience_flag
 from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path
 from tools.errors import InputError
 
@@ -34,13 +35,7 @@ def parser() -> argparse.ArgumentParser:
         "--force", metavar="REASON", help="move it although the policy forbids it; recorded"
     )
     result.add_argument("--reason", default="", help="why; recorded with the move")
-    result.add_argument(
-        "--patience",
-        type=float,
-        default=120.0,
-        metavar="SECONDS",
-        help="how long to wait for a server that does not answer (default: %(default).0f)",
-    )
+    add_patience_flag(result)
     result.add_argument("--dry_run", action="store_true", help="judge and print, write nothing")
     return result
 
@@ -76,11 +71,15 @@ def main(arguments: argparse.Namespace) -> int:
     with locked(store):
         client = connect(store)
         catalog = Catalog(store, client)
-        candidate = catalog.read_version(arguments.version)
-        policy = read_policy(policy_file, candidate.name, arguments.to)
-        number = catalog.aliases(candidate.name).get(arguments.to)
-        holder = catalog.read_version(f"{candidate.name}@{number}") if number else None
-        checks = judge(policy, candidate, holder)
+
+        def read() -> tuple:
+            candidate = catalog.read_version(arguments.version)
+            number = catalog.aliases(candidate.name).get(arguments.to)
+            holder = catalog.read_version(f"{candidate.name}@{number}") if number else None
+            return candidate, holder
+
+        candidate, holder = patiently(read, arguments.patience)
+        checks = judge(read_policy(policy_file, candidate.name, arguments.to), candidate, holder)
         passed = all(check.passed for check in checks)
         print(check_table(checks, candidate, holder, arguments.to))
         if holder is not None and holder.number == candidate.number:

@@ -7,6 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from registry.store import add_patience_flag
 from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path, whole_file
 from tools.errors import InputError
 
@@ -53,13 +54,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--dry_run", action="store_true", help="print what would be written")
     result.add_argument("--bazel_version", help="recorded with the run")
     result.add_argument("--output", type=user_path, help="write what was recorded as JSON")
-    result.add_argument(
-        "--patience",
-        type=float,
-        default=120.0,
-        metavar="SECONDS",
-        help="how long to wait for a server that does not answer (default: %(default).0f)",
-    )
+    add_patience_flag(result)
     result.add_argument(
         "--rerun",
         help="the command that does the same again, where it is another than this one",
@@ -103,7 +98,10 @@ def main(arguments: argparse.Namespace) -> int:
     )
     store = find_store(os.environ)
     if arguments.dry_run:
-        return _dry_run(record, store)
+        from registry.dry_run import plan
+
+        print(patiently(lambda: plan(record, store), arguments.patience))
+        return 0
     say_progress(f"register: recording {record.name} in {store.display_uri}")
 
     from registry.dashboard import refresh_or_warn
@@ -130,14 +128,6 @@ def main(arguments: argparse.Namespace) -> int:
             json.dump(_as_json(record, recorded, store), file, indent=2, sort_keys=True)
             file.write("\n")
     return EXIT_GATE_FAILED if record.gates == GATES_FAILED else 0
-
-
-def _dry_run(record, store) -> int:
-    """Prints what a registration would write, and writes nothing."""
-    from registry.dry_run import plan
-
-    print(plan(record, store))
-    return 0
 
 
 def _own_command() -> str:

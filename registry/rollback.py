@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from registry.store import add_patience_flag
 from tools.command_line import new_parser, run
 
 _EXAMPLES = """\
@@ -21,13 +22,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("alias", help="MODEL@ALIAS")
     result.add_argument("--reason", default="", help="why; recorded with the move")
-    result.add_argument(
-        "--patience",
-        type=float,
-        default=120.0,
-        metavar="SECONDS",
-        help="how long to wait for a server that does not answer (default: %(default).0f)",
-    )
+    add_patience_flag(result)
     result.add_argument("--dry_run", action="store_true", help="print, write nothing")
     return result
 
@@ -58,9 +53,12 @@ def main(arguments: argparse.Namespace) -> int:
         client = connect(store)
         catalog = Catalog(store, client)
         aliases = Aliases(store, client, catalog)
-        number = aliases.previous_holder(name, alias)
-        before = catalog.read_version(f"{name}@{alias}")
-        after = catalog.read_version(f"{name}@{number}")
+
+        def read() -> tuple:
+            number = aliases.previous_holder(name, alias)
+            return tuple(catalog.read_version(f"{name}@{which}") for which in (alias, number))
+
+        before, after = patiently(read, arguments.patience)
         moved = f"{alias}: {before.reference} -> {after.reference}"
         if arguments.dry_run:
             print(f"would move {moved}; nothing is written")

@@ -6,6 +6,7 @@ credentials come from where MLflow itself takes them (MLFLOW_TRACKING_USERNAME,
 MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN, `~/.mlflow/credentials`).
 """
 
+import argparse
 import contextlib
 import fcntl
 import hashlib
@@ -31,6 +32,7 @@ _LOCK_SECONDS = 600.0
 _LOCK_POLL_SECONDS = 0.05
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 15.0
+_PATIENCE_SECONDS = 120.0
 
 T = TypeVar("T")
 
@@ -300,6 +302,17 @@ def _make_database(store: Store) -> None:
     os.replace(unfinished, store.database)
 
 
+def add_patience_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag that says how long `patiently` goes on."""
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=_PATIENCE_SECONDS,
+        metavar="SECONDS",
+        help="how long to wait for a server that does not answer (default: %(default).0f)",
+    )
+
+
 def patiently(attempt: Callable[[], T], limit_seconds: float) -> T:
     """Repeats what a store was not available for, with growing pauses.
 
@@ -326,6 +339,24 @@ def patiently(attempt: Callable[[], T], limit_seconds: float) -> T:
             say_progress(f"{error.args[0]}; trying again for {deadline - now:.0f} s")
             time.sleep(min(pause, deadline - now))
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def read_patiently(read: Callable[[Store, "MlflowClient"], T], limit_seconds: float) -> T:
+    """Reads the configured store, and all of it again where it was not available.
+
+    Args:
+      read: takes the store and a client of it.
+      limit_seconds: as for `patiently`.
+
+    Returns:
+      What `read` returned.
+
+    Raises:
+      StoreUnavailable: from the last attempt.
+      InputError: nothing has been registered yet, or `read` raises it.
+    """
+    store = find_store(os.environ)
+    return patiently(lambda: read(store, connect_to_read(store)), limit_seconds)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ import pytest
 from mlflow.store.db.utils import _get_alembic_config
 
 import registry.register
-from registry.store import connect, find_store, locked
+from registry import compare, fetch, history, lineage, list_versions, promote
+from registry.store import StoreUnavailable, connect, find_store, locked
 from tests.registry.register_processes import Command, run_together
 from tests.registry.registration_files import flags, write_files
 from tests.registry.tracking_server import free_port, start_tracking_server, stop_server
@@ -201,6 +202,57 @@ def test_server_that_stays_ill(server, tmp_path, harm, said):
     assert printed.startswith(f"register: error: {server.uri}: {said}")
     assert f"(tried for 2 s); to go on: {sys.executable} " in printed
     assert "--registered_model=ill" in printed
+
+
+@pytest.fixture(name="model", scope="module")
+def _model(server, tmp_path_factory):
+    """A registered model with two versions."""
+    folder = tmp_path_factory.mktemp("model")
+    server.set_harm(lambda number: None)
+    for version in ("1", "2"):
+        files = write_files(folder / version, artifact=version.encode() * 100)
+        status, printed = _register(server, files, folder, "read")
+        assert status == 0, printed
+    return "read"
+
+
+_READERS = {
+    "list all": (list_versions, []),
+    "list": (list_versions, ["{model}"]),
+    "compare": (compare, ["{model}@1", "{model}@2"]),
+    "fetch": (fetch, ["{model}@2", "--output={folder}/"]),
+    "lineage": (lineage, ["{model}@2"]),
+    "history": (history, ["{model}"]),
+    "promote": (promote, ["{model}@2", "--to=staging", "--policy={folder}/policy", "--dry_run"]),
+    "register": (registry.register, ["--dry_run"]),
+}
+
+
+@pytest.mark.parametrize("which", _READERS)
+def test_what_only_reads_begins_anew(server, model, tmp_path, monkeypatch, capsys, which):
+    command, words = _READERS[which]
+    (tmp_path / "policy").write_text("[aliases.staging]\n")
+    given = [word.format(model=model, folder=tmp_path) for word in words]
+    if command is registry.register:
+        given += flags(write_files(tmp_path / "files"), model)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
+
+    def said(harm, *more) -> str:
+        server.set_harm(harm)
+        assert command.main(command.parser().parse_args([*given, *more])) == 0
+        return capsys.readouterr().out
+
+    # The first time MLflow asks for more.
+    said(lambda number: None)
+    healthy = said(lambda number: None)
+    last = server.relay.count
+    assert last > 0
+    for first in sorted({1, last}):
+        # MLflow repeats a request once by itself, without a pause.
+        ill = (first, first + 1)
+        assert said(lambda number, ill=ill: "fail" if number in ill else None) == healthy
+        with pytest.raises(StoreUnavailable, match="the server fails inside"):
+            said(lambda number, first=first: "fail" if number >= first else None, "--patience=0")
 
 
 @pytest.fixture(name="workspace")
