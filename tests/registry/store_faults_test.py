@@ -245,9 +245,10 @@ def test_what_only_reads_begins_anew(server, model, tmp_path, monkeypatch, capsy
     # The first time MLflow asks for more.
     said(lambda number: None)
     healthy = said(lambda number: None)
-    last = server.relay.count
-    assert last > 0
-    for first in sorted({1, last}):
+    requests = server.relay.count
+    assert requests > 0
+    # The last one may be for something that MLflow does without.
+    for first in sorted({1, (1 + requests) // 2}):
         # MLflow repeats a request once by itself, without a pause.
         ill = (first, first + 1)
         assert said(lambda number, ill=ill: "fail" if number in ill else None) == healthy
