@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.farm import loopback
@@ -127,19 +127,31 @@ def unpack_workers(folder: Path) -> Path:
     return tree
 
 
+# What an isolated action sees of the host, read-only: a shell, and a Python with its libraries.
+_SYSTEM = ("/bin", "/etc", "/lib", "/lib64", "/usr")
+
+
 class Worker:
     """One worker with a cache of its own; it is started again when it ends."""
 
-    def __init__(self, cluster: "Cluster", number: int) -> None:
-        self._cluster = cluster
+    def __init__(
+        self,
+        cluster: "Cluster",
+        number: int,
+        pools: Sequence[str],
+        shown: Sequence[Path] | None,
+    ) -> None:
         self.name = f"worker-{number}"
         folder = cluster.folder / self.name
         port = free_port()
         casd = [*cluster.tool("buildbox-casd"), f"--cas-remote={cluster.address}"]
         casd += ["--quota-high=4G", f"--bind=127.0.0.1:{port}", folder]
-        self._cache = loopback.Server(casd, port, cluster.folder / f"{self.name}-casd.log")
+        self.cache = loopback.Server(casd, port, cluster.folder / f"{self.name}-casd.log")
         runner = [cluster.python, _HERE / "output_paths_runner.py"]
-        runner += [*cluster.tool("buildbox-run-hosttools"), "--"]
+        runner += [*cluster.runner(isolated=shown is not None), "--"]
+        # BuildBox does not find where a link such as /bin leads.
+        seen = [] if shown is None else [*map(Path, _SYSTEM), *shown]
+        mounts = [f"{path.resolve()}:{path}" for path in seen]
         # buildbox-worker takes one program.
         self.runner = cluster.folder / f"{self.name}-runner"
         words = " ".join(f"'{word}'" for word in runner)
@@ -153,16 +165,22 @@ class Worker:
             "--max-wait-time=5",
             f"--buildbox-run={self.runner}",
             "--runner-arg=--staging-mode=copy-or-link",
+            *(f"--runner-arg=--ro-bind-mount={mount}" for mount in mounts),
             *("--platform", "OSFamily=Linux", "--platform", "ISA=x86-64"),
-            *("--platform", "pool=quantize", self.name),
+            *(word for pool in pools for word in ("--platform", f"pool={pool}")),
+            self.name,
         ]
         self._log = cluster.folder / f"{self.name}.log"
         self._process: subprocess.Popen | None = None
         self._wanted = threading.Event()
         self._loop = threading.Thread(target=self._keep_running, daemon=True)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def start(self) -> None:
-        self._cache.start()
+        self.cache.start()
         self._wanted.set()
         self._loop.start()
 
@@ -197,7 +215,7 @@ class Worker:
             loopback.kill_tree(self._process.pid)
         if self._loop.is_alive():
             self._loop.join(10)
-        self._cache.stop()
+        self.cache.stop()
 
 
 class Cluster:
@@ -229,13 +247,37 @@ class Cluster:
         loader = libraries / "ld-linux-x86-64.so.2"
         return [loader, "--library-path", libraries, self._tree / "usr/bin" / name]
 
-    def have_workers(self, count: int) -> None:
-        """Starts or stops workers until there are `count`."""
+    def runner(self, isolated: bool) -> list[Path | str]:
+        """The command that runs an action."""
+        if not isolated:
+            return self.tool("buildbox-run-hosttools")
+        # It looks for this program by its name.
+        programs = self.folder / "bubblewrap"
+        if not programs.exists():
+            programs.mkdir()
+            bubblewrap = " ".join(f"'{word}'" for word in self.tool("bwrap"))
+            (programs / "bwrap").write_text(f'#!/bin/sh\nexec {bubblewrap} "$@"\n')
+            (programs / "bwrap").chmod(0o755)
+        path = f"PATH={programs}:/usr/bin:/bin"
+        return ["/usr/bin/env", path, *self.tool("buildbox-run-bubblewrap")]
+
+    def have_workers(
+        self, count: int, sizes: Sequence[int] = (), shown: Sequence[Path] | None = None
+    ) -> None:
+        """Starts or stops workers until there are `count`.
+
+        Args:
+          count: how many; all are of the pool "quantize".
+          sizes: of further pools: "of_N" is the first N workers that are started.
+          shown: isolates the actions of those that are started: they see the host's system,
+            these folders and their inputs, and have no network. None: they see all.
+        """
         while len(self.workers) > count:
             self.workers.pop().stop()
         while len(self.workers) < count:
             self._made += 1
-            worker = Worker(self, self._made)
+            pools = [f"of_{size}" for size in sizes if self._made <= size]
+            worker = Worker(self, self._made, ["quantize", *pools], shown)
             self.workers.append(worker)
             worker.start()
 

@@ -110,6 +110,10 @@ class Server:
         self.stop()
         raise FarmError(f"{self._command[0]} does not answer on port {self.port}:\n{last}")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Ends it with all that it started."""
         if self._process is not None:
@@ -227,6 +231,27 @@ class Checkout:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def install_environment(folder: Path, python: Path, name: str = "litert") -> None:
+    """Makes one of the rules' environments outside of Bazel, as docs/farm.md does in an image.
+
+    Args:
+      folder: what RULES_QUANTIZE_ENVIRONMENTS is to name.
+      python: the interpreter.
+      name: of the lock.
+    """
+    made = folder / name
+    made.mkdir(parents=True)
+    run(
+        [
+            *(python, "-I", WORKSPACE / "rules/private/install_python_env.py"),
+            f"--lock={WORKSPACE / 'rules/locks' / name}.lock",
+            *(f"--lock_name={name}.lock", "--python_version=3.11"),
+            *(f"--directory={made / 'venv'}", f"--manifest={made / 'manifest.txt'}"),
+            f"--lock_copy={made / 'requirements.lock'}",
+        ]
+    )
+
+
 def readable_python(version: str = "3.11") -> Path:
     """Finds a Python that every user may start, and that has pip.
 
@@ -254,17 +279,13 @@ def main(body) -> None:
         sys.exit(1)
 
 
-def main_as_root(usage: str, why: str, test: Callable[[Path], None]) -> None:
-    """Runs a script that knows no flag but --help, in a folder that is then removed.
+def as_root(why: str, test: Callable[[Path], None]) -> None:
+    """Runs a script in a folder that is then removed.
 
     Args:
-      usage: what --help prints.
       why: it needs root.
       test: takes the folder.
     """
-    if len(sys.argv) > 1:
-        print(usage)
-        sys.exit(0 if sys.argv[1] == "--help" else 2)
 
     def body() -> None:
         if os.geteuid() != 0:
@@ -273,3 +294,17 @@ def main_as_root(usage: str, why: str, test: Callable[[Path], None]) -> None:
             test(Path(folder))
 
     main(body)
+
+
+def main_as_root(usage: str, why: str, test: Callable[[Path], None]) -> None:
+    """Runs a script that knows no flag but --help, as `as_root` does.
+
+    Args:
+      usage: what --help prints.
+      why: it needs root.
+      test: takes a folder that is then removed.
+    """
+    if len(sys.argv) > 1:
+        print(usage)
+        sys.exit(0 if sys.argv[1] == "--help" else 2)
+    as_root(why, test)

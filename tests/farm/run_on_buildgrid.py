@@ -6,8 +6,8 @@
 BuildGrid is the server, BuildBox's workers run the actions (buildgrid_cluster.py). Shown
 are: the same bytes as local, with the environment as declared inputs; a cache that lost
 half of its blobs; the server started again, between builds and in the middle of one; a
-worker killed in the middle of an action.
-Needs Debian, its package postgresql, and root.
+worker killed in the middle of an action; the environment on the workers, whose actions
+bubblewrap isolates. Needs Debian, its package postgresql, and root.
 """
 
 import signal
@@ -25,7 +25,8 @@ from tools.farm.execution_log import read_execution_log
 
 _PACKAGE = "farm_check"
 
-# What an action asks of the worker that runs it, and actions to kill a worker in.
+# What an action asks of the worker that runs it, actions to kill a worker in, and one that
+# passes where it sees neither this checkout nor a network, and may not write to the system.
 _BUILD = """\
 load("//rules:defs.bzl", "float_model")
 
@@ -40,6 +41,12 @@ load("//rules:defs.bzl", "float_model")
 filegroup(
     name = "killed",
     srcs = [":killed_{}".format(number) for number in range(4)],
+)
+
+genrule(
+    name = "isolated",
+    outs = ["isolated.txt"],
+    cmd = "[ ! -e {checkout} ] && [ ! -w /usr ] && [ $$(grep -c : /proc/net/dev) = 1 ] && touch $@",
 )
 
 platform(
@@ -164,15 +171,18 @@ def test(folder: Path) -> None:
     python = loopback.readable_python()
     checkout = loopback.Checkout(folder / "clone/rules_quantize", "root", folder / "home", python)
     (checkout.folder / _PACKAGE).mkdir()
-    (checkout.folder / _PACKAGE / "BUILD.bazel").write_text(_BUILD)
+    package = checkout.folder / _PACKAGE / "BUILD.bazel"
+    package.write_text(_BUILD.replace("{checkout}", str(checkout.folder)))
+    environments = folder / "environments"
+    loopback.install_environment(environments, python)
     try:
         with cluster(folder) as grid:
-            check_farm(Farm(checkout, grid))
+            check_farm(Farm(checkout, grid), environments)
     finally:
         checkout.remove()
 
 
-def check_farm(farm: Farm) -> None:
+def check_farm(farm: Farm, environments: Path) -> None:
     grid = farm.grid
     artifact = "//models:face_float16"
     farm.checkout.build(artifact)
@@ -219,6 +229,20 @@ def check_farm(farm: Farm) -> None:
     loopback.say("a worker killed in the middle of an action")
     runners = farm.during(f"//{_PACKAGE}:killed", Worker.kill)
     loopback.check(all_remote(runners), "the build passed, all of its actions ran remotely")
+
+    loopback.say("the environment on the workers, actions isolated by bubblewrap")
+    grid.have_workers(0)
+    grid.have_workers(2, shown=[environments])
+    settings = f"build --repo_env=RULES_QUANTIZE_ENVIRONMENTS={environments}\n"
+    (farm.checkout.folder / "user.bazelrc").write_text(settings)
+    runners = farm.build(f"//{_PACKAGE}:isolated")
+    loopback.check(all_remote(runners), "an action sees no checkout and no network")
+    farm.forget()
+    runners = farm.build(artifact)
+    loopback.check(
+        all_remote(runners) and farm.digests("models") == local,
+        f"all of {runners} actions ran remotely, the same bytes",
+    )
 
 
 if __name__ == "__main__":
