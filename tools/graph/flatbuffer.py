@@ -471,6 +471,46 @@ def _with_data(structure: bytearray, contents: list[np.ndarray | None], where: s
     return b"".join(pieces)
 
 
+def _written(model: TfliteModel, canonical: bool) -> bytes:
+    """Writes a model without its associated files; raises as `model_bytes`."""
+    data = sum(0 if buffer.data is None else len(buffer.data) for buffer in model.schema.buffers)
+    if data > MAXIMUM_BYTES:
+        raise InputError(
+            f"{model.where}: {data} bytes of constants; a TFLite flatbuffer holds at most "
+            f"{MAXIMUM_BYTES}, split the model"
+        )
+    # The constants, which are nearly all of a model, are never built into tables: they
+    # would be copied for each time that the tables are written.
+    contents = [_contents(buffer) for buffer in model.schema.buffers]
+    bare = copy.copy(model.schema)
+    bare.buffers = [
+        schema.BufferT(None if held is None else np.empty(0, np.uint8), buffer.offset, buffer.size)
+        for held, buffer in zip(contents, model.schema.buffers, strict=True)
+    ]
+    structure = _pack(bare)
+    if canonical:
+        # Read again and written again, lists and arrays are alike: what the bytes are
+        # does not depend on which code made the model.
+        structure = _pack(schema.ModelT.InitFromObj(schema.Model.GetRootAs(structure, 0)))
+    return _with_data(structure, contents, model.where)
+
+
+def runnable_bytes(model: TfliteModel) -> bytes:
+    """Writes a model that is only run here, in about a third of the time of `model_bytes`.
+
+    Args:
+      model: the model; it is not changed.
+
+    Returns:
+      A .tflite file without the associated files. It computes what that of `model_bytes`
+      does, but its bytes may be others where other code made the same model.
+
+    Raises:
+      InputError: as `model_bytes`.
+    """
+    return _written(model, canonical=False)
+
+
 def model_bytes(model: TfliteModel) -> bytes:
     """Writes a model.
 
@@ -486,24 +526,7 @@ def model_bytes(model: TfliteModel) -> bytes:
     Raises:
       InputError: when the model is too large for a flatbuffer.
     """
-    data = sum(0 if buffer.data is None else len(buffer.data) for buffer in model.schema.buffers)
-    if data > MAXIMUM_BYTES:
-        raise InputError(
-            f"{model.where}: {data} bytes of constants; a TFLite flatbuffer holds at most "
-            f"{MAXIMUM_BYTES}, split the model"
-        )
-    # The constants, which are nearly all of a model, are never built into tables: they
-    # would be copied for each time that the tables are written.
-    contents = [_contents(buffer) for buffer in model.schema.buffers]
-    bare = copy.copy(model.schema)
-    bare.buffers = [
-        schema.BufferT(None if held is None else np.empty(0, np.uint8), buffer.offset, buffer.size)
-        for held, buffer in zip(contents, model.schema.buffers, strict=True)
-    ]
-    # Read again and written again, lists and arrays are alike: what the bytes are
-    # does not depend on which code made the model.
-    canonical = schema.ModelT.InitFromObj(schema.Model.GetRootAs(_pack(bare), 0))
-    content = _with_data(_pack(canonical), contents, model.where)
+    content = _written(model, canonical=True)
     if not model.associated_files:
         return content
     stream = io.BytesIO(content)

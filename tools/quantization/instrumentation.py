@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.graph.flatbuffer import TfliteModel, model_bytes, shape_of, tensor_name
+from tools.graph.flatbuffer import TfliteModel, runnable_bytes, shape_of, tensor_name
 from tools.graph.pruning import prune
 from tools.graph.topology import Topology
 
@@ -388,7 +388,7 @@ def instrumented(model: TfliteModel, layout: Layout) -> bytes:
     extension.subgraph.outputs = outputs
     changed.schema.signatureDefs = None
     prune(changed)
-    return model_bytes(changed)
+    return runnable_bytes(changed)
 
 
 def with_outputs(model: TfliteModel, tensors: Collection[int]) -> bytes:
@@ -405,4 +405,4 @@ def with_outputs(model: TfliteModel, tensors: Collection[int]) -> bytes:
     changed.schema.subgraphs[0].outputs = [int(index) for index in tensors]
     changed.schema.signatureDefs = None
     prune(changed)
-    return model_bytes(changed)
+    return runnable_bytes(changed)

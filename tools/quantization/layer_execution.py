@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.graph.flatbuffer import TfliteModel, model_bytes
+from tools.graph.flatbuffer import TfliteModel, runnable_bytes
 from tools.graph.topology import Topology
 from tools.quantization.calibration import open_interpreter, signature_inputs
 
@@ -156,7 +156,7 @@ class LayerExecution:
             subgraph.operators.append(own)
         subgraph.inputs = [place(index) for index in inputs]
         subgraph.outputs = [place(index) for index in outputs]
-        return model_bytes(TfliteModel(model, [], self.graph.model.where))
+        return runnable_bytes(TfliteModel(model, [], self.graph.model.where))
 
 
 def dequantized(tensor: schema.TensorT, values: np.ndarray) -> np.ndarray:

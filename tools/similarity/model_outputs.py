@@ -6,7 +6,7 @@ import numpy as np
 
 from tools.errors import InputError
 from tools.graph.description import describe
-from tools.graph.flatbuffer import model_bytes, parse_model
+from tools.graph.flatbuffer import parse_model, runnable_bytes
 from tools.quantization.calibration import open_interpreter
 
 
@@ -123,7 +123,7 @@ def _with_outputs(content: bytes, also: Sequence[int], where: str) -> bytes:
     (subgraph, *_) = model.schema.subgraphs
     own = [int(index) for index in subgraph.outputs]
     subgraph.outputs = own + [index for index in dict.fromkeys(also) if index not in own]
-    return model_bytes(model)
+    return runnable_bytes(model)
 
 
 def _matched(
