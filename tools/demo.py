@@ -213,7 +213,7 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.graph.float_master import make_float_master
     from tools.latency.device import cpu_model
     from tools.report import read_json
-    from tools.samples.loading import IMAGE_ENDINGS
+    from tools.samples.endings import IMAGE_ENDINGS
     from tools.similarity.detection import (
         DetectionSimilarity,
         detections_of,

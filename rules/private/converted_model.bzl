@@ -1,5 +1,7 @@
 """converted_model: a SavedModel or a Keras file as a float .tflite."""
 
+load(":tool_action.bzl", "tool_arguments")
+
 _KERAS = ("keras", "h5", "hdf5")
 
 def _source(ctx):
@@ -18,7 +20,7 @@ def _source(ctx):
 def _converted_model_impl(ctx):
     model = ctx.actions.declare_file(ctx.label.name + ".tflite")
     summary = ctx.actions.declare_file(ctx.label.name + ".json")
-    arguments = ctx.actions.args()
+    arguments = tool_arguments(ctx)
     arguments.add(_source(ctx), format = "--input_model=%s")
     arguments.add(model, format = "--output_model=%s")
     arguments.add(summary, format = "--summary=%s")

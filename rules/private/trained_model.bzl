@@ -1,5 +1,7 @@
 """trained_model: a Keras classifier, trained further with its quantizers in place."""
 
+load(":tool_action.bzl", "tool_arguments")
+
 def _train_data(ctx):
     """Finds the .npz file, or the folder that holds a folder for each class."""
     files = ctx.files.train_data
@@ -25,7 +27,7 @@ def _trained_model_impl(ctx):
         ))
     if ctx.attr.function:
         model += ":" + ctx.attr.function
-    arguments = ctx.actions.args()
+    arguments = tool_arguments(ctx)
     arguments.add(model, format = "--model=%s")
     arguments.add(_train_data(ctx), format = "--train_data=%s")
     arguments.add(twin, format = "--twin_output=%s")

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from PIL import Image
 
 from tests.model_files import model_path
-from tests.quantization.photographs import photo_path
 from tests.random_models import ModelBuilder, float_models, random_image, tiny_model
+from tests.scenes.photo_files import photo_path
 from tools.errors import InputError
 from tools.graph.flatbuffer import model_bytes, parse_model, tensor_name
 from tools.graph.float_master import make_float_master

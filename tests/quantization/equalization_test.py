@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from PIL import Image
 
 from tests.model_files import model_path
-from tests.quantization.photographs import CALIBRATION, TEST, photo_path
+from tests.quantization.photographs import CALIBRATION, TEST
 from tests.random_models import ModelBuilder, float_models, random_image, run_model, tiny_model
+from tests.scenes.photo_files import photo_path
 from tools.graph.description import describe
 from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, shape_of, tensor_name
 from tools.graph.float_master import make_float_master

@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from PIL import Image
 
 from tests.model_files import model_path
-from tests.quantization.photographs import CALIBRATION, TEST, photo_path
+from tests.quantization.photographs import CALIBRATION, TEST
 from tests.random_models import ModelBuilder, float_models, random_image, run_model, tiny_model
+from tests.scenes.photo_files import photo_path
 from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_bytes, parse_model

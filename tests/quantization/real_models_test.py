@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.model_files import model_path
-from tests.quantization.photographs import CALIBRATION, TEST, photo_path
+from tests.quantization.photographs import CALIBRATION, TEST
+from tests.scenes.photo_files import photo_path
 from tools.graph.description import describe
 from tools.graph.float_master import make_float_master
 from tools.quantization.calibration import input_specifications

@@ -10,8 +10,8 @@ from PIL import Image
 
 from tools.errors import InputError
 from tools.samples import loading
+from tools.samples.endings import IMAGE_ENDINGS
 from tools.samples.loading import (
-    IMAGE_ENDINGS,
     InputSpec,
     Preprocessing,
     SampleSet,

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from tools.command_line import new_parser, run, user_path, whole_file
 from tools.errors import InputError
 from tools.farm.execution_log import Spawn, read_execution_log
+from tools.samples.endings import SAMPLE_ENDINGS
 
 _EXAMPLES = """\
   bazel build --jobs=1 --execution_log_json_file=/tmp/log.json --profile=/tmp/profile.gz \\
@@ -29,7 +30,6 @@ _EXAMPLES = """\
       --models=1000 --schemes=6 --samples=500 --workers=32
 """
 
-_SAMPLES = {".bmp", ".jpeg", ".jpg", ".npy", ".npz", ".png", ".webp"}
 _MASTER, _ARTIFACT = "FloatMaster", "QuantizeModel"
 _OURS = {
     _MASTER,
@@ -116,7 +116,7 @@ def read_profile(path: Path) -> dict[str, list[float]]:
 def _is_sample(path: str) -> bool:
     # What shards found is no sample, nor are pictures that a package brings.
     found = PurePosixPath(path).parent.name.endswith(".calibration")
-    return PurePosixPath(path).suffix in _SAMPLES and not found and "/venv/" not in path
+    return PurePosixPath(path).suffix in SAMPLE_ENDINGS and not found and "/venv/" not in path
 
 
 def action_costs(spawns: Sequence[Spawn], seconds: dict[str, list[float]]) -> list[ActionCost]:

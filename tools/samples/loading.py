@@ -14,9 +14,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tools.errors import InputError
+from tools.samples.endings import IMAGE_ENDINGS, SAMPLE_ENDINGS
 
-IMAGE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
-_ARRAY_ENDINGS = frozenset({".npy", ".npz"})
 # A sample is asked for several times (run, digested, searched in another set), and decoding
 # an image takes longer than many a model. So many bytes of a set's pixels are remembered:
 # 426 images of 224 x 224.
@@ -286,23 +285,21 @@ def _files(paths: Sequence[Path]) -> list[tuple[str, Path]]:
                 for file in sorted(path.rglob("*"))
                 if file.is_file() and not any(p.startswith(".") for p in file.parts[-1:])
             ]
-            usable = [f for f in inside if f.suffix.lower() in IMAGE_ENDINGS | _ARRAY_ENDINGS]
+            usable = [f for f in inside if f.suffix.lower() in SAMPLE_ENDINGS]
             if not usable:
                 raise InputError(
                     f"{path}: no images or arrays in this folder "
-                    f"({', '.join(sorted(IMAGE_ENDINGS | _ARRAY_ENDINGS))}); add some"
+                    f"({', '.join(sorted(SAMPLE_ENDINGS))}); add some"
                 )
             found += [(file.relative_to(path).as_posix(), file) for file in usable]
-        elif path.suffix.lower() in IMAGE_ENDINGS | _ARRAY_ENDINGS:
+        elif path.suffix.lower() in SAMPLE_ENDINGS:
             if not path.exists():
                 raise InputError(f"{path}: no such file")
             found.append((path.name, path))
         elif not path.exists():
             raise InputError(f"{path}: no such file or folder")
         else:
-            raise InputError(
-                f"{path}: not one of {', '.join(sorted(IMAGE_ENDINGS | _ARRAY_ENDINGS))}"
-            )
+            raise InputError(f"{path}: not one of {', '.join(sorted(SAMPLE_ENDINGS))}")
     return sorted(found, key=lambda entry: (entry[0], str(entry[1])))
 
 

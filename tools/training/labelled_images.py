@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from tools.errors import InputError
-from tools.samples.loading import IMAGE_ENDINGS, InputSpec, Preprocessing, load_samples
+from tools.samples.endings import IMAGE_ENDINGS
+from tools.samples.loading import InputSpec, Preprocessing, load_samples
 
 
 @dataclasses.dataclass(frozen=True)
