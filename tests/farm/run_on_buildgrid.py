@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Builds on a remote execution cluster on 127.0.0.1, and takes parts of it away.
 
-    tests/farm/run_on_buildgrid.py
+    tests/farm/run_on_buildgrid.py [--bazel_7_root=DIR]
 
 BuildGrid is the server, BuildBox's workers run the actions (buildgrid_cluster.py). Shown
 are: the same bytes as local, with the environment as declared inputs; a cache that lost
 half of its blobs; the server started again, between builds and in the middle of one; a
 worker killed in the middle of an action; the environment on the workers, whose actions
-bubblewrap isolates. Needs Debian, its package postgresql, and root.
+bubblewrap isolates; and, where run_on_bazel_7.sh has made a Debian in DIR, Bazel 7. Needs
+Debian, its package postgresql, and root.
 """
 
+import argparse
+import os
 import signal
 import sys
 import threading
@@ -98,12 +101,7 @@ class Farm:
 
     def digests(self, folder: str) -> dict[str, str]:
         """SHA-256 of each artifact and document in a folder of bazel-bin."""
-        found = self.checkout.path("bazel-bin") / folder
-        return {
-            path.name: loopback.run(["sha256sum", path]).split()[0]
-            for path in sorted(found.glob("*"))
-            if path.suffix in (".tflite", ".json")
-        }
+        return digests(self.checkout.path("bazel-bin") / folder)
 
     def forget(self) -> None:
         """Removes what was built here, so that only the farm has it."""
@@ -145,6 +143,15 @@ class Farm:
         return built
 
 
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each artifact and document in a folder."""
+    return {
+        path.name: loopback.run(["sha256sum", path]).split()[0]
+        for path in sorted(folder.glob("*"))
+        if path.suffix in (".tflite", ".json")
+    }
+
+
 def start_again(grid: Cluster) -> None:
     """Kills the server, as a power cut would, and starts it."""
     grid.server.stop(signal.SIGKILL)
@@ -167,7 +174,7 @@ def lose_blobs(grid: Cluster) -> tuple[int, int]:
     return len(blobs[::2]), len(blobs)
 
 
-def test(folder: Path) -> None:
+def test(folder: Path, bazel_7_root: Path | None) -> None:
     python = loopback.readable_python()
     checkout = loopback.Checkout(folder / "clone/rules_quantize", "root", folder / "home", python)
     (checkout.folder / _PACKAGE).mkdir()
@@ -177,12 +184,19 @@ def test(folder: Path) -> None:
     loopback.install_environment(environments, python)
     try:
         with cluster(folder) as grid:
-            check_farm(Farm(checkout, grid), environments)
+            local = check_farm(Farm(checkout, grid), environments)
+            if bazel_7_root:
+                check_bazel_7(grid, python, bazel_7_root, local)
     finally:
         checkout.remove()
 
 
-def check_farm(farm: Farm, environments: Path) -> None:
+def check_farm(farm: Farm, environments: Path) -> dict[str, str]:
+    """Checks all that Bazel 4 does there.
+
+    Returns:
+      The digests of a local build.
+    """
     grid = farm.grid
     artifact = "//models:face_float16"
     farm.checkout.build(artifact)
@@ -243,7 +257,47 @@ def check_farm(farm: Farm, environments: Path) -> None:
         all_remote(runners) and farm.digests("models") == local,
         f"all of {runners} actions ran remotely, the same bytes",
     )
+    return local
+
+
+def check_bazel_7(grid: Cluster, python: Path, root: Path, local: dict[str, str]) -> None:
+    """Builds with Bazel 7, as a module, in a Debian that run_on_bazel_7.sh has made in `root`."""
+    loopback.say("Bazel 7, the environment as declared inputs, actions isolated by bubblewrap")
+    script = loopback.WORKSPACE / "tests/bazel_matrix/run_on_bazel_7.sh"
+    bazel = [script, f"--root={root}", "--mode=bzlmod", "--"]
+    log = "matrix/log.json"
+    flags = [
+        *("--config=remote", f"--remote_executor=grpc://127.0.0.1:{grid.port}"),
+        *("--remote_default_exec_properties=pool=quantize", "--remote_download_outputs=all"),
+        f"--execution_log_json_file=/{log}",
+    ]
+    environment = os.environ | {"RULES_QUANTIZE_PYTHON": str(python)}
+    start = time.monotonic()
+    loopback.run([*bazel, "clean"], env=environment)
+    loopback.run([*bazel, "build", *flags, "//models:face_float16"], env=environment)
+    loopback.say(f"//models:face_float16: {time.monotonic() - start:.0f} s")
+    runners = [spawn.runner for spawn in read_execution_log(root / log)]
+    bases = root / Path.home().relative_to("/") / ".cache/bazel"
+    (built,) = bases.glob("*/*/execroot/_main/bazel-out/k8-fastbuild/bin/models")
+    loopback.check(
+        set(runners) == {"remote"} and digests(built) == local,
+        f"all of its {len(runners)} actions ran remotely, the bytes of Bazel 4's local build",
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--bazel_7_root", type=Path, help="--root of an earlier run_on_bazel_7.sh")
+    arguments = parser.parse_args()
+    loopback.as_root(
+        "for the user that PostgreSQL runs as",
+        lambda folder: test(folder, arguments.bazel_7_root),
+    )
 
 
 if __name__ == "__main__":
-    loopback.main_as_root(__doc__, "for the user that PostgreSQL runs as", test)
+    main()
