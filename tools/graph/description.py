@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tools.graph.flatbuffer import parse_model, shape_of, tensor_name, text, type_name
+from tools.graph.flatbuffer import model_to_read, shape_of, tensor_name, text, type_name
 
 
 def describe(content: bytes, where: str = "model") -> dict:
@@ -19,7 +19,7 @@ def describe(content: bytes, where: str = "model") -> dict:
     Raises:
       InputError: when the model cannot be read.
     """
-    model = parse_model(content, where)
+    model = model_to_read(content, where)
     subgraph = model.schema.subgraphs[0]
     inputs = {int(i): tensor_name(subgraph.tensors[int(i)]) for i in subgraph.inputs}
     outputs = {int(i): tensor_name(subgraph.tensors[int(i)]) for i in subgraph.outputs}

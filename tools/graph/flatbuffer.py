@@ -7,6 +7,7 @@ alignment of 16 bytes that the schema demands of a buffer's data. All are kept h
 
 import copy
 import dataclasses
+import functools
 import hashlib
 import io
 import math
@@ -230,6 +231,31 @@ def parse_model(content: bytes, where: str = "model") -> TfliteModel:
         return TfliteModel(model, _associated_files(content, where), where)
     except zipfile.BadZipFile:
         raise damaged from None
+
+
+@functools.lru_cache(maxsize=3)
+def _parsed(content: bytes) -> TfliteModel:
+    return parse_model(content)
+
+
+def model_to_read(content: bytes, where: str = "model") -> TfliteModel:
+    """Reads a model that is only looked at: the last few are remembered, and parsed once.
+
+    Args:
+      content: a whole .tflite file.
+      where: how messages name it.
+
+    Returns:
+      The model, which others have too: it must not be changed.
+
+    Raises:
+      InputError: as `parse_model`.
+    """
+    try:
+        return dataclasses.replace(_parsed(content), where=where)
+    except InputError:
+        # Named as it is called here.
+        return parse_model(content, where)
 
 
 def _names_more_tables_than_fit(model: schema.Model, size: int) -> bool:

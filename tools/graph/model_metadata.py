@@ -20,7 +20,14 @@ from flatbuffers import number_types
 from flatbuffers.table import Table
 
 from tools.errors import InputError
-from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, tensor_name, text
+from tools.graph.flatbuffer import (
+    TfliteModel,
+    model_bytes,
+    model_to_read,
+    parse_model,
+    tensor_name,
+    text,
+)
 
 METADATA_NAME = "TFLITE_METADATA"
 _IDENTIFIER = b"M001"
@@ -204,7 +211,7 @@ def normalization(content: bytes) -> tuple[float, float] | None:
     Raises:
       InputError: when the model cannot be read.
     """
-    metadata = read_metadata(parse_model(content))
+    metadata = read_metadata(model_to_read(content))
     if metadata is None or not metadata.inputs or not metadata.inputs[0].mean:
         return None
     return metadata.inputs[0].mean[0], metadata.inputs[0].std[0]

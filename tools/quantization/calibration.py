@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 
 from tools.errors import InputError
-from tools.graph.flatbuffer import TfliteModel, parse_model, tensor_name, text
+from tools.graph.flatbuffer import TfliteModel, model_to_read, tensor_name, text
 from tools.graph.topology import Topology
 from tools.quantization.activation_statistics import ActivationStatistics, Rows
 from tools.quantization.instrumentation import (
@@ -465,7 +465,7 @@ def input_specifications(content: bytes, where: str) -> list[tuple[str, tuple[in
     """
     (key, *_) = (
         text(signature.signatureKey)
-        for signature in parse_model(content, where).schema.signatureDefs
+        for signature in model_to_read(content, where).schema.signatureDefs
         if signature.subgraphIndex == 0
     )
     runner = open_interpreter(content, where).get_signature_runner(key)

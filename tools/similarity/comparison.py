@@ -6,7 +6,7 @@ from typing import Any
 
 from tools.errors import InputError
 from tools.graph.description import describe
-from tools.graph.flatbuffer import parse_model
+from tools.graph.flatbuffer import model_to_read
 from tools.graph.min_runtime import min_runtime
 from tools.report import REPORT_KIND, SCHEMA_VERSION, rounded
 from tools.samples.loading import SampleSet, overlapping
@@ -143,7 +143,7 @@ def make_report(
         "float_master": described(master, where),
         "float_tensors": known.get("float_tensors", []),
         "kind": REPORT_KIND,
-        "min_runtime": min_runtime(parse_model(artifact, where)),
+        "min_runtime": min_runtime(model_to_read(artifact, where)),
         "name": name,
         "passes": known.get("passes", []),
         "recipe": known.get("recipe"),

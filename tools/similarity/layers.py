@@ -26,7 +26,14 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
-from tools.graph.flatbuffer import model_bytes, parse_model, shape_of, tensor_name, type_name
+from tools.graph.flatbuffer import (
+    model_bytes,
+    model_to_read,
+    parse_model,
+    shape_of,
+    tensor_name,
+    type_name,
+)
 from tools.graph.topology import WEIGHTED, Topology
 from tools.quantization.dead_channels import remove_dead_channels
 from tools.report import SCHEMA_VERSION, rounded
@@ -189,7 +196,7 @@ class LayerComparison:
           InputError: when one cannot be run, or no tensor has a counterpart.
         """
         graphs = [
-            Topology(parse_model(content, name))
+            Topology(model_to_read(content, name))
             for content, name in zip((reference, artifact), where, strict=True)
         ]
         self._pairs = _matches(*graphs)
@@ -322,8 +329,8 @@ def best_reference(master: bytes, artifact: bytes, where: str) -> bytes:
     """
     smaller = parse_model(master, where)
     remove_dead_channels(smaller)
-    graph = Topology(parse_model(artifact))
-    whole = Topology(parse_model(master, where))
+    graph = Topology(model_to_read(artifact))
+    whole = Topology(model_to_read(master, where))
     if len(_matches(Topology(smaller), graph)) > len(_matches(whole, graph)):
         return model_bytes(smaller)
     return master
@@ -385,7 +392,7 @@ def compare_layers(
       InputError: when a runtime fails, or a value is NaN or infinite.
     """
     reference = best_reference(master, artifact, "float model")
-    if not _matches(Topology(parse_model(reference)), Topology(parse_model(artifact, where))):
+    if not _matches(Topology(model_to_read(reference)), Topology(model_to_read(artifact, where))):
         return None
     comparison = LayerComparison(reference, artifact, ("float model", where))
     numbers = spread(len(samples), REPORT_SAMPLES)

@@ -1,12 +1,14 @@
 """Runs a model, float or quantized at its ends, on float samples."""
 
+import copy
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tools.errors import InputError
 from tools.graph.description import describe
-from tools.graph.flatbuffer import parse_model, runnable_bytes
+from tools.graph.flatbuffer import model_to_read, runnable_bytes
 from tools.quantization.calibration import open_interpreter
 
 
@@ -119,11 +121,13 @@ def _with_outputs(content: bytes, also: Sequence[int], where: str) -> bytes:
     So they are written although a delegate computes them; an interpreter that keeps all
     tensors runs without one, and cannot run operators that only a delegate knows.
     """
-    model = parse_model(content, where)
-    (subgraph, *_) = model.schema.subgraphs
+    model = model_to_read(content, where)
+    changed = copy.copy(model.schema)
+    (subgraph, *inner) = changed.subgraphs
     own = [int(index) for index in subgraph.outputs]
-    subgraph.outputs = own + [index for index in dict.fromkeys(also) if index not in own]
-    return runnable_bytes(model)
+    changed.subgraphs = [copy.copy(subgraph), *inner]
+    changed.subgraphs[0].outputs = own + [i for i in dict.fromkeys(also) if i not in own]
+    return runnable_bytes(dataclasses.replace(model, schema=changed))
 
 
 def _matched(
