@@ -51,6 +51,12 @@ _MODELS = (
     "pose_landmark_full",
     "selfie_segmentation",
 )
+# Models that see what another one sees are calibrated and tested with its samples.
+_SAMPLES_OF = {
+    "face_full_range": "face",
+    "hand_landmark_lite": "hand_landmark_full",
+    "palm_lite": "palm_full",
+}
 # Whether they need ranges of activations.
 _SCHEMES = {"int8": True, "dynamic": False, "float16": False, "weight_only_int8": False}
 
@@ -66,6 +72,7 @@ remote_coverage_tools()
 _BUILD = """\
 load("@rules_quantize//rules:defs.bzl", "float_model", "quantized_model")
 
+# A float model by the model whose samples it takes.
 _MODELS = {models}
 _SCHEMES = {schemes}
 _TOLERANCES = {tolerances}
@@ -73,23 +80,23 @@ _TOLERANCES = {tolerances}
 [float_model(name = model, src = model + "_source.tflite") for model in _MODELS]
 
 [filegroup(
-    name = model + use,
-    srcs = glob([model + use + "/*"]),
-) for model in _MODELS for use in ("_calibration", "_test")]
+    name = samples + use,
+    srcs = glob([samples + use + "/*"]),
+) for samples in {sample_sets} for use in ("_calibration", "_test")]
 
 [quantized_model(
     name = model + "_" + scheme + kind,
-    calibration_data = ":" + model + "_calibration" if _SCHEMES[scheme] else None,
+    calibration_data = ":" + samples + "_calibration" if _SCHEMES[scheme] else None,
     calibration_shards = shards,
     max_scale_error = None,
     min_layer_correlation = None,
     model = ":" + model,
     scheme = scheme,
     tags = tags,
-    test_data = ":" + model + "_test",
+    test_data = ":" + samples + "_test",
     tolerance = _TOLERANCES[model],
     version = "1",
-) for model in _MODELS for scheme in _SCHEMES for kind, shards, tags in [
+) for model, samples in _MODELS.items() for scheme in _SCHEMES for kind, shards, tags in [
     ("", 1, []),
     ("_in_shards", {shards}, ["manual"]),
 ]]
@@ -98,9 +105,7 @@ _TOLERANCES = {tolerances}
 
 def parser() -> argparse.ArgumentParser:
     result = new_parser("build_times", "Times builds beside scripts in sequence.", _EXAMPLES)
-    result.add_argument(
-        "--models", default=",".join(_MODELS), help="of //models (default: all that have samples)"
-    )
+    result.add_argument("--models", default=",".join(_MODELS), help="of //models (default: all)")
     result.add_argument("--schemes", default=",".join(_SCHEMES), help="default: %(default)s")
     result.add_argument("--shards", type=int, default=4, help="of calibration (default: 4)")
     result.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
@@ -154,6 +159,7 @@ class Workspace:
     def __init__(self, folder: Path, checkout: Path, arguments: argparse.Namespace):
         self.models = arguments.models.split(",")
         self.schemes = {name: _SCHEMES[name] for name in arguments.schemes.split(",")}
+        self._samples_of = {model: _SAMPLES_OF.get(model, model) for model in self.models}
         self._shards = arguments.shards
         self._tolerances = dict.fromkeys(self.models, 1.0)
         self.rules = folder / "rules"
@@ -175,26 +181,31 @@ class Workspace:
 
     def _write_build(self) -> None:
         text = _BUILD.format(
-            models=self.models,
+            models=self._samples_of,
+            sample_sets=self._sample_sets(),
             schemes=self.schemes,
             shards=self._shards,
             tolerances=self._tolerances,
         )
         (self.folder / "BUILD.bazel").write_text(text)
 
+    def _sample_sets(self) -> list[str]:
+        return sorted(set(self._samples_of.values()))
+
     def _copy_models(self, checkout: Path) -> None:
-        kinds = ("", "_calibration", "_test")
-        targets = [f"//models:{model}{kind}" for model in self.models for kind in kinds]
-        _run(checkout, "./bazelw", "build", *targets)
+        folders = [
+            samples + kind for samples in self._sample_sets() for kind in ("_calibration", "_test")
+        ]
+        _run(checkout, "./bazelw", "build", *(f"//models:{n}" for n in [*self.models, *folders]))
         made = Path(_run(checkout, "./bazelw", "info", "bazel-bin").strip(), "models")
         for model in self.models:
             shutil.copyfile(made / f"{model}.tflite", self.source(model))
-            for kind in kinds[1:]:
-                shutil.copytree(
-                    made / (model + kind),
-                    self.folder / (model + kind),
-                    copy_function=shutil.copyfile,
-                )
+        for name in folders:
+            shutil.copytree(made / name, self.folder / name, copy_function=shutil.copyfile)
+
+    def samples(self, model: str, use: str) -> Path:
+        """Says where a model's samples are; `use` is "calibration" or "test"."""
+        return self.folder / f"{self._samples_of[model]}_{use}"
 
     def bazel(self, *words: str | Path) -> str:
         return _run(self.folder, "./bazelw", *words)
@@ -215,12 +226,12 @@ class Workspace:
         return {
             "models": [
                 {
-                    "calibration": str(self.folder / f"{model}_calibration"),
+                    "calibration": str(self.samples(model, "calibration")),
                     "gates": str(made),
                     "master": str(made / f"{model}.tflite"),
                     "name": model,
                     "source": str(self.source(model)),
-                    "test": str(self.folder / f"{model}_test"),
+                    "test": str(self.samples(model, "test")),
                 }
                 for model in self.models
             ],
@@ -245,7 +256,7 @@ class Workspace:
         """Inverts a calibration image of the first model."""
         from PIL import Image, ImageOps
 
-        path = min((self.folder / f"{self.models[0]}_calibration").glob("*.png"))
+        path = min(self.samples(self.models[0], "calibration").glob("*.png"))
         with Image.open(path) as image:
             changed = ImageOps.invert(image.convert("RGB"))
         changed.save(path)
@@ -343,22 +354,20 @@ def _measure(workspace: Workspace, rounds: int) -> list[Row]:
     return list(rows.values())
 
 
+def _counts(workspace: Workspace, use: str) -> dict[str, int]:
+    return {m: len(list(workspace.samples(m, use).iterdir())) for m in workspace.models}
+
+
 def _circumstances(workspace: Workspace, rounds: int) -> dict:
     return {
         "artifacts": len(workspace.models) * len(workspace.schemes),
-        "calibration_images": {
-            model: len(list((workspace.folder / f"{model}_calibration").iterdir()))
-            for model in workspace.models
-        },
+        "calibration_images": _counts(workspace, "calibration"),
         "cores": len(os.sched_getaffinity(0)),
         "load_average_before": round(os.getloadavg()[0], 2),
         "machine": platform.machine(),
         "rounds": rounds,
         "schemes": sorted(workspace.schemes),
-        "test_images": {
-            model: len(list((workspace.folder / f"{model}_test").iterdir()))
-            for model in workspace.models
-        },
+        "test_images": _counts(workspace, "test"),
     }
 
 
