@@ -8,12 +8,14 @@ A command file holds `parser()` and `main(arguments) -> int` and ends with
 
 import argparse
 import contextlib
+import errno
 import functools
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from tools.errors import InputError
 
@@ -21,6 +23,15 @@ EXIT_GATE_FAILED = 1
 EXIT_BAD_INPUT = InputError.exit_status
 EXIT_INCONCLUSIVE = 3
 EXIT_INTERRUPTED = 130
+
+
+class _OneLineParser(argparse.ArgumentParser):
+    """Says in one line what is wrong with a command line; the usage may be thirty."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(
+            EXIT_BAD_INPUT, f"{self.prog}: error: {message} (--help shows flags and examples)\n"
+        )
 
 
 def new_parser(program: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -37,7 +48,7 @@ def new_parser(program: str, description: str, examples: str) -> argparse.Argume
     Returns:
       The parser. It also reads flags from a file given as `@FILE`, one a line.
     """
-    parser = argparse.ArgumentParser(
+    parser = _OneLineParser(
         prog=program,
         description=description,
         epilog="examples:\n" + examples,
@@ -75,7 +86,12 @@ def whole_file(path: Path, mode: str = "wb") -> Iterator:
     Yields:
       The open temporary file. When the block raises, nothing is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(
+            errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)
+        ) from None
     encoding = None if "b" in mode else "utf-8"
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

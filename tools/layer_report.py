@@ -78,8 +78,8 @@ def main(arguments: argparse.Namespace) -> int:
         reference = read_bytes(arguments.prepared_model)
         reference_name = str(arguments.prepared_model)
     else:
-        reference = best_reference(master, artifact, str(arguments.float_model))
         reference_name = str(arguments.float_model)
+        reference = best_reference(master, artifact, (reference_name, where))
     arguments.input_model = arguments.float_model
     test = load_model_samples(arguments, master, arguments.test_data)
     comparison = LayerComparison(reference, artifact, (reference_name, where))

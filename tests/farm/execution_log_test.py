@@ -49,5 +49,5 @@ def test_what_is_no_log_is_refused_in_one_line(tmp_path, text):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(FileNotFoundError):
         read_execution_log(tmp_path / "none.json")

@@ -114,7 +114,7 @@ def test_log_and_profile_of_two_builds(measured, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\x1f\x8bcut", b'{"traceEvents": [1]}'])
 def test_what_is_no_profile_is_refused(measured, tmp_path, content):
     (tmp_path / "profile.gz").write_bytes(content)
-    with pytest.raises(InputError, match=r"profile\.gz: (is no profile|cannot be read)"):
+    with pytest.raises(InputError, match=r"profile\.gz: is no profile"):
         _main(*measured)
 
 

@@ -219,6 +219,7 @@ def test_the_prepared_graph_alone(folder):
     [
         (("--samples=0",), "--samples=0: at least 1 is wanted"),
         (("--prepared_model=images/coffee.png",), "coffee.png: not a TFLite file"),
+        (("--quantized_model=images/coffee.png",), "images/coffee.png: not a TFLite file"),
         (("--prepared_model=none.tflite",), "none.tflite: No such file"),
     ],
 )

@@ -118,7 +118,7 @@ def test_an_artifact_of_a_real_model_has_whole_layers():
     assert report["correlation_min"] > 0.9
     assert report["samples"] == 4
     # It has fewer channels than the master, and every layer is compared all the same.
-    reference = best_reference(master, artifact, "master")
+    reference = best_reference(master, artifact, ("master", "artifact"))
     assert len(reference) < len(master)
     assert LayerComparison(reference, artifact, ("master", "artifact")).unmatched == []
 

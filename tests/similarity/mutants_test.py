@@ -116,7 +116,7 @@ def test_no_mutant_passes_the_default_gates(name):
     scheme = "float16" if name in _FLOAT16 else "int8"
     settings = QuantizationSettings(scheme, passes={"sparse_weights": {"enabled": False}})
     artifact = quantize(master, settings, calibration).model
-    reference = best_reference(master, artifact, name)
+    reference = best_reference(master, artifact, (name, f"mutant of {name}"))
 
     def failed(content: bytes) -> set[str]:
         # The layers tell most of them: outputs are compared where they do not.

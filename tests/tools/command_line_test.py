@@ -191,14 +191,9 @@ def test_flags_from_a_file_where_the_user_stands(command, tmp_path):
     ],
 )
 def test_flags_that_cannot_be_read(command, tmp_path, flags, message):
-    done = run_command(command, *flags, where=tmp_path)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    usage, *_, last = done.stderr.splitlines()
-    assert usage.startswith("usage: command ")
-    assert last.startswith("command: error: ")
-    assert message in last
-    assert "Traceback" not in done.stderr
+    line = refusal(command, *flags, where=tmp_path)
+    assert message in line
+    assert line.endswith(" (--help shows flags and examples)")
 
 
 def test_help_ends_with_examples(command):
@@ -227,7 +222,7 @@ def test_output_that_cannot_be_written_is_one_line(command, tmp_path):
     folder = tmp_path / "folder"
     assert refusal(command, "--do=write", f"--path={folder}") == f"{folder}: Is a directory"
     line = refusal(command, "--do=write", f"--path={tmp_path}/file/a.txt")
-    assert line.startswith(f"{tmp_path}/file")
+    assert line == f"{tmp_path}/file: Not a directory"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
     assert (tmp_path / "file").read_text() == "mine"
 

@@ -64,12 +64,15 @@ def read_execution_log(path: Path) -> list[Spawn]:
       The spawns in the file's order.
 
     Raises:
-      InputError: when the file cannot be read, or is no such log.
+      InputError: when the file is no such log.
+      OSError: when it cannot be read.
     """
     try:
         text = Path(path).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{path}: is no JSON execution log (bazel build --execution_log_json_file): not text"
+        ) from None
     decoder = json.JSONDecoder()
     spawns = []
     position = 0

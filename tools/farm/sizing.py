@@ -95,7 +95,8 @@ def read_profile(path: Path) -> dict[str, list[float]]:
       Progress message to seconds, one for each action that was so named.
 
     Raises:
-      InputError: when it cannot be read, or is no profile.
+      InputError: when it is no profile.
+      OSError: when it cannot be read.
     """
     try:
         content = Path(path).read_bytes()
@@ -106,8 +107,8 @@ def read_profile(path: Path) -> dict[str, list[float]]:
         for event in events:
             if event.get("cat") == "action processing":
                 seconds.setdefault(event["name"], []).append(event["dur"] / 1e6)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+    except gzip.BadGzipFile:
+        raise InputError(f"{path}: is no profile of Bazel (bazel build --profile)") from None
     except (EOFError, KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
         raise InputError(f"{path}: is no profile of Bazel (bazel build --profile)") from error
     return seconds

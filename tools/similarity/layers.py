@@ -316,21 +316,21 @@ class LayerComparison:
         return result
 
 
-def best_reference(master: bytes, artifact: bytes, where: str) -> bytes:
+def best_reference(master: bytes, artifact: bytes, where: tuple[str, str]) -> bytes:
     """Finds the float graph whose tensors have the artifact's shapes.
 
     Args:
       master: the float master.
       artifact: the quantized model.
-      where: how messages name the master.
+      where: how messages name both.
 
     Returns:
       The master, or the master without the channels that no result depends on.
     """
-    smaller = parse_model(master, where)
+    smaller = parse_model(master, where[0])
     remove_dead_channels(smaller)
-    graph = Topology(model_to_read(artifact))
-    whole = Topology(model_to_read(master, where))
+    graph = Topology(model_to_read(artifact, where[1]))
+    whole = Topology(model_to_read(master, where[0]))
     if len(_matches(Topology(smaller), graph)) > len(_matches(whole, graph)):
         return model_bytes(smaller)
     return master
@@ -391,7 +391,7 @@ def compare_layers(
     Raises:
       InputError: when a runtime fails, or a value is NaN or infinite.
     """
-    reference = best_reference(master, artifact, "float model")
+    reference = best_reference(master, artifact, ("float model", where))
     if not _matches(Topology(model_to_read(reference)), Topology(model_to_read(artifact, where))):
         return None
     comparison = LayerComparison(reference, artifact, ("float model", where))
