@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
     from registry.catalog import Catalog
     from registry.dashboard import refresh_or_warn
     from registry.promotion_policy import judge, read_policy
-    from registry.store import connect, find_store, locked, patiently
+    from registry.store import connect_to_read, find_store, locked, patiently
     from registry.tables import alias_problem, check_table
     from registry.tags import KIND_PROMOTION
 
@@ -68,8 +68,8 @@ def main(arguments: argparse.Namespace) -> int:
     workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd())
     policy_file = arguments.policy or workspace / "models" / "promotion.toml"
     store = find_store(os.environ)
+    client = patiently(lambda: connect_to_read(store), arguments.patience)
     with locked(store):
-        client = connect(store)
         catalog = Catalog(store, client)
 
         def read() -> tuple:

@@ -43,14 +43,14 @@ def main(arguments: argparse.Namespace) -> int:
     from registry.catalog import Catalog, parse_reference
     from registry.dashboard import refresh_or_warn
     from registry.git_lineage import read_git_lineage
-    from registry.store import connect, find_store, locked, patiently
+    from registry.store import connect_to_read, find_store, locked, patiently
     from registry.tags import KIND_ROLLBACK
 
     name, alias = parse_reference(arguments.alias)
     workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd())
     store = find_store(os.environ)
+    client = patiently(lambda: connect_to_read(store), arguments.patience)
     with locked(store):
-        client = connect(store)
         catalog = Catalog(store, client)
         aliases = Aliases(store, client, catalog)
 

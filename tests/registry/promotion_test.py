@@ -424,9 +424,14 @@ def test_what_a_model_does_not_have(register, command, name, tmp_path):
 def test_nothing_registered_yet(command, tmp_path, monkeypatch):
     monkeypatch.setenv("BUILD_WORKSPACE_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    with pytest.raises(InputError, match="nothing is registered there yet"):
-        command(list_versions)
-    assert not (tmp_path / ".mlflow").exists()
+    for module, *words in (
+        (list_versions,),
+        (promote, "face@1", "--to=production"),
+        (rollback, "face@production"),
+    ):
+        with pytest.raises(InputError, match="nothing is registered there yet"):
+            command(module, *words)
+        assert not (tmp_path / ".mlflow").exists()
 
 
 def test_exit_status_of_a_refusal_is_that_of_a_failed_gate(register, command, name):
