@@ -53,6 +53,9 @@ KINDS = {
     "face": ModelKind(
         "a face detector", 128, 127.5, 127.5, "classificators", True, "regressors", (8, 16, 16, 16)
     ),
+    "face_full_range": ModelKind(
+        "a full-range face detector", 192, 127.5, 127.5, "Identity_1", True, "Identity", (4,), 0.0
+    ),
     "palm": ModelKind(
         "a palm detector", 192, 0, 255, "Identity_1", True, "Identity", (8, 16, 16, 16)
     ),

@@ -10,6 +10,10 @@ from models.scenes.shading import to_linear
 
 PORTRAIT = "astronaut.png"
 _SIZES = ((256, 256), (256, 256), (320, 240), (240, 320), (300, 200), (200, 300), (192, 192))
+# Half heights of her head, as shares of the picture's shorter side, and how often she is in
+# front of another photograph: where she was, she is near.
+_NEAR, _ELSEWHERE = (0.11, 0.46), 0.5
+_FAR_AND_NEAR, _FAR_ELSEWHERE = (0.04, 0.46), 0.8
 # Of the portrait, in its pixels: the face's centre, and half of its height with the hair.
 _FACE = (227.0, 112.0)
 _HALF_HEIGHT = 80.0
@@ -56,7 +60,10 @@ def _inside(matrix, size, whole) -> bool:
 
 
 def face_scene(
-    photographs: Mapping[str, Image.Image], rng: np.random.Generator, larger: float = 1
+    photographs: Mapping[str, Image.Image],
+    rng: np.random.Generator,
+    larger: float = 1,
+    far: bool = False,
 ) -> np.ndarray:
     """Shows the astronaut: where she was, or in front of another photograph.
 
@@ -64,17 +71,18 @@ def face_scene(
       photographs: name to photograph; PORTRAIT among them.
       rng: what decides everything.
       larger: factor on the picture's size, for crops of it.
+      far: whether she may be far away, too.
 
     Returns:
       uint8 [height, width, 3], sRGB.
     """
     portrait = photographs[PORTRAIT]
     others = sorted(set(photographs) - {PORTRAIT})
-    elsewhere = bool(others) and rng.uniform() < 0.5
+    elsewhere = bool(others) and rng.uniform() < (_FAR_ELSEWHERE if far else _ELSEWHERE)
     mirror = rng.uniform() < 0.5
     while True:
         size = tuple(round(side * larger) for side in _SIZES[int(rng.integers(len(_SIZES)))])
-        half = min(size) * float(np.exp(rng.uniform(np.log(0.11), np.log(0.46))))
+        half = min(size) * float(np.exp(rng.uniform(*np.log(_FAR_AND_NEAR if far else _NEAR))))
         centre = [side / 2 + rng.uniform(-0.9, 0.9) * max(side / 2 - half, 0) for side in size]
         roll = rng.normal(0, 0.25 if elsewhere else 0.12)
         matrix = _view(half, centre, roll, mirror)

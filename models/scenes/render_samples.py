@@ -71,13 +71,19 @@ class Samples:
     sees: Callable[..., bool] = scores
 
 
-def _face_scene(photographs, rng: np.random.Generator, chosen: str, larger: float = 1):
+def _face_scene(
+    photographs, rng: np.random.Generator, chosen: str, larger: float = 1, far: bool = False
+) -> np.ndarray:
     scenes = rendered_scenes if chosen == "calibration" else portrait_scenes
-    return scenes.face_scene(photographs, rng, larger)
+    return scenes.face_scene(photographs, rng, larger, far)
 
 
 def _large_face_scene(photographs, rng: np.random.Generator, chosen: str) -> np.ndarray:
     return _face_scene(photographs, rng, chosen, larger=1.6)
+
+
+def _far_face_scene(photographs, rng: np.random.Generator, chosen: str) -> np.ndarray:
+    return _face_scene(photographs, rng, chosen, larger=1.5, far=True)
 
 
 def _scene_without_face(photographs, rng: np.random.Generator, chosen: str) -> np.ndarray:
@@ -87,6 +93,9 @@ def _scene_without_face(photographs, rng: np.random.Generator, chosen: str) -> n
 
 SAMPLES = {
     "face_scenes": Samples("face", _face_scene, {"float_model": "face"}, empty=_scene_without_face),
+    "far_face_scenes": Samples(
+        "face", _far_face_scene, {"float_model": "face_full_range"}, empty=_scene_without_face
+    ),
     "face_crops": Samples(
         "face",
         _face_scene,

@@ -10,6 +10,9 @@ from models.scenes.photographs import background, photographed
 from models.scenes.shading import draw_lighting
 
 _SIZES = ((256, 256), (256, 256), (320, 240), (240, 320), (288, 192), (192, 288), (224, 224))
+# Half heights of a head, as shares of the picture's shorter side.
+_NEAR = (0.11, 0.46)
+_FAR_AND_NEAR = (0.04, 0.46)
 
 
 def place_person(
@@ -45,7 +48,10 @@ def place_person(
 
 
 def face_scene(
-    photographs: Mapping[str, Image.Image], rng: np.random.Generator, larger: float = 1
+    photographs: Mapping[str, Image.Image],
+    rng: np.random.Generator,
+    larger: float = 1,
+    far: bool = False,
 ) -> np.ndarray:
     """Renders a scene with one person, sometimes two.
 
@@ -53,6 +59,7 @@ def face_scene(
       photographs: name to photograph without a person.
       rng: what decides everything.
       larger: factor on the picture's size, for crops of it.
+      far: whether a person may be far away, too.
 
     Returns:
       uint8 [height, width, 3], sRGB.
@@ -68,7 +75,7 @@ def face_scene(
             centre = (width * (middle + rng.uniform(-0.05, 0.05)), height * rng.uniform(0.35, 0.6))
             scene = place_person(scene, rng, centre, half * rng.uniform(0.85, 1.15))
     else:
-        half = short * np.exp(rng.uniform(np.log(0.11), np.log(0.46)))
+        half = short * np.exp(rng.uniform(*np.log(_FAR_AND_NEAR if far else _NEAR)))
         room_x, room_y = max(width / 2 - half, 0), max(height / 2 - half, 0)
         centre = (
             width / 2 + rng.uniform(-0.9, 0.9) * room_x,

@@ -71,6 +71,15 @@ def test_an_artifact_beyond_its_gates_fails_the_build_and_its_report_is_there():
     assert f"{value:.3g}" in lines[start + 1]
 
 
+def test_an_artifact_that_misses_far_faces_is_refused():
+    lines = _refused("far_faces_missed")
+    assert any("far_faces_missed: refused, 2 of " in line for line in lines), lines
+    report = json.loads((_bin() / "tests/e2e/far_faces_missed.report.json").read_text())
+    (faces,) = report["similarity"]["tasks"]
+    assert faces["score_error_mean"] > 0.031
+    assert faces["box_iou_mean"] < 0.95
+
+
 def test_the_similarity_test_of_a_refused_artifact_does_not_pass():
     result = _bazel("test", "//tests/e2e:beyond_tolerance_similarity_test", "--color=no")
     assert result.returncode != 0

@@ -27,6 +27,7 @@ from tools.samples.loading import InputSpec, Preprocessing, load_samples, overla
 COUNT = 20
 MODELS = {
     "face": "face_detection_short_range",
+    "face_full_range": "face_detection_full_range_sparse",
     "face_landmark": "face_landmark",
     "hand_landmark": "hand_landmark_full",
     "iris_landmark": "iris_landmark",

@@ -20,6 +20,7 @@ from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.topology import Topology
 
 _FACE = ("face_detection/face_detection_short_range.tflite", "face")
+_FAR_FACE = ("face_detection/face_detection_full_range_sparse.tflite", "face_full_range")
 _PALM = ("palm_detection/palm_detection_full.tflite", "palm_full")
 _HAND = ("hand_landmark/hand_landmark_full.tflite", "hand_landmark_full")
 _POSE = ("pose_detection/pose_detection.tflite", "pose")
@@ -29,6 +30,7 @@ _FOLDER = "tests/e2e/mediapipe_runtime"
 # own models must see something, so that there is something to compare.
 _RUNS = {
     "face_detection": ([_FACE], "face_test", 60),
+    "face_detection_full_range": ([_FAR_FACE], "face_full_range_test", 55),
     "hands": ([_PALM, _HAND], "palm_full_test", 55),
     "pose": ([_POSE, _BODY], "pose_test", 60),
     "FaceDetector": ([_FACE], "face_test", 60),
@@ -41,7 +43,7 @@ _BUNDLES = {
     "HandLandmarker": ("models/hand_landmarker_int8.task", None),
     "PoseLandmarker": (f"{_FOLDER}/pose_landmarker_int8.task", f"{_FOLDER}/pose_landmarker.task"),
 }
-_SOLUTIONS = ("face_detection", "hands", "pose")
+_SOLUTIONS = ("face_detection", "face_detection_full_range", "hands", "pose")
 _PHOTOGRAPHS = ("astronaut.png", "camera.png")
 _COMMAND = f"{_FOLDER}/run_in_mediapipe"
 _TOOL = f"{_FOLDER}/compare_in_mediapipe"
@@ -66,6 +68,8 @@ class Limits:
 _KNOWN = {
     ("face_detection", "int8"): Limits(0, 4, 10),
     ("face_detection", "dynamic"): Limits(0, 26, 24),
+    ("face_detection_full_range", "int8"): Limits(5, 3, 6),
+    ("face_detection_full_range", "dynamic"): Limits(2, 6, 12),
     ("hands", "int8"): Limits(9, 7, 10),
     ("hands", "dynamic"): Limits(8, 6, 9),
     ("pose", "int8"): Limits(4, 33, 24),
