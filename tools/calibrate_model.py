@@ -70,11 +70,12 @@ def main(arguments: argparse.Namespace) -> int:
     paths = [path for path in arguments.calibration_data if not _is_empty(path)]
     if paths:
         samples = load_model_samples(arguments, master, paths)
+        # Found first, what is decoded for them is there for the processes that calibrate.
+        digests = samples.sample_digests
         bar = progress_bar()
         statistics = gather_statistics(
             model, samples, lambda done: bar("calibrating", done, len(samples))
         )
-        digests = samples.sample_digests
     else:
         statistics, digests = no_statistics(model), []
     with whole_file(arguments.statistics_output) as file:
