@@ -53,7 +53,6 @@ _MODELS = (
 )
 # Models that see what another one sees are calibrated and tested with its samples.
 _SAMPLES_OF = {
-    "face_full_range": "face",
     "hand_landmark_lite": "hand_landmark_full",
     "palm_lite": "palm_full",
 }
