@@ -427,7 +427,10 @@ def test_sixteen_bits_come_with_a_warning(folder, tmp_path):
 def test_one_settings_file_and_no_more(folder, tmp_path):
     done = run_command(command, *flags(folder, tmp_path, settings="a", recipe="b"))
     assert done.returncode == 2
-    assert done.stderr.endswith("argument --recipe: not allowed with argument --settings\n")
+    assert done.stderr == (
+        "quantize_model: error: argument --recipe: not allowed with argument --settings "
+        "(--help shows flags and examples)\n"
+    )
 
 
 @pytest.mark.parametrize(
