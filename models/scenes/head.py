@@ -118,6 +118,19 @@ def draw_person(rng: np.random.Generator) -> Person:
     )
 
 
+def draw_half_height(rng: np.random.Generator, far: bool) -> np.float64:
+    """Draws how large a head is in a picture.
+
+    Args:
+      rng: what decides.
+      far: whether it may be far away, too.
+
+    Returns:
+      Half of its height, as a share of the picture's shorter side.
+    """
+    return np.exp(rng.uniform(*np.log((0.04 if far else 0.11, 0.46))))
+
+
 def draw_expression(rng: np.random.Generator) -> Expression:
     """Draws an expression at random; most people look at the camera with open eyes."""
     return Expression(

@@ -5,15 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from models.scenes.head import draw_half_height
 from models.scenes.photographs import blurred, cropped, photographed, side_light
 from models.scenes.shading import to_linear
 
 PORTRAIT = "astronaut.png"
 _SIZES = ((256, 256), (256, 256), (320, 240), (240, 320), (300, 200), (200, 300), (192, 192))
-# Half heights of her head, as shares of the picture's shorter side, and how often she is in
-# front of another photograph: where she was, she is near.
-_NEAR, _ELSEWHERE = (0.11, 0.46), 0.5
-_FAR_AND_NEAR, _FAR_ELSEWHERE = (0.04, 0.46), 0.8
+# How often she is in front of another photograph: where she was, she is near.
+_ELSEWHERE, _FAR_ELSEWHERE = 0.5, 0.8
 # Of the portrait, in its pixels: the face's centre, and half of its height with the hair.
 _FACE = (227.0, 112.0)
 _HALF_HEIGHT = 80.0
@@ -82,7 +81,7 @@ def face_scene(
     mirror = rng.uniform() < 0.5
     while True:
         size = tuple(round(side * larger) for side in _SIZES[int(rng.integers(len(_SIZES)))])
-        half = min(size) * float(np.exp(rng.uniform(*np.log(_FAR_AND_NEAR if far else _NEAR))))
+        half = min(size) * float(draw_half_height(rng, far))
         centre = [side / 2 + rng.uniform(-0.9, 0.9) * max(side / 2 - half, 0) for side in size]
         roll = rng.normal(0, 0.25 if elsewhere else 0.12)
         matrix = _view(half, centre, roll, mirror)

@@ -5,14 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from models.scenes.head import draw_expression, draw_person, render
+from models.scenes.head import draw_expression, draw_half_height, draw_person, render
 from models.scenes.photographs import background, photographed
 from models.scenes.shading import draw_lighting
 
 _SIZES = ((256, 256), (256, 256), (320, 240), (240, 320), (288, 192), (192, 288), (224, 224))
-# Half heights of a head, as shares of the picture's shorter side.
-_NEAR = (0.11, 0.46)
-_FAR_AND_NEAR = (0.04, 0.46)
 
 
 def place_person(
@@ -75,7 +72,7 @@ def face_scene(
             centre = (width * (middle + rng.uniform(-0.05, 0.05)), height * rng.uniform(0.35, 0.6))
             scene = place_person(scene, rng, centre, half * rng.uniform(0.85, 1.15))
     else:
-        half = short * np.exp(rng.uniform(*np.log(_FAR_AND_NEAR if far else _NEAR)))
+        half = short * draw_half_height(rng, far)
         room_x, room_y = max(width / 2 - half, 0), max(height / 2 - half, 0)
         centre = (
             width / 2 + rng.uniform(-0.9, 0.9) * room_x,
