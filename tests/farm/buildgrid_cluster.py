@@ -241,6 +241,11 @@ class Cluster:
         self.workers: list[Worker] = []
         self._made = 0
 
+    @property
+    def bazel_flags(self) -> list[str]:
+        """What Bazel takes to run actions here."""
+        return ["--config=remote", f"--remote_executor=grpc://127.0.0.1:{self.port}"]
+
     def tool(self, name: str) -> list[Path | str]:
         """The command that starts one of BuildBox's programs."""
         libraries = self._tree / "usr/lib/x86_64-linux-gnu"

@@ -176,8 +176,7 @@ class Measurement:
 
     def on_workers(self, count: int) -> dict:
         return self.build(
-            "--config=remote",
-            f"--remote_executor=grpc://127.0.0.1:{self._grid.port}",
+            *self._grid.bazel_flags,
             f"--extra_execution_platforms=//{_PACKAGE}:workers_{count}",
             "--noremote_accept_cached",
             where={"remote"},

@@ -63,14 +63,6 @@ platform(
 """
 
 
-def remote_flags(grid: Cluster) -> list[str]:
-    return [
-        "--config=remote",
-        f"--remote_executor=grpc://127.0.0.1:{grid.port}",
-        f"--extra_execution_platforms=//{_PACKAGE}:worker",
-    ]
-
-
 class Farm:
     """A checkout that builds on the cluster."""
 
@@ -90,7 +82,12 @@ class Farm:
         """
         log = self.checkout.home / "log.json"
         start = time.monotonic()
-        flags = [*remote_flags(self.grid), f"--execution_log_json_file={log}", *more]
+        flags = [
+            *self.grid.bazel_flags,
+            f"--extra_execution_platforms=//{_PACKAGE}:worker",
+            f"--execution_log_json_file={log}",
+            *more,
+        ]
         self.checkout.build(*flags, what)
         seconds = time.monotonic() - start
         runners: dict[str, int] = {}
@@ -267,7 +264,7 @@ def check_bazel_7(grid: Cluster, python: Path, root: Path, local: dict[str, str]
     bazel = [script, f"--root={root}", "--mode=bzlmod", "--"]
     log = "matrix/log.json"
     flags = [
-        *("--config=remote", f"--remote_executor=grpc://127.0.0.1:{grid.port}"),
+        *grid.bazel_flags,
         *("--remote_default_exec_properties=pool=quantize", "--remote_download_outputs=all"),
         f"--execution_log_json_file=/{log}",
     ]
