@@ -251,7 +251,7 @@ def _compare_bundles(
     """
     from tools.bundle.member_flags import by_member, one_by_member
     from tools.report import BUNDLE_REPORT_KIND, SCHEMA_VERSION, rounded
-    from tools.similarity.comparison import identity
+    from tools.similarity.comparison import identity, refuse_other_summary
 
     where = str(arguments.quantized_model)
     if arguments.source_model:
@@ -275,8 +275,7 @@ def _compare_bundles(
     tasks = one_by_member("task", arguments.task, models, where)
     gates = one_by_member("member", arguments.member, models, where)
     summary = _summary(arguments)
-    if summary and summary["artifact"].get("sha256") != identity(artifact)["sha256"]:
-        raise InputError(f"{where}: the summary is of another artifact; quantize again")
+    refuse_other_summary(summary, artifact, where)
     reports = {}
     for path in changed:
         if path not in test:

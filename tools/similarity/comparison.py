@@ -101,6 +101,21 @@ def data_identity(samples: SampleSet) -> dict:
     return {"digest": samples.digest, "files": samples.files, "samples": len(samples)}
 
 
+def refuse_other_summary(summary: Mapping[str, Any] | None, artifact: bytes, where: str) -> None:
+    """Refuses a summary that quantize_model wrote about another artifact.
+
+    Args:
+      summary: what it wrote, where it is known.
+      artifact: the model or bundle at hand.
+      where: how messages name it.
+
+    Raises:
+      InputError: when the summary is of another artifact.
+    """
+    if summary and summary.get("artifact", {}).get("sha256") != identity(artifact)["sha256"]:
+        raise InputError(f"{where}: the summary is of another artifact; quantize again")
+
+
 def make_report(
     name: str,
     version: str,
@@ -134,8 +149,7 @@ def make_report(
       InputError: when the summary is of another artifact.
     """
     known = summary or {}
-    if summary and summary.get("artifact", {}).get("sha256") != identity(artifact)["sha256"]:
-        raise InputError(f"{where}: the summary is of another artifact; quantize again")
+    refuse_other_summary(summary, artifact, where)
     against_source = 1 - len(artifact) / len(source) if source else None
     return {
         "artifact": described(artifact, where),
