@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from registry.store import add_patience_flag
+from registry.store import add_patience_flag, explained, read_patiently
 from tools.command_line import new_parser, run, user_path, whole_file
 from tools.errors import InputError
 
@@ -43,8 +43,6 @@ def main(arguments: argparse.Namespace) -> int:
     Raises:
       InputError: there is no such version, or its file is another than it was.
     """
-    from registry.store import read_patiently
-
     output = user_path(arguments.output)
     with tempfile.TemporaryDirectory() as folder:
         version, fetched = read_patiently(
@@ -69,7 +67,6 @@ def main(arguments: argparse.Namespace) -> int:
 def _download(store, client, reference: str, folder: str) -> tuple:
     """Reads a version and fetches its file into a folder: (the version, the file's path)."""
     from registry.catalog import Catalog
-    from registry.store import explained
 
     version = Catalog(store, client).read_version(reference)
     with explained(store):

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 
-from registry.store import add_patience_flag
+from registry.store import add_patience_flag, read_patiently
 from tools.command_line import new_parser, run
 
 _EXAMPLES = """\
@@ -38,7 +38,6 @@ def main(arguments: argparse.Namespace) -> int:
     """
     from registry.aliases import Aliases
     from registry.catalog import Catalog, parse_reference
-    from registry.store import read_patiently
     from registry.tables import as_json, history_table
 
     name, alias = arguments.model, None

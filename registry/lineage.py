@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from registry.store import add_patience_flag
+from registry.store import add_patience_flag, read_patiently
 from tools.command_line import new_parser, run
 
 _EXAMPLES = """\
@@ -67,7 +67,6 @@ def main(arguments: argparse.Namespace) -> int:
       InputError: there is no such version.
     """
     from registry.catalog import Catalog
-    from registry.store import read_patiently
 
     root = read_patiently(
         lambda store, client: read_lineage(Catalog(store, client), arguments.version),

@@ -2,7 +2,7 @@
 
 import argparse
 
-from registry.store import add_patience_flag
+from registry.store import add_patience_flag, read_patiently
 from tools.command_line import new_parser, run
 
 _EXAMPLES = """\
@@ -40,7 +40,6 @@ def main(arguments: argparse.Namespace) -> int:
       InputError: there is no such model.
     """
     from registry.catalog import Catalog
-    from registry.store import read_patiently
     from registry.tables import as_json, model_table, version_json, version_table
     from tools.errors import InputError
 

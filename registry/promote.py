@@ -5,7 +5,13 @@ import dataclasses
 import os
 from pathlib import Path
 
-from registry.store import add_patience_flag
+from registry.store import (
+    add_patience_flag,
+    connect_to_read,
+    find_store,
+    locked,
+    patiently,
+)
 from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path
 from tools.errors import InputError
 
@@ -56,7 +62,6 @@ def main(arguments: argparse.Namespace) -> int:
     from registry.catalog import Catalog
     from registry.dashboard import refresh_or_warn
     from registry.promotion_policy import judge, read_policy
-    from registry.store import connect_to_read, find_store, locked, patiently
     from registry.tables import alias_problem, check_table
     from registry.tags import KIND_PROMOTION
 

@@ -7,7 +7,15 @@ import shlex
 import sys
 from pathlib import Path
 
-from registry.store import add_patience_flag
+from registry.store import (
+    StoreUnavailable,
+    add_patience_flag,
+    connect,
+    find_store,
+    locked,
+    patiently,
+    say_progress,
+)
 from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path, whole_file
 from tools.errors import InputError
 
@@ -72,14 +80,6 @@ def main(arguments: argparse.Namespace) -> int:
       0, or EXIT_GATE_FAILED when a gate failed and no version was made.
     """
     from registry.record import GATES_FAILED, SourceFiles, read_record
-    from registry.store import (
-        StoreUnavailable,
-        connect,
-        find_store,
-        locked,
-        patiently,
-        say_progress,
-    )
 
     record = read_record(
         SourceFiles(

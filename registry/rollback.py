@@ -4,7 +4,13 @@ import argparse
 import os
 from pathlib import Path
 
-from registry.store import add_patience_flag
+from registry.store import (
+    add_patience_flag,
+    connect_to_read,
+    find_store,
+    locked,
+    patiently,
+)
 from tools.command_line import new_parser, run
 
 _EXAMPLES = """\
@@ -43,7 +49,6 @@ def main(arguments: argparse.Namespace) -> int:
     from registry.catalog import Catalog, parse_reference
     from registry.dashboard import refresh_or_warn
     from registry.git_lineage import read_git_lineage
-    from registry.store import connect_to_read, find_store, locked, patiently
     from registry.tags import KIND_ROLLBACK
 
     name, alias = parse_reference(arguments.alias)

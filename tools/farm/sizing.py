@@ -107,9 +107,15 @@ def read_profile(path: Path) -> dict[str, list[float]]:
         for event in events:
             if event.get("cat") == "action processing":
                 seconds.setdefault(event["name"], []).append(event["dur"] / 1e6)
-    except gzip.BadGzipFile:
-        raise InputError(f"{path}: is no profile of Bazel (bazel build --profile)") from None
-    except (EOFError, KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
+    except (
+        AttributeError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        gzip.BadGzipFile,
+        zlib.error,
+    ) as error:
         raise InputError(f"{path}: is no profile of Bazel (bazel build --profile)") from error
     return seconds
 
