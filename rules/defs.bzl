@@ -368,8 +368,8 @@ def quantized_model(
       layers: regular expression to the scheme of the operators that it is found in, such
         as "weight_only_int4"; later ones go over earlier ones, and all over scheme.
       settings: file that says how to quantize: settings JSON as NAME.tune writes it,
-        layer_params, or a recipe of ai-edge-quantizer. keep_float and layers go over it.
-      recipe: the same as settings, by another name, for a recipe of ai-edge-quantizer.
+        layer_params, or a recipe of litert-quantizer. keep_float and layers go over it.
+      recipe: the same as settings, by another name, for a recipe of litert-quantizer.
       input_type: of the artifact's inputs: "float32" (the default), "int8" or "uint8".
         An image's are the pixels' own bytes, where mean and standard deviation allow.
       output_type: of the artifact's outputs, likewise.

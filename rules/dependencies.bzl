@@ -31,7 +31,16 @@ _PHOTOGRAPHS = [
 ]
 
 # Each for one part of the tools (docs/guide.md); fetched when something there is built.
-ENVIRONMENTS = ["litert", "mediapipe", "tensorflow", "tuning", "registry", "servers", "testing"]
+ENVIRONMENTS = [
+    "litert",
+    "mediapipe",
+    "mediapipe_tasks",
+    "registry",
+    "servers",
+    "tensorflow",
+    "testing",
+    "tuning",
+]
 
 def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS):
     """Declares the Python environments that the tools run in.

@@ -19,7 +19,7 @@ QuantizedModelInfo = provider(
         "gates": "File: JSON, the thresholds that it is held to.",
         "layers": "struct(document, page, table) of Files: JSON, HTML and text, error by layer.",
         "model": "File: the quantized .tflite.",
-        "recipe": "File: the recipe that was applied, in ai-edge-quantizer's JSON form.",
+        "recipe": "File: the recipe that was applied, in litert-quantizer's JSON form.",
         "report": "File: JSON, size, similarity, operators and lineage.",
         "scheme": "string: the quantization scheme, such as int8; settings, where a file says it.",
         "verdict": "File: JSON, the gates and their values. It exists only when all passed.",

@@ -53,11 +53,11 @@ IMPORTS = (
     *SAMPLE_IMPORTS,
     "tools.bundle.task_bundle",
     "tools.graph.float_master",
-    "ai_edge_quantizer.quantizer",
+    "litert_quantizer.quantizer",
     "tools.quantization.pipeline",
     "tools.quantization.settings_file",
 )
-_TOOLS = ("ai-edge-litert", "ai-edge-quantizer", "numpy", "pillow")
+_TOOLS = ("ai-edge-litert", "litert-quantizer", "numpy", "pillow")
 
 
 def add_input_flags(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +98,7 @@ def add_settings_flags(parser: argparse.ArgumentParser) -> None:
     files = parser.add_mutually_exclusive_group()
     for flag, what in (
         ("--settings", "file that says how to quantize: settings JSON, layer_params, or a recipe"),
-        ("--recipe", "the same; ai-edge-quantizer's recipes are applied as they stand"),
+        ("--recipe", "the same; litert-quantizer's recipes are applied as they stand"),
     ):
         files.add_argument(flag, dest="settings", type=user_path, help=what)
     parser.add_argument(
@@ -185,7 +185,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_input_flags(result)
     result.add_argument(
-        "--recipe_output", type=user_path, help="file for the recipe, in ai-edge-quantizer's form"
+        "--recipe_output", type=user_path, help="file for the recipe, in litert-quantizer's form"
     )
     result.add_argument(
         "--settings_output", type=user_path, help="JSON file: every choice that was made"

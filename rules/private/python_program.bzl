@@ -160,15 +160,24 @@ python_tool = rule(
 )
 
 _PYTEST = """\
-export HYPOTHESIS_STORAGE_DIRECTORY="${TEST_TMPDIR:-/tmp}/hypothesis"
+export HYPOTHESIS_STORAGE_DIRECTORY="${{TEST_TMPDIR:-/tmp}}/hypothesis"
+export TEST_EXTENT={extent}
 exec "$python" -m pytest -p no:cacheprovider --rootdir="$runfiles" \\
-    ${XML_OUTPUT_FILE:+--junitxml="$XML_OUTPUT_FILE"} \\
-    %s "$@"\
+    -o markers="nightly: runs only where the whole of a test does" {selection} \\
+    ${{XML_OUTPUT_FILE:+--junitxml="$XML_OUTPUT_FILE"}} \\
+    {tests} "$@"\
 """
 
 def _python_test_impl(ctx):
-    tests = " ".join(["\"$runfiles/{}\"".format(runfiles_path(ctx, file)) for file in ctx.files.srcs])
-    return _program(ctx, ctx.files.srcs + ctx.files.deps, _PYTEST % tests)
+    command = _PYTEST.format(
+        extent = "whole" if ctx.attr.whole else "part",
+        selection = "" if ctx.attr.whole else "-m 'not nightly'",
+        tests = " ".join([
+            "\"$runfiles/{}\"".format(runfiles_path(ctx, file))
+            for file in ctx.files.srcs
+        ]),
+    )
+    return _program(ctx, ctx.files.srcs + ctx.files.deps, command)
 
 python_test = rule(
     implementation = _python_test_impl,
@@ -180,6 +189,10 @@ python_test = rule(
             allow_files = [".py"],
             mandatory = True,
             doc = "Test files.",
+        ),
+        whole = attr.bool(
+            doc = "Whether tests marked `nightly` run as well, and the variable TEST_EXTENT " +
+                  "is `whole` rather than `part`.",
         ),
     ),
 )

@@ -335,7 +335,7 @@ quantized_model_rule = rule(
         ),
         "settings": attr.label(
             allow_single_file = True,
-            doc = "Settings JSON, layer_params, or a recipe of ai-edge-quantizer.",
+            doc = "Settings JSON, layer_params, or a recipe of litert-quantizer.",
         ),
         "test_data": attr.label(
             allow_files = True,

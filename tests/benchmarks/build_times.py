@@ -10,7 +10,7 @@ turns, round after round:
 - a model, a calibration image, a model's gates, or a source file of one tool changed; with
   an image also an int8 artifact alone that is calibrated in shards;
 - a script that calls the same commands in one process: float master, quantize, compare, gates;
-- ai-edge-quantizer's own API in one process, with its stock recipes and its calibration on
+- litert-quantizer's own API in one process, with its stock recipes and its calibration on
   the same samples, from float masters that are there. It compares nothing.
 
 What a change runs is read from an execution log, of a further build that is not timed.

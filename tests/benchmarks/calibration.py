@@ -116,7 +116,7 @@ def _one(arguments: argparse.Namespace) -> dict:
         gather_histograms(model, samples, reach, processes=arguments.threads)
 
     def library(mode: str) -> None:
-        from ai_edge_quantizer import calibrator, quantizer, recipe
+        from litert_quantizer import calibrator, quantizer, recipe
 
         quantizer.Quantizer(master, recipe.static_wi8_ai8()).calibrate(
             {"serving_default": samples},

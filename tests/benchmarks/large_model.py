@@ -79,7 +79,7 @@ def measure(path: Path, stage: str) -> dict:
 
     # Imported beforehand, as far as it is not the model's doing.
     from ai_edge_litert import interpreter  # noqa: F401
-    from ai_edge_quantizer import quantizer  # noqa: F401
+    from litert_quantizer import quantizer  # noqa: F401
 
     from tools.graph.flatbuffer import parse_model, read_bytes
     from tools.graph.float_master import make_float_master

@@ -1,6 +1,6 @@
 """Measures artifacts beside what other quantizers make of the same float models and data.
 
-Of each model come: the float master, this project's artifacts, ai-edge-quantizer's stock
+Of each model come: the float master, this project's artifacts, litert-quantizer's stock
 recipes (dynamic_wi8_afp32, weight_only_wi8_afp32, static_wi8_ai8 with float input and
 output), and TensorFlow's own calibrator. All are compared on the same test data and timed
 in turns in one process.
@@ -39,7 +39,7 @@ class Variant:
     """One model file of the table.
 
     Attributes:
-      maker: "this project", "ai-edge-quantizer" or "TensorFlow".
+      maker: "this project", "litert-quantizer" or "TensorFlow".
       name: of the artifact or recipe.
       scheme: of its weights and activations, "float" for the master.
       content: a whole .tflite file; None where its maker refused the model.
@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _stock(master: bytes, samples) -> list[Variant]:
     """Applies the library's own recipes to a float master."""
-    from ai_edge_quantizer import quantizer, recipe
+    from litert_quantizer import quantizer, recipe
 
     from tools.graph.flatbuffer import model_bytes, parse_model
     from tools.quantization.pipeline import quiet_library
@@ -95,10 +95,10 @@ def _stock(master: bytes, samples) -> list[Variant]:
                 if scheme == "int8":
                     ranges = library.calibrate({"serving_default": list(samples)})
                 content = bytes(library.quantize(ranges).quantized_model)
-            variants.append(Variant("ai-edge-quantizer", name, scheme, content))
+            variants.append(Variant("litert-quantizer", name, scheme, content))
         except (ValueError, RuntimeError, KeyError, IndexError) as error:
             reason = " ".join(str(error).split())[:100]
-            variants.append(Variant("ai-edge-quantizer", name, scheme, None, reason))
+            variants.append(Variant("litert-quantizer", name, scheme, None, reason))
     return variants
 
 

@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _stock(master: bytes, samples: list) -> bytes:
-    from ai_edge_quantizer import quantizer, recipe
+    from litert_quantizer import quantizer, recipe
 
     from tools.quantization.recipes import unquantized
 

@@ -1,6 +1,6 @@
 """Makes what a build of quantized models makes, by calls one after the other.
 
-With --stock, ai-edge-quantizer's own recipes and calibration quantize the float masters
+With --stock, litert-quantizer's own recipes and calibration quantize the float masters
 instead, and nothing is compared.
 """
 
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     result = new_parser("sequential_build", "Quantizes models one after the other.", _EXAMPLES)
     result.add_argument("--plan", required=True, type=user_path, help="JSON: models and schemes")
     result.add_argument("--output", required=True, type=user_path, help="an empty folder")
-    result.add_argument("--stock", action="store_true", help="by ai-edge-quantizer's own API")
+    result.add_argument("--stock", action="store_true", help="by litert-quantizer's own API")
     return result
 
 
@@ -81,7 +81,7 @@ def _build(model: dict, schemes: dict[str, bool], output: Path) -> None:
 
 
 def _quantize_as_the_library_does(model: dict, schemes: dict[str, bool], output: Path) -> None:
-    from ai_edge_quantizer import quantizer, recipe
+    from litert_quantizer import quantizer, recipe
 
     from tools.graph.flatbuffer import model_bytes, parse_model, read_bytes
     from tools.quantization.recipes import float16, unquantized

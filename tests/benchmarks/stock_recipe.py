@@ -1,4 +1,4 @@
-"""Quantizes a float master with ai-edge-quantizer's own int8 recipe, for comparison.
+"""Quantizes a float master with litert-quantizer's own int8 recipe, for comparison.
 
     stock_recipe.py --float_model=face.tflite --calibration_data=images/ --output_model=stock.tflite
 
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from ai_edge_quantizer import quantizer, recipe
+    from litert_quantizer import quantizer, recipe
 
     from tools.quantization.recipes import unquantized
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from ai_edge_quantizer import quantizer
+from litert_quantizer import quantizer
 
 from tests.model_files import model_path
 from tests.random_models import random_image, run_model

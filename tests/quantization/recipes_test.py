@@ -5,8 +5,8 @@ import re
 
 import numpy as np
 import pytest
-from ai_edge_quantizer import qtyping, quantizer
-from ai_edge_quantizer.recipe_manager import RecipeManager
+from litert_quantizer import qtyping, quantizer
+from litert_quantizer.recipe_manager import RecipeManager
 from hypothesis import given, settings, strategies
 
 from tests.random_models import ModelBuilder, tiny_model

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_quantizer import quantizer
+from litert_quantizer import quantizer
 
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder

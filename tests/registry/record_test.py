@@ -53,7 +53,7 @@ def test_identity_becomes_tags_and_settings_become_params(tmp_path):
     assert record.tags["device"] == "host"
     assert record.tags["device_cpu"] == "a processor"
     assert record.tags["bazel_version"] == "7.7.1"
-    assert record.tags["tool.ai-edge-quantizer"] == "0.10.0"
+    assert record.tags["tool.litert-quantizer"] == "0.11.0"
     assert record.params["scheme"] == "int8"
     assert record.params["version"] == "1.0.0"
     assert len(record.params["recipe_sha256"]) == 64

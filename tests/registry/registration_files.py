@@ -103,7 +103,7 @@ def write_files(
         "recipe": {"sha256": hashlib.sha256(recipe.encode()).hexdigest(), "entries": 1},
         "passes": [{"name": "fuse_relu", "changed": 16, "detail": "RELU into CONV_2D"}],
         "float_tensors": [{"name": "head", "reason": "output head"}],
-        "tools": {"ai-edge-quantizer": "0.10.0"},
+        "tools": {"litert-quantizer": "0.11.0"},
     }
     report.update(report_changes or {})
     latency = {

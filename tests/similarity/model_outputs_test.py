@@ -32,7 +32,7 @@ def test_quantizes_as_the_runtime_does():
 
 
 def test_a_model_with_int8_ends_takes_and_gives_float(master, samples):
-    from ai_edge_quantizer import quantizer, recipe
+    from litert_quantizer import quantizer, recipe
 
     library = quantizer.Quantizer(master, recipe.static_wi8_ai8())
     ranges = library.calibrate({"serving_default": samples})

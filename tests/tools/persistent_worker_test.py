@@ -381,7 +381,7 @@ for name in command.IMPORTS:
     importlib.import_module(name)
 before = set(sys.modules)
 assert command.main(command.parser().parse_args(sys.argv[2:])) == 0
-ours = ("tools.", "ai_edge_litert.", "ai_edge_quantizer.", "tqdm.")
+ours = ("tools.", "ai_edge_litert.", "litert_quantizer.", "tqdm.")
 print([name for name in set(sys.modules) - before if name.startswith(ours)])
 """
     file = samples / "imports.py"

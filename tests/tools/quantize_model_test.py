@@ -100,7 +100,7 @@ def test_summary(made, folder):
     assert summary["scheme"] == ("int8" if is_int8 else scheme.lower())
     assert summary["tools"]["python"] == "3.11"
     assert set(summary["tools"]) == {
-        "ai-edge-litert", "ai-edge-quantizer", "numpy", "pillow", "python",
+        "ai-edge-litert", "litert-quantizer", "numpy", "pillow", "python",
     }  # fmt: skip
     assert (summary["calibration"] is None) != is_int8
     if is_int8:

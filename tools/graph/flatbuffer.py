@@ -279,7 +279,7 @@ def _indices(values) -> list[int]:
 def _fetch_outside_data(model: schema.ModelT, content: bytes) -> bool:
     """Brings into the model what stands behind the flatbuffer, at an offset of the file.
 
-    schema.fbs has this form for models of over 2 GB; ai-edge-quantizer writes it from
+    schema.fbs has this form for models of over 2 GB; litert-quantizer writes it from
     256 KB on.
 
     Returns:

@@ -1,7 +1,7 @@
 """Says which TensorFlow Lite a model needs at the least.
 
 Each operator code carries a version, and LiteRT's table says since when the runtime has it
-(`operator_runtimes`). ai-edge-quantizer leaves the versions of the float model, though its
+(`operator_runtimes`). litert-quantizer leaves the versions of the float model, though its
 int8 CONV_2D is version 3 and not 1. So the version that an operator's types ask for is worked
 out as well, by the facts of LiteRT's GetBuiltinOperatorVersion (tflite/converter/tools/
 versioning/op_version.cc), and the larger of the two counts.

@@ -1,4 +1,4 @@
-"""Plans with a recipe that the user gives, as ai-edge-quantizer reads it.
+"""Plans with a recipe that the user gives, as litert-quantizer reads it.
 
 The library passes in silence over an entry that matches no operator, and over one whose
 operators it cannot write so. Either is a mistake in the recipe or a recipe for another
@@ -78,7 +78,7 @@ def plan_given(graph: Topology, recipe: list[dict]) -> Plan:
     Raises:
       InputError: when the library cannot read the recipe, or an entry does nothing.
     """
-    from ai_edge_quantizer import recipe_manager
+    from litert_quantizer import recipe_manager
 
     manager = recipe_manager.RecipeManager()
     complete = [entry | {"op_config": entry.get("op_config", {})} for entry in recipe]

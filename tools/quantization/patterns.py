@@ -1,7 +1,7 @@
 """Finds operators and tensors by regular expressions over their names.
 
 An operator has no name of its own in a .tflite file: its scope, the names of its outputs,
-each followed by ";", stands for it, as it does in ai-edge-quantizer's recipes.
+each followed by ";", stands for it, as it does in litert-quantizer's recipes.
 """
 
 import difflib

@@ -46,7 +46,7 @@ class QuantizationResult:
 
     Attributes:
       model: a whole .tflite file.
-      recipe: what was applied, in ai-edge-quantizer's JSON form.
+      recipe: what was applied, in litert-quantizer's JSON form.
       passes: [{"name", "changed", "detail", "gain"}] in the order in which they ran.
         `gain` is null, or {"metric", "before", "after"}: what the pass won, measured.
       float_tensors: [{"name", "reason"}], activations that are computed in float.
@@ -73,8 +73,8 @@ def quiet_library():
 
 
 def _apply(model: TfliteModel, recipe: list[dict], ranges: dict | None) -> bytes:
-    """Runs ai-edge-quantizer; what it raises becomes one line."""
-    from ai_edge_quantizer import quantizer
+    """Runs litert-quantizer; what it raises becomes one line."""
+    from litert_quantizer import quantizer
 
     with quiet_library():
         try:

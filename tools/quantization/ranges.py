@@ -166,7 +166,7 @@ def estimate_ranges(
 
     Returns:
       Tensor name to {"min", "max"}: float32 arrays of one element and the tensor's
-      rank, the form in which ai-edge-quantizer takes ranges.
+      rank, the form in which litert-quantizer takes ranges.
 
     Raises:
       InputError: when a pattern of the settings is found in no tensor's name.

@@ -1,4 +1,4 @@
-"""Recipes, in ai-edge-quantizer's own JSON form.
+"""Recipes, in litert-quantizer's own JSON form.
 
 A recipe is a list of entries, later ones over earlier ones; `regex` is searched in an
 operator's scope, which is the names of its outputs, each followed by ";".

@@ -102,7 +102,7 @@ class Plan:
     """A recipe, and what it leaves in float.
 
     Attributes:
-      recipe: in ai-edge-quantizer's JSON form.
+      recipe: in litert-quantizer's JSON form.
       kept_float: name of an operator's output to the reason why it is computed in float.
       needs_calibration: whether the recipe takes ranges.
       matched: how many operators each of the settings' layers names, in their order.
@@ -153,7 +153,7 @@ def canonical_layer_scheme(name: str) -> str:
 
 def operation_name(graph: Topology, operator: schema.OperatorT) -> str:
     """Names an operator as recipes do; those that recipes do not know fall under "*"."""
-    from ai_edge_quantizer import qtyping
+    from litert_quantizer import qtyping
 
     name = graph.name(operator)
     if name == "TRANSPOSE_CONV":
@@ -163,7 +163,7 @@ def operation_name(graph: Topology, operator: schema.OperatorT) -> str:
 
 @functools.cache
 def _library_takes(operation: str, entry: str) -> bool:
-    from ai_edge_quantizer import algorithm_manager, qtyping
+    from litert_quantizer import algorithm_manager, qtyping
 
     parsed = json.loads(entry)
     try:
@@ -362,7 +362,7 @@ def _ends(settings: "QuantizationSettings") -> list[dict]:
 
 def _with_weight_algorithm(recipe: list[dict], graph: Topology, algorithm: str) -> list[dict]:
     """Has the library find weights' steps in another way, where it can."""
-    from ai_edge_quantizer.algorithm_manager import AlgorithmName
+    from litert_quantizer.algorithm_manager import AlgorithmName
 
     key = AlgorithmName[_ALGORITHMS[algorithm]].value
     kinds = {

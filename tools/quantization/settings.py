@@ -19,7 +19,7 @@
       "passes": {"equalization": {"enabled": false}}
     }
 
-With the scheme "recipe", "recipe" holds one of ai-edge-quantizer's, and stands in for
+With the scheme "recipe", "recipe" holds one of litert-quantizer's, and stands in for
 layers, weights and the types of inputs and outputs.
 
 What a file leaves out has its default; what it holds and nobody knows is an error, so
@@ -126,7 +126,7 @@ class QuantizationSettings:
       ranges: how activations get their ranges.
       weight_algorithm: how weights get their steps, one of WEIGHT_ALGORITHMS.
       passes: pass name to the choices of that pass that are not its defaults (PASSES).
-      recipe: of ai-edge-quantizer, applied as it stands; the scheme is "recipe" then,
+      recipe: of litert-quantizer, applied as it stands; the scheme is "recipe" then,
         and the recipe says what layers, inputs, outputs and weights would.
     """
 

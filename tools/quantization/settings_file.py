@@ -1,7 +1,7 @@
 """Reads settings from a file in any of three forms.
 
 - `rules_quantize.settings` JSON (tools.quantization.settings).
-- A recipe of ai-edge-quantizer: a JSON list of entries, applied as it stands to the
+- A recipe of litert-quantizer: a JSON list of entries, applied as it stands to the
   prepared graph.
 - A text form in the manner of protobuf's, for layers only:
 

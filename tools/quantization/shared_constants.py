@@ -3,7 +3,7 @@
 Converters store a weight once that several operators read: tied embeddings, a kernel that
 a recurrent cell applies at each step. Quantized, they may need it in different forms: in
 int8 here and in float there, with scales along another axis, with the steps of another
-input. ai-edge-quantizer keeps one form where it sees no difference, and fails where it
+input. litert-quantizer keeps one form where it sees no difference, and fails where it
 does. Here every reader has a tensor of its own. The writer stores equal bytes once, so
 what is quantized alike takes no more room than before, but for a table entry; it computes
 the same numbers.
