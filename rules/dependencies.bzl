@@ -4,6 +4,12 @@ load(":bazel_version.bzl", "bazel_version")
 load(":python_env.bzl", "python_env")
 load(":wheel_files.bzl", "wheel_files")
 
+_MEDIAPIPE_WHEEL = {
+    "platform": "manylinux_2_28_x86_64",
+    "requirement": "mediapipe==0.10.21",
+    "sha256": "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
+}
+
 _MEDIAPIPE_MODELS = [
     "face_detection/face_detection_full_range_sparse",
     "face_detection/face_detection_short_range",
@@ -65,16 +71,26 @@ def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS):
         )
 
 def rules_quantize_example_data():
-    """Declares MediaPipe's models, and the photographs that `//models` tests them with."""
+    """Declares what `//models` is made of and tested with: MediaPipe's models, and photographs."""
     wheel_files(
         name = "mediapipe_models",
-        requirement = "mediapipe==0.10.21",
-        sha256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
-        platform = "manylinux_2_28_x86_64",
         files = dict({
             path.split("/")[-1] + ".tflite": "mediapipe/modules/" + path + ".tflite"
             for path in _MEDIAPIPE_MODELS
         }, LICENSE = "mediapipe-0.10.21.dist-info/LICENSE"),
+        **_MEDIAPIPE_WHEEL
+    )
+
+    # Today's MediaPipe is linked with these and does not bring them.
+    wheel_files(
+        name = "mediapipe_gles",
+        files = {
+            "libEGL.so.1": "mediapipe.libs/libEGL-48f73270.so.1.1.0",
+            "libGLESv2.so.2": "mediapipe.libs/libGLESv2-ed5eda4f.so.2.1.0",
+            # Under the name by which the two others look for it.
+            "libGLdispatch-64b28464.so.0.0.0": "mediapipe.libs/libGLdispatch-64b28464.so.0.0.0",
+        },
+        **_MEDIAPIPE_WHEEL
     )
     wheel_files(
         name = "scikit_image_photographs",

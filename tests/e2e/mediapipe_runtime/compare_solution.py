@@ -29,9 +29,7 @@ def parser() -> argparse.ArgumentParser:
         f"their place. {DIFFERENCE}",
         _EXAMPLES,
     )
-    result.add_argument(
-        "--run", required=True, choices=run_solution.SOLUTIONS, help="the solution"
-    )
+    result.add_argument("--run", required=True, choices=run_solution.SOLUTIONS, help="the solution")
     result.add_argument(
         "--model",
         action="append",
@@ -41,11 +39,6 @@ def parser() -> argparse.ArgumentParser:
     )
     add_flags(result)
     return result
-
-
-def model_flags(models: Sequence[tuple[str, Path]]) -> list[str]:
-    """Gives run_solution's flags for models, each with the name of the one that it replaces."""
-    return [f"--model={name}={file}" for name, file in models]
 
 
 def _models(flags: Sequence[str]) -> list[tuple[str, Path]]:
@@ -63,7 +56,8 @@ def main(arguments: argparse.Namespace) -> int:
     images = image_files(arguments.images)
     command = [sys.executable, run_solution.__file__]
     own = seen_by(arguments.run, command, images)
-    other = seen_by(arguments.run, [*command, *model_flags(models)], images)
+    flags = [f"--model={name}={file}" for name, file in models]
+    other = seen_by(arguments.run, [*command, *flags], images)
     return report(own, other, arguments.json)
 
 
