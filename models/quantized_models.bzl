@@ -2,7 +2,15 @@
 
 load("//rules:defs.bzl", "quantized_model")
 
-def quantized_models(name, model, schemes, calibration_data, test_data, visibility = None, **kwargs):
+def quantized_models(
+        name,
+        model,
+        schemes,
+        calibration_data,
+        test_data,
+        tags = [],
+        visibility = None,
+        **kwargs):
     """Declares MODEL_SCHEME, a quantized_model, for each scheme.
 
     Args:
@@ -11,6 +19,7 @@ def quantized_models(name, model, schemes, calibration_data, test_data, visibili
       schemes: dict from a scheme to a dict of arguments of `quantized_model`, its gates.
       calibration_data: for the schemes that need it.
       test_data: held-out samples.
+      tags: for every target.
       visibility: of the targets.
       **kwargs: arguments that all schemes share.
     """
@@ -22,6 +31,7 @@ def quantized_models(name, model, schemes, calibration_data, test_data, visibili
             calibration_data = calibration_data if scheme == "int8" else None,
             model = ":" + model,
             scheme = scheme,
+            tags = tags,
             test_data = test_data,
             version = "1.0.0",
             visibility = visibility,
@@ -30,5 +40,6 @@ def quantized_models(name, model, schemes, calibration_data, test_data, visibili
     native.filegroup(
         name = name,
         srcs = [":{}_{}".format(model, scheme) for scheme in schemes],
+        tags = tags,
         visibility = visibility,
     )

@@ -21,7 +21,8 @@ def sample_sets(
         detector = None,
         landmarks = None,
         calibration = 200,
-        test = 80):
+        test = 80,
+        tags = []):
     """Makes MODEL_calibration and MODEL_test for a float_model, which sees its object in them.
 
     Args:
@@ -32,6 +33,7 @@ def sample_sets(
       landmarks: a float_model that finds the eyes in a face.
       calibration: how many images the calibration set has.
       test: how many images the test set has.
+      tags: for every target.
     """
     for chosen, count, seed in [("calibration", calibration, 1), ("test", test, 2)]:
         people = _PEOPLE[chosen] if samples.startswith("person") else []
@@ -50,9 +52,11 @@ def sample_sets(
                 "@scikit_image_photographs//:" + file
                 for file in _PHOTOGRAPHS[chosen] + people
             ],
+            tags = tags,
             tool = "//models/scenes:render_samples",
         )
     native.filegroup(
         name = name,
         srcs = [":{}_{}".format(model, chosen) for chosen in ["calibration", "test"]],
+        tags = tags,
     )

@@ -330,6 +330,7 @@ def quantized_model(
         threads = 1,
         optimise = "size",
         registered_model = None,
+        fps_test_tags = [],
         tags = [],
         visibility = None,
         **kwargs):
@@ -340,7 +341,7 @@ def quantized_model(
         when similarity or size is beyond a gate; the report is there all the same.
       NAME_similarity_test: the same gates as a test.
       NAME_fps_test: measures float master and artifact on the host. Made when min_fps,
-        min_speedup or latency_gates is given.
+        min_speedup or latency_gates is given. All FPS tests are tagged perf.
       NAME_DEVICE_fps_test: the same on a latency_device that min_fps names. It is tagged
         manual and latency_device_DEVICE.
       NAME.tune: `bazel run` searches for settings that reach the gates, and writes
@@ -422,6 +423,8 @@ def quantized_model(
       threads: of the interpreter that measures.
       optimise: what NAME.tune improves beyond the gates: "size", "speed" or "similarity".
       registered_model: name in the registry. The default is the float model's name.
+      fps_test_tags: further tags of NAME_fps_test: ["manual"] keeps it out of
+        `bazel test //...`.
       tags: for every target.
       visibility: for every target.
       **kwargs: what every rule takes.
@@ -520,7 +523,14 @@ def quantized_model(
             model = ":" + name,
             # Nothing else runs beside a measurement, and an old one says nothing
             # about this machine now.
-            tags = tags + ["exclusive", "external", "local", "no-cache", "no-remote"],
+            tags = tags + fps_test_tags + [
+                "exclusive",
+                "external",
+                "local",
+                "no-cache",
+                "no-remote",
+                "perf",
+            ],
             threads = threads,
             visibility = visibility,
         )
@@ -541,7 +551,7 @@ def quantized_model(
             min_fps = fps,
             min_speedup = str(min_speedup or ""),
             model = ":" + name,
-            tags = device_tags + ["exclusive", "external", "local", "no-cache", "no-remote"],
+            tags = device_tags + ["exclusive", "external", "local", "no-cache", "no-remote", "perf"],
             visibility = visibility,
         )
     for prefix, device, fps, place_tags in places:
