@@ -1,24 +1,16 @@
 """The benchmark_model command, as it is typed."""
 
 import json
-import os
 import subprocess
-import sys
 
 import tools.benchmark_model
 from tests.random_models import ModelBuilder
+from tests.tools.commands import run_command
 from tools.command_line import EXIT_BAD_INPUT
 
 
-def benchmark(*flags: str) -> subprocess.CompletedProcess:
-    path = os.pathsep.join(path for path in sys.path if path)
-    return subprocess.run(
-        [sys.executable, tools.benchmark_model.__file__, "--rounds=9", *flags],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": path},
-        check=False,
-    )
+def benchmark(*flags: str, **how) -> subprocess.CompletedProcess:
+    return run_command(tools.benchmark_model, "--rounds=9", *flags, **how)
 
 
 def model(path, operators: int):
@@ -33,7 +25,7 @@ def model(path, operators: int):
 def test_one_model_against_another(tmp_path):
     fast, slow = model(tmp_path / "fast.tflite", 1), model(tmp_path / "slow.tflite", 8)
     output = tmp_path / "measured.json"
-    done = benchmark(f"--model={fast}", f"--against={slow}", f"--output={output}")
+    done = benchmark(f"--model={fast}", f"--against={slow}", f"--output={output}", fresh=True)
     assert done.returncode == 0, done.stderr
     report = json.loads(output.read_text())
     assert report["ratio"]["value"] > report["ratio"]["low"] > 1.5

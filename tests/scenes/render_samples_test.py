@@ -1,13 +1,12 @@
 import hashlib
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from models.scenes import render_samples
 from models.scenes.crops import sees_iris, sees_person
 from models.scenes.float_models import ModelOnPictures
 from models.scenes.render_samples import (
@@ -20,6 +19,7 @@ from models.scenes.render_samples import (
 )
 from tests.model_files import model_path
 from tests.scenes.photo_files import photo_path
+from tests.tools.commands import run_command
 from tools.errors import InputError
 from tools.graph.float_master import make_float_master
 from tools.samples.loading import InputSpec, Preprocessing, load_samples, overlapping
@@ -36,8 +36,21 @@ MODELS = {
     "pose_landmark": "pose_landmark_full",
     "selfie_segmentation": "selfie_segmentation",
 }
-WHOLE = sorted(name for name, kind in SAMPLES.items() if kind.empty)
-POSITIVE = sorted(name for name, kind in SAMPLES.items() if not kind.empty)
+
+# By default those of the models that are built by default, and crops of what is no face.
+_FIRST = ("face_scenes", "face_crops", "hand_crops")
+_REST = sorted(set(SAMPLES) - set(_FIRST))
+
+
+def _kinds(names) -> list:
+    """Names of kinds as a test's parameters; the rest are for the nightly run."""
+    return [
+        pytest.param(name, marks=[] if name in _FIRST else pytest.mark.nightly) for name in names
+    ]
+
+
+SCENES = [name for name in (*_FIRST, *_REST) if SAMPLES[name].empty]
+POSITIVE = [name for name in (*_FIRST, *_REST) if not SAMPLES[name].empty]
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +73,8 @@ def flags(samples: str, chosen: str, masters, output: Path, count: int = COUNT, 
     ]  # fmt: skip
 
 
-def program(*arguments: str) -> subprocess.CompletedProcess:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    return subprocess.run(
-        [sys.executable, "-m", "models.scenes.render_samples", *arguments],
-        capture_output=True, text=True, env=environment, check=False,
-    )  # fmt: skip
+def program(*arguments: str, **how) -> subprocess.CompletedProcess:
+    return run_command(render_samples, *arguments, **how)
 
 
 def make(*arguments: str) -> None:
@@ -80,7 +89,7 @@ def made(masters, tmp_path_factory):
     def folder(samples: str, chosen: str) -> Path:
         if (samples, chosen) not in known:
             output = tmp_path_factory.mktemp(f"{samples}_{chosen}") / "images"
-            make(*flags(samples, chosen, masters, output, COUNT if samples in WHOLE else 6))
+            make(*flags(samples, chosen, masters, output, COUNT if samples in SCENES else 6))
             known[samples, chosen] = output
         return known[samples, chosen]
 
@@ -103,7 +112,7 @@ def pictures(folder: Path, start: str = "") -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("chosen", sorted(PHOTOGRAPHS))
-@pytest.mark.parametrize("samples", WHOLE)
+@pytest.mark.parametrize("samples", _kinds(SCENES))
 def test_detector_fires_where_an_object_was_put_and_nowhere_else(samples, chosen, made, masters):
     folder, kind = made(samples, chosen), SAMPLES[samples]
     wanted = [f"{kind.object}_{n:04d}.png" for n in range(1, 17)]
@@ -123,7 +132,7 @@ def test_detector_fires_where_an_object_was_put_and_nowhere_else(samples, chosen
 
 
 @pytest.mark.parametrize("chosen", sorted(PHOTOGRAPHS))
-@pytest.mark.parametrize("samples", POSITIVE)
+@pytest.mark.parametrize("samples", _kinds(POSITIVE))
 def test_model_sees_its_object_in_every_image(samples, chosen, made, masters):
     folder, name = made(samples, chosen), SAMPLES[samples].models["float_model"]
     model = ModelOnPictures(masters[name], name)
@@ -150,16 +159,20 @@ def test_score_of_a_model_without_one_is_what_it_shows(masters):
 
 @pytest.mark.parametrize(
     ("samples", "chosen"),
-    [("face_scenes", "test"), ("hand_crops", "calibration"), ("person_scenes", "test")],
+    [
+        ("face_scenes", "test"),
+        pytest.param("hand_crops", "calibration", marks=pytest.mark.nightly),
+        pytest.param("person_scenes", "test", marks=pytest.mark.nightly),
+    ],
 )
 def test_two_processes_write_the_same_bytes(samples, chosen, made, masters, tmp_path):
-    count = COUNT if samples in WHOLE else 6
+    count = COUNT if samples in SCENES else 6
     arguments = flags(samples, chosen, masters, tmp_path / "again", count)
     # The order in which photographs are given does not matter.
     arguments[2:4] = arguments[3:1:-1]
-    result = program(*arguments)
+    result = program(*arguments, fresh=True)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith(f"{count - (4 if samples in WHOLE else 0)} images with a ")
+    assert result.stdout.startswith(f"{count - (4 if samples in SCENES else 0)} images with a ")
     assert digests(tmp_path / "again") == digests(made(samples, chosen))
 
 
@@ -169,7 +182,7 @@ def test_another_seed_makes_other_images(samples, made, masters, tmp_path):
     assert not set(digests(tmp_path).values()) & set(digests(made(samples, "test")).values())
 
 
-@pytest.mark.parametrize("samples", sorted(SAMPLES))
+@pytest.mark.parametrize("samples", _kinds([*_FIRST, *_REST]))
 def test_sets_share_no_photograph_and_no_sample(samples, made, masters):
     names = [photographs_of(samples, chosen) for chosen in PHOTOGRAPHS]
     assert not set(names[0]) & set(names[1])

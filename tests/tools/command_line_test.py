@@ -1,3 +1,4 @@
+import functools
 import os
 import signal
 import stat
@@ -7,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.commands import refusal, run_command
+from tests.tools import commands
 from tools.command_line import EXIT_INTERRUPTED, new_parser, user_path, whole_file
+
+# The process itself is what is tested.
+run_command = functools.partial(commands.run_command, fresh=True)
+refusal = functools.partial(commands.refusal, fresh=True)
 
 # A command that does what its flag says.
 _COMMAND = """

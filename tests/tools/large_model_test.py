@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.extent import part_of
 from tests.generated_models import chain
 from tools import quantize_model as command
 from tools.graph.float_master import make_float_master
@@ -40,7 +41,7 @@ def peak_bytes(path: Path, scheme: str) -> int:
     return usage.ru_maxrss * 1024
 
 
-@pytest.mark.parametrize("scheme", ["WEIGHT_ONLY_INT8", "DYNAMIC", "FLOAT16"])
+@pytest.mark.parametrize("scheme", part_of(["WEIGHT_ONLY_INT8", "DYNAMIC", "FLOAT16"], 3))
 def test_memory_is_three_times_the_file_at_most(scheme, tmp_path):
     small, large = tmp_path / "small.tflite", tmp_path / "large.tflite"
     small.write_bytes(chain(100, 200_000))
@@ -60,7 +61,7 @@ def seconds(operators: int, scheme: str) -> float:
     return time.process_time() - start
 
 
-@pytest.mark.parametrize("scheme", ["weight_only_int8", "dynamic", "int8"])
+@pytest.mark.parametrize("scheme", part_of(["int8", "weight_only_int8", "dynamic"], 3))
 def test_time_is_linear_in_the_number_of_operators(scheme):
     seconds(10, scheme)  # Imports are not the model's.
     few, many = [], []

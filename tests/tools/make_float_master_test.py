@@ -19,8 +19,9 @@ def test_writes_the_master_and_what_was_changed(tmp_path):
     original = model_path("face_detection_short_range")
     output, summary = tmp_path / "new" / "face.tflite", tmp_path / "face.json"
     done = run_command(
-        command, f"--input_model={original}", f"--output_model={output}", f"--summary={summary}"
-    )
+        command, f"--input_model={original}", f"--output_model={output}", f"--summary={summary}",
+        fresh=True,
+    )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     expected, changes = make_float_master(original.read_bytes())
     assert output.read_bytes() == expected

@@ -18,7 +18,8 @@ from tests.tools.commands import run_command
 from tools import make_float_master, quantize_model, validate_quantized_model
 from tools.persistent_worker import requests_in
 
-_PATIENCE = 20
+# Seconds, on a machine that does other things as well.
+_PATIENCE = 60
 _decoder = json.JSONDecoder()
 
 
@@ -351,7 +352,7 @@ def _written(folder):
 
 def test_a_worker_makes_the_same_bytes_also_after_a_request_that_failed(model, samples):
     for module, words in _requests(model, samples, "alone"):
-        done = run_command(module, *words)
+        done = run_command(module, *words, fresh=True)
         assert done.returncode == 0, done.stderr
     expected = _written(samples / "alone")
     assert len(expected) == 6
@@ -387,6 +388,6 @@ print([name for name in set(sys.modules) - before if name.startswith(ours)])
     file = samples / "imports.py"
     file.write_text(program)
     for module, words in _requests(model, samples, "alone"):
-        done = run_command(file, module.__name__, *words)
+        done = run_command(file, module.__name__, *words, fresh=True)
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines()[-1] == "[]", module.__name__

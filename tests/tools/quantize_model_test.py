@@ -120,13 +120,14 @@ def test_full_integer_is_int8(folder, tmp_path):
 
 def test_the_same_wherever_it_runs(folder, tmp_path):
     """Absolute paths or not, one calibration folder or its files: the same bytes."""
-    run_command(command, *flags(folder, tmp_path / "one"))
+    run_command(command, *flags(folder, tmp_path / "one"), fresh=True)
     run_command(
         command,
         *flags(Path("."), Path("two"), calibration_data="images/2.png"),
         "--calibration_data=images/0.png",
         "--calibration_data=images/1.png",
         where=folder,
+        fresh=True,
         BUILD_WORKING_DIRECTORY=str(folder),
     )
     for name in ("net_q.tflite", "recipe.json", "summary.json"):
@@ -135,7 +136,8 @@ def test_the_same_wherever_it_runs(folder, tmp_path):
 
 
 def test_what_a_person_reads(folder, tmp_path):
-    done = run_command(command, *flags(folder, tmp_path, recipe_output=None, summary_output=None))
+    given = flags(folder, tmp_path, recipe_output=None, summary_output=None)
+    done = run_command(command, *given, fresh=True)
     assert done.returncode == 0
     assert done.stderr == ""
     size = (tmp_path / "net_q.tflite").stat().st_size

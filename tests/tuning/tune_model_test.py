@@ -24,6 +24,19 @@ def folder(tmp_path_factory):
     return path
 
 
+_MILLISECOND = "echo count=9 first=1 curr=1 min=1 max=1 avg=1 std=1 p5=1000 median=1000 p95=1000"
+
+
+@pytest.fixture(params=["command", pytest.param("host", marks=pytest.mark.nightly)])
+def device(request, tmp_path):
+    """The flag of a device. On a command's all models take a millisecond, which takes no time."""
+    if request.param == "host":
+        return "--device=host"
+    script = tmp_path / "device.sh"
+    script.write_text(_MILLISECOND)
+    return f"--device=command:sh {script} {{model}}"
+
+
 def flags(folder, output, *others: str) -> list[str]:
     return [
         f"--float_model={folder / 'net.tflite'}",
@@ -39,7 +52,7 @@ def flags(folder, output, *others: str) -> list[str]:
 @pytest.fixture(scope="module")
 def tuned(folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("out")
-    done = run_command(tune_model, *flags(folder, output, "--stop_at_first"))
+    done = run_command(tune_model, *flags(folder, output, "--stop_at_first"), fresh=True)
     assert done.returncode == 0, done.stderr
     return output, done
 
@@ -80,9 +93,12 @@ def test_it_goes_on_where_it_was(tuned, folder):
     assert again.stdout == first.stdout
 
 
-def test_killed_it_goes_on_where_it_was(folder, tmp_path):
+def test_killed_it_goes_on_where_it_was(folder, tmp_path, device):
+    if device != "--device=host":
+        # It does not end before it is killed.
+        (tmp_path / "device.sh").write_text("sleep 60")
     process = subprocess.Popen(
-        [sys.executable, tune_model.__file__, *flags(folder, tmp_path)],
+        [sys.executable, tune_model.__file__, *flags(folder, tmp_path, device)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={"PYTHONPATH": ":".join(path for path in sys.path if path)},
@@ -96,16 +112,19 @@ def test_killed_it_goes_on_where_it_was(folder, tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    if device != "--device=host":
+        (tmp_path / "device.sh").write_text(_MILLISECOND)
     known = journals[0].read_bytes().splitlines(keepends=True)
     assert not (tmp_path / "net.settings.json").exists()
-    done = run_command(tune_model, *flags(folder, tmp_path, "--stop_at_first"))
+    done = run_command(tune_model, *flags(folder, tmp_path, device, "--stop_at_first"))
     assert done.returncode == 0, done.stderr
     assert "going on from" in done.stderr
     assert journals[0].read_bytes().splitlines(keepends=True)[: len(known)] == known
 
 
-def test_a_goal_out_of_reach_writes_the_front_and_no_settings(folder, tmp_path):
-    done = run_command(tune_model, *flags(folder, tmp_path, "--min_speedup=1000", "--candidates=4"))
+def test_a_goal_out_of_reach_writes_the_front_and_no_settings(folder, tmp_path, device):
+    given = flags(folder, tmp_path, device, "--min_speedup=1000", "--candidates=4")
+    done = run_command(tune_model, *given)
     assert done.returncode == EXIT_GATE_FAILED
     (line,) = done.stderr.splitlines()
     assert "no candidate reaches the goal; nothing written" in line

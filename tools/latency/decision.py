@@ -163,7 +163,10 @@ def judge(gate: Gate, values: np.ndarray, look_count: int) -> Judgement:
     if not lower.size:
         return Judgement(gate, Verdict.INCONCLUSIVE, math.nan, math.nan, math.nan)
     tail = WRONG_VERDICTS / look_count
-    low, high = median_bounds(lower, tail)[0], median_bounds(upper, tail)[1]
+    low, high = median_bounds(lower, tail)
+    exact = np.array_equal(lower, upper)
+    if not exact:
+        high = median_bounds(upper, tail)[1]
     verdict = Verdict.INCONCLUSIVE
     if lower.size >= LEAST_ROUNDS:
         if gate.smaller_is_better:
@@ -171,7 +174,7 @@ def judge(gate: Gate, values: np.ndarray, look_count: int) -> Judgement:
         else:
             right, wrong = low >= gate.threshold, high < gate.threshold
         verdict = Verdict.PASS if right else Verdict.FAIL if wrong else verdict
-    value = float(np.median(lower)) if np.array_equal(lower, upper) else math.nan
+    value = float(np.median(lower)) if exact else math.nan
     return Judgement(gate, verdict, value, low, high)
 
 
