@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
 
-from tests.extent import count
+from tests import extent
 from tools.latency.decision import (
     LEAST_ROUNDS,
     WRONG_VERDICTS,
@@ -18,7 +18,7 @@ from tools.latency.decision import (
     overall,
 )
 
-_REPETITIONS = count(100, 200)
+_REPETITIONS = extent.count(100, 200)
 _TRUE_FPS = 200.0
 _TRUE_SPEEDUP = 1.4
 
@@ -86,7 +86,7 @@ def test_at_most_one_wrong_verdict_in_a_hundred(noise, name, true, side):
 def test_a_gate_at_the_true_value_is_most_often_undecided():
     """Neither side is right there: this counts how often looking again finds one."""
     gate = Gate("min_speedup", _TRUE_SPEEDUP)
-    repetitions = count(100, 400)
+    repetitions = extent.count(100, 400)
     verdicts = [simulate(calm, gate, seed) for seed in range(repetitions)]
     decided = verdicts.count(Verdict.PASS) + verdicts.count(Verdict.FAIL)
     assert decided <= 0.03 * repetitions
