@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from tests.extent import count
 from tests.graph.real_models import MODELS
 from tests.model_files import model_path
 from tests.random_models import float_models, tiny_model
@@ -25,7 +26,7 @@ def test_real_models_add_up(name):
     assert (kinds["associated files"] > 0) == bool(model.associated_files)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=count(15, 60), deadline=None, derandomize=True)
 @given(float_models())
 def test_random_models_add_up(content):
     model = parse_model(content)

@@ -8,6 +8,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings, strategies
 
+from tests.extent import count
 from tests.graph.sparse_storage import sparse_model, store
 from tests.model_files import model_path
 from tests.random_models import tiny_model
@@ -69,7 +70,7 @@ def test_whole_file_is_read(base):
 def test_truncated_anywhere(base):
     content = BASES[base]
     # The zip's end record closes the file.
-    read = [cut for cut in range(0, len(content), 7) if refused_or_sound(content[:cut])]
+    read = [cut for cut in range(0, len(content), count(21, 7)) if refused_or_sound(content[:cut])]
     assert all(cut > len(content) / 2 for cut in read)
 
 
@@ -79,7 +80,7 @@ def test_real_file_truncated_anywhere():
         assert not refused_or_sound(content[:cut])
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=count(100, 400), deadline=None, derandomize=True)
 @given(
     strategies.sampled_from(sorted(BASES)),
     strategies.lists(
@@ -104,7 +105,7 @@ def _fields(value, found: list) -> list:
     return found
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=count(100, 400), deadline=None, derandomize=True)
 @given(
     strategies.sampled_from(sorted(BASES)),
     strategies.floats(0, 1, exclude_max=True),

@@ -7,6 +7,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 
+from tests.extent import count
 from tests.graph.real_models import MODELS
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, float_models, run_model, tiny_model
@@ -70,7 +71,7 @@ def test_buffers_of_a_real_model_are_aligned(real):
     assert {offset % 16 for offset in offsets} == {0}
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=count(15, 60), deadline=None, derandomize=True)
 @given(float_models())
 def test_random_model_is_the_same_when_written_and_read(content):
     model = parse_model(content)
@@ -79,7 +80,7 @@ def test_random_model_is_the_same_when_written_and_read(content):
     assert {offset % 16 for offset in data_offsets(content)} == {0}
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=count(15, 60), deadline=None, derandomize=True)
 @given(float_models())
 def test_what_is_only_run_is_the_same_model(content):
     model = parse_model(content)

@@ -4,6 +4,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings, strategies
 
+from tests.extent import count
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, tiny_model
 from tools.errors import InputError
@@ -124,7 +125,7 @@ def test_no_metadata():
     assert normalization(other) is None
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=count(40, 150), deadline=None, derandomize=True)
 @given(
     strategies.integers(0, 10**6),
     strategies.lists(
@@ -152,7 +153,7 @@ def _int8_ends(content: bytes, scale: float, zero: int, kind: int) -> bytes:
     return model_bytes(model)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=count(10, 25), deadline=None, derandomize=True)
 @given(strategies.floats(0, 255, width=32), strategies.floats(0.5, 255, width=32))
 def test_what_is_written_is_read_and_restated_for_integers(mean, std):
     content = add_image_metadata(tiny_model(), mean, std)

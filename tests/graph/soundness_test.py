@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from tests.extent import count
 from tests.graph.real_models import MODELS
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, float_models
@@ -19,7 +20,7 @@ def test_real_models_are_sound(name):
     refuse_unmeasurable(model)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=count(20, 60), deadline=None, derandomize=True)
 @given(float_models())
 def test_random_models_are_sound(content):
     model = parse_model(content)
@@ -27,7 +28,7 @@ def test_random_models_are_sound(content):
     refuse_unmeasurable(model)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=count(20, 60), deadline=None, derandomize=True)
 @given(float_models())
 def test_random_models_turned_around_are_not(content):
     model = parse_model(content)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from tests.extent import count
 from tests.random_models import ModelBuilder, float_models, random_image, run_model
 from tools.graph.flatbuffer import model_bytes, parse_model, tensor_name
 from tools.graph.float_master import make_float_master
@@ -91,7 +92,7 @@ def test_float_outputs_move_by_a_ten_thousandth(name):
     assert make_room_for_biases(model, ranges)["changed"] == 0
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=count(12, 50), deadline=None, derandomize=True)
 @given(float_models())
 def test_every_bias_of_a_random_model_fits(content):
     model = parse_model(make_float_master(content)[0])

@@ -3,6 +3,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings, strategies
 
+from tests.extent import count
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, float_models, run_model, tiny_model
 from tools.graph.flatbuffer import model_bytes, parse_model, shape_of
@@ -57,7 +58,7 @@ def test_real_models_compute_the_same_to_the_bit(name, removed):
     assert remove_dead_channels(model)["changed"] == 0
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=count(25, 100), deadline=None, derandomize=True)
 @given(float_models(), strategies.integers(0, 2**32 - 1))
 def test_random_models_compute_the_same(content, seed):
     master, _ = make_float_master(_weaken(content, np.random.default_rng(seed)))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from PIL import Image
 
+from tests.extent import count, part_of
 from tests.model_files import model_path
 from tests.quantization.photographs import CALIBRATION, TEST
 from tests.random_models import ModelBuilder, float_models, random_image, run_model, tiny_model
@@ -83,7 +84,7 @@ def test_real_models_compute_the_same_to_the_bit(name, through_relu6, least_chan
 
 
 @pytest.mark.parametrize(
-    ("name", "least_changed"), [("hand_landmark_lite", 40), ("pose_detection", 60)]
+    ("name", "least_changed"), part_of([("hand_landmark_lite", 40), ("pose_detection", 60)], 2)
 )
 def test_real_models_with_relu6_compute_the_same_on_samples_and_nearly_elsewhere(
     name, least_changed
@@ -101,7 +102,7 @@ def test_real_models_with_relu6_compute_the_same_on_samples_and_nearly_elsewhere
         assert cosine > 0.998
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=count(25, 100), deadline=None, derandomize=True)
 @given(float_models())
 def test_random_models_compute_the_same_to_the_bit(content):
     model = parse_model(make_float_master(content)[0])
@@ -112,7 +113,7 @@ def test_random_models_compute_the_same_to_the_bit(content):
         np.testing.assert_array_equal(other, one)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=count(10, 40), deadline=None, derandomize=True)
 @given(float_models())
 def test_random_models_with_relu6_compute_the_same_on_samples(content):
     model = parse_model(make_float_master(content)[0])
@@ -157,7 +158,7 @@ def test_statistics_of_equalized_real_models_follow_to_the_bit(name, least_chang
     assert check_scaled_statistics(model_bytes(model), 3) >= least_changed
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=count(15, 60), deadline=None, derandomize=True)
 @given(float_models())
 def test_statistics_of_equalized_random_models_follow_to_the_bit(content):
     model = parse_model(make_float_master(content)[0])

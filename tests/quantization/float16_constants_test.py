@@ -3,6 +3,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings, strategies
 
+from tests.extent import count
 from tests.model_files import model_path
 from tests.random_models import float_models, random_image, run_model, tiny_model
 from tools.graph.flatbuffer import model_bytes, parse_model
@@ -61,7 +62,7 @@ def test_real_models_compute_the_same_to_the_bit(name, scheme, changed):
     assert _changed(smaller)[0]["changed"] == 0
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=count(8, 25), deadline=None, derandomize=True)
 @given(strategies.builds(tiny_model, strategies.integers(0, 99), strategies.sampled_from([48, 64])))
 def test_random_models_change_by_a_rounding(content):
     master, _ = make_float_master(content)
@@ -73,7 +74,7 @@ def test_random_models_change_by_a_rounding(content):
     np.testing.assert_allclose(other, one, atol=4 * 2.0**-11 * np.abs(one).max())
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=count(8, 25), deadline=None, derandomize=True)
 @given(float_models())
 def test_float_models_stay_but_for_slopes(content):
     """Their weights are float32: what a user left in float."""

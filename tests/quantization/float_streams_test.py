@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from tests.extent import count
 from tests.model_files import model_path
 from tests.random_models import float_models, random_image, run_model
 from tools.graph.flatbuffer import parse_model, type_name
@@ -72,7 +73,7 @@ def test_a_real_model_is_smaller_and_closer_to_float():
     assert found["QUANTIZE"] <= found["CONV_2D"]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=count(15, 60), deadline=None, derandomize=True)
 @given(float_models())
 def test_streams_of_random_models_end_at_what_they_do_not_spread_to(content):
     graph = Topology(parse_model(content))

@@ -3,6 +3,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings, strategies
 
+from tests.extent import count
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, float_models, run_model
 from tools.graph.description import describe
@@ -39,7 +40,7 @@ def _convolution(
     return graph.finish(result)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=count(10, 40), deadline=None, derandomize=True)
 @given(
     strategies.integers(1, 9),
     strategies.integers(1, 4),
@@ -59,7 +60,7 @@ def test_random_convolutions_compute_the_same(inputs, outputs, size, shape, acti
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5 * np.abs(one).max())
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=count(10, 40), deadline=None, derandomize=True)
 @given(float_models())
 def test_random_models_of_few_pixels_stay(content):
     model = parse_model(content)

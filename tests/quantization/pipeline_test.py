@@ -1,8 +1,11 @@
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from PIL import Image
 
+from tests.extent import count, part_of
 from tests.model_files import model_path
 from tests.quantization.photographs import CALIBRATION, TEST
 from tests.random_models import ModelBuilder, float_models, random_image, run_model, tiny_model
@@ -30,11 +33,21 @@ def face() -> bytes:
     return make_float_master(model_path("face_detection_short_range").read_bytes())[0]
 
 
+@pytest.fixture(scope="module")
+def quantized_face(face):
+    """What the face detector becomes in a scheme: a function that makes each but once."""
+
+    @functools.cache
+    def quantized(scheme: str):
+        return quantize(face, QuantizationSettings(scheme), photos(*CALIBRATION))
+
+    return quantized
+
+
 @pytest.fixture(scope="module", params=SCHEMES)
-def made(request, face):
+def made(request, quantized_face):
     """The face detector in a scheme: (scheme, result)."""
-    samples = photos(*CALIBRATION)
-    return request.param, quantize(face, QuantizationSettings(request.param), samples)
+    return request.param, quantized_face(request.param)
 
 
 def cosine(one: np.ndarray, other: np.ndarray) -> float:
@@ -131,8 +144,8 @@ def test_result_says_what_was_done(made):
         assert len(kept) >= 70
 
 
-def test_int8_computes_in_int8(face):
-    model = parse_model(quantize(face, QuantizationSettings("int8"), photos(CALIBRATION[0])).model)
+def test_int8_computes_in_int8(quantized_face):
+    model = parse_model(quantized_face("int8").model)
     (subgraph,) = model.schema.subgraphs
     kinds = {"INT8": 0, "FLOAT32": 0}
     for operator in subgraph.operators:
@@ -190,24 +203,24 @@ def test_int8_without_data_is_refused(face):
 
 @pytest.mark.parametrize("scheme", ["int8", "dynamic", "weight_only_int8"])
 @pytest.mark.parametrize("again", SCHEMES)
-def test_what_is_quantized_already_is_refused(face, scheme, again):
+def test_what_is_quantized_already_is_refused(quantized_face, scheme, again):
     samples = photos(CALIBRATION[0])
-    artifact = quantize(face, QuantizationSettings(scheme), samples).model
+    artifact = quantized_face(scheme).model
     with pytest.raises(InputError, match=r"^face: already quantized \(tensor \w+ is int8\); give"):
         quantize(artifact, QuantizationSettings(again), samples, where="face")
     with pytest.raises(InputError, match="already quantized"):
         make_float_master(artifact)
 
 
-def test_float16_artifact_is_a_float_model_again(face):
-    artifact = quantize(face, QuantizationSettings("float16"), None).model
+def test_float16_artifact_is_a_float_model_again(quantized_face):
+    artifact = quantized_face("float16").model
     master, summary = make_float_master(artifact)
     assert summary["folded_dequantize"] == 57
     for one, other in zip(run_model(artifact), run_model(master), strict=True):
         np.testing.assert_array_equal(other, one)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", part_of(SCHEMES, 2))
 def test_weights_over_256_kb_arrive(scheme):
     """From there on the library writes them behind the flatbuffer."""
     master, _ = make_float_master(model_path("hand_landmark_lite").read_bytes())
@@ -220,7 +233,7 @@ def test_weights_over_256_kb_arrive(scheme):
     assert parse_model(artifact).associated_files == parse_model(master).associated_files != []
 
 
-@pytest.mark.parametrize("scheme", SCHEMES[1:])
+@pytest.mark.parametrize("scheme", part_of(SCHEMES[1:], 2))
 def test_custom_operator_of_a_real_model_is_left_as_it_is(scheme):
     master, _ = make_float_master(model_path("selfie_segmentation").read_bytes())
     artifact = quantize(master, QuantizationSettings(scheme), None).model
@@ -321,7 +334,7 @@ def test_output_that_operators_read_too(scheme):
         assert cosine(values, found[name]) > 0.99
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=count(10, 40), deadline=None, derandomize=True)
 @given(float_models())
 def test_every_artifact_of_a_random_model_runs(content):
     """Dead operators, dead activations, outputs inside: whatever the graph, it runs."""

@@ -3,6 +3,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 
+from tests.extent import count
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, float_models, random_image, run_model
 from tools.graph.description import describe
@@ -47,7 +48,7 @@ def test_real_models_compute_the_same_to_the_bit(name, pointwise):
     assert _changed(content)[0] == 0
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=count(15, 60), deadline=None, derandomize=True)
 @given(float_models())
 def test_random_models_compute_the_same_to_the_bit(content):
     """With a 1x1 convolution at the end: those of the strategy are 3x3."""

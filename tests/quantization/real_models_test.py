@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.extent import WHOLE
 from tests.model_files import model_path
 from tests.quantization.photographs import CALIBRATION, TEST
 from tests.scenes.photo_files import photo_path
@@ -27,6 +28,8 @@ _MODELS = (
     "pose_landmark_full",
     "selfie_segmentation",
 )
+# What runs by default: a detector and a landmark model, in all that there is.
+_SOME_MODELS = ("face_detection_short_range", "face_landmark")
 # The least cosine similarity of the first output, on a photograph: far below what an
 # artifact is worth, and far above what a broken one gets.
 _LEAST = {
@@ -43,7 +46,7 @@ _LEAST = {
 _SIGNED = ("face_detection_full_range_sparse", "face_detection_short_range", "pose_detection")
 
 
-@pytest.fixture(scope="module", params=_MODELS)
+@pytest.fixture(scope="module", params=_MODELS if WHOLE else _SOME_MODELS)
 def model(request):
     """(name, float master, two photographs as its input, what it makes of the second)."""
     name = request.param

@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies
 from litert_quantizer import qtyping, quantizer
 from litert_quantizer.recipe_manager import RecipeManager
-from hypothesis import given, settings, strategies
 
 from tests.random_models import ModelBuilder, tiny_model
 from tools.graph.flatbuffer import parse_model

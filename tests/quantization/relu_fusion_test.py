@@ -3,6 +3,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 
+from tests.extent import count
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, float_models, run_model, tiny_model
 from tools.graph.description import describe
@@ -55,7 +56,7 @@ def test_real_models_compute_the_same_to_the_bit(name, fused):
             np.testing.assert_array_equal(other, one)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=count(20, 80), deadline=None, derandomize=True)
 @given(float_models())
 def test_random_models_compute_the_same_to_the_bit(content):
     master, _ = make_float_master(content)

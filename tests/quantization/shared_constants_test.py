@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from tests.extent import count
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, float_models, run_model
 from tools.graph.flatbuffer import model_bytes, parse_model, tensor_name
@@ -42,7 +43,7 @@ def check(content: bytes) -> int:
     return too_many
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=count(15, 60), deadline=None, derandomize=True)
 @given(float_models())
 def test_outputs_stay_the_same_to_the_bit(content):
     check(make_float_master(content)[0])

@@ -1,5 +1,7 @@
 """validate_quantized_model and check_gates as commands, on the real face detector."""
 
+import contextlib
+import io
 import json
 import os
 import shutil
@@ -13,33 +15,50 @@ from PIL import Image
 
 import tools.check_gates
 import tools.validate_quantized_model
+from tests.extent import WHOLE
 from tests.model_files import model_path
 from tests.scenes.photo_files import photo_path
 from tests.similarity.report_documents import report
+from tools.command_line import run
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings
 
 
-def _run(module, folder, *flags):
-    return subprocess.run(
-        [sys.executable, module.__file__, *flags],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, "BUILD_WORKING_DIRECTORY": str(folder)},
-        check=False,
-    )
+def _run(module, folder, *flags, fresh=WHOLE):
+    """Runs a command in a process of its own, or in this one, where all is imported."""
+    if fresh:
+        return subprocess.run(
+            [sys.executable, module.__file__, *flags],
+            capture_output=True,
+            text=True,
+            cwd=folder,
+            env={**os.environ, "BUILD_WORKING_DIRECTORY": str(folder)},
+            check=False,
+        )
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.chdir(folder)
+        patch.setenv("BUILD_WORKING_DIRECTORY", str(folder))
+        patch.setattr(sys, "argv", [module.__file__, *flags])
+        with pytest.raises(SystemExit) as ended:
+            run(module.parser(), module.main)
+    return subprocess.CompletedProcess(flags, ended.value.code, out.getvalue(), err.getvalue())
 
 
-def _validate(folder, *flags, quantized="quantized.tflite"):
+def _validate(folder, *flags, quantized="quantized.tflite", fresh=WHOLE):
     return _run(
         tools.validate_quantized_model,
         folder,
         "--float_model=original.tflite",
         f"--quantized_model={quantized}",
         *flags,
+        fresh=fresh,
     )
 
 
@@ -65,7 +84,7 @@ def _one_line(result, program="validate_quantized_model"):
 
 
 def test_prints_a_table_and_passes(folder):
-    result = _validate(folder, "--test_data=test_images/", "--tolerance=0.05")
+    result = _validate(folder, "--test_data=test_images/", "--tolerance=0.05", fresh=True)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert "2 samples" in result.stdout
@@ -76,7 +95,8 @@ def test_prints_a_table_and_passes(folder):
 
 def test_fails_beyond_the_tolerance_and_keeps_the_report(folder, tmp_path):
     path = tmp_path / "report.json"
-    result = _validate(folder, "--test_data=test_images/", "--tolerance=1e-9", f"--report={path}")
+    flags = ("--test_data=test_images/", "--tolerance=1e-9", f"--report={path}")
+    result = _validate(folder, *flags, fresh=True)
     assert result.returncode == 1
     first, reason, where = result.stderr.splitlines()
     assert first.startswith("quantized: refused, 2 of 5 gates failed; worst: tolerance of output")
@@ -214,7 +234,8 @@ def _nan_model(folder):
 
 def test_nan_is_named_by_output_and_sample(folder):
     (folder / "nan.tflite").write_bytes(_nan_model(folder))
-    result = _validate(folder, "--test_data=test_images/", quantized="nan.tflite")
+    flags = ("--test_data=test_images/",)
+    result = _validate(folder, *flags, quantized="nan.tflite", fresh=True)
     line = _one_line(result)
     assert "quantized model's output" in line
     assert "is NaN on test sample astronaut.png" in line
@@ -272,7 +293,7 @@ def test_data_that_cannot_be_used(folder, tmp_path, make, message):
     assert message in _one_line(_validate(folder, f"--test_data={tmp_path}"))
 
 
-def _check(folder, gates, document=None):
+def _check(folder, gates, document=None, fresh=WHOLE):
     (folder / "report.json").write_text(json.dumps(document or report()))
     (folder / "gates.json").write_text(json.dumps(gates))
     return _run(
@@ -281,11 +302,12 @@ def _check(folder, gates, document=None):
         "--report=report.json",
         "--gates=gates.json",
         "--verdict=verdict.json",
+        fresh=fresh,
     )
 
 
 def test_check_gates_passes_in_silence(tmp_path):
-    result = _check(tmp_path, {"tolerance": 0.05})
+    result = _check(tmp_path, {"tolerance": 0.05}, fresh=True)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert json.loads((tmp_path / "verdict.json").read_text())["passed"] is True
 
