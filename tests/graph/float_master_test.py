@@ -3,6 +3,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 
+from tests.extent import count
 from tests.graph.real_models import MODELS
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, float_models, run_model, tiny_model
@@ -107,7 +108,7 @@ def test_signature_runs():
     assert outputs["classificators"].shape == (1, 896, 1)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=count(15, 50), deadline=None, derandomize=True)
 @given(float_models())
 def test_random_model_has_the_same_outputs(content):
     master, _ = make_float_master(content)

@@ -2,6 +2,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings, strategies
 
+from tests.extent import count
 from tests.random_models import ModelBuilder, float_models, run_model, tiny_model
 from tools.graph.flatbuffer import model_bytes, parse_model, tensor_name, text
 from tools.graph.float_master import make_float_master
@@ -53,7 +54,7 @@ def test_what_nothing_uses_is_removed():
     assert model_bytes(model) == before
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=count(15, 50), deadline=None, derandomize=True)
 @given(float_models(), strategies.lists(strategies.floats(0, 1), max_size=4))
 def test_outputs_are_the_same(content, positions):
     model = parse_model(content)

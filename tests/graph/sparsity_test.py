@@ -5,6 +5,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings, strategies
 
+from tests.extent import count
 from tests.graph.sparse_storage import sparse_model, store
 from tests.random_models import run_model
 from tools.errors import InputError
@@ -34,7 +35,7 @@ def stored_arrays(draw, most_dimensions: int = 4):
     return dense.astype(dtype), ([*outer, *inner], compressed, blocks, width)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=count(75, 300), deadline=None, derandomize=True)
 @given(stored_arrays())
 def test_what_was_stored_comes_back(stored):
     dense, how = stored
@@ -62,7 +63,7 @@ def sparse_arrays(draw):
     return (rng.integers(1, 100, shape) * kept).astype(dtype)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=count(75, 300), deadline=None, derandomize=True)
 @given(sparse_arrays())
 def test_densify_is_the_inverse_of_sparsify(dense):
     values, sparsity, size = sparsify(dense)
@@ -72,7 +73,7 @@ def test_densify_is_the_inverse_of_sparsify(dense):
     np.testing.assert_array_equal(result, dense)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=count(15, 40), deadline=None, derandomize=True)
 @given(sparse_arrays())
 def test_the_runtime_expands_what_sparsify_stored(dense):
     dense = dense.astype(np.float32)
@@ -101,8 +102,8 @@ def test_sparsify_takes_what_is_smallest():
 def test_orders_and_formats_of_a_matrix():
     dense = np.float32([[0, 2, 0, 4], [0, 0, 0, 0], [5, 0, 0, 8]])
     for order in ([0, 1], [1, 0]):
-        for count in range(3):
-            for compressed in itertools.combinations([0, 1], count):
+        for length in range(3):
+            for compressed in itertools.combinations([0, 1], length):
                 values, sparsity = store(dense, order, set(compressed))
                 np.testing.assert_array_equal(densify(values, dense.shape, sparsity), dense)
 
@@ -132,7 +133,7 @@ def test_written_by_hand():
     )
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=count(15, 40), deadline=None, derandomize=True)
 @given(stored_arrays())
 def test_the_runtime_expands_it_to_the_same(stored):
     dense, how = stored
