@@ -8,25 +8,36 @@ load("//rules/private:python_program.bzl", "python_test")
 
 NIGHTLY = ["manual", "nightly"]
 
-def python_test_in_parts(name, size, nightly_size, tags = [], **kwargs):
+def python_test_in_parts(
+        name,
+        size,
+        nightly_size,
+        data = [],
+        nightly_data = [],
+        tags = [],
+        **kwargs):
     """Declares a test of which a part runs by default, and its whole beside it.
 
     Args:
       name: NAME_test runs a part; NAME_nightly_test runs all.
       size: of NAME_test.
       nightly_size: of NAME_nightly_test.
+      data: for both.
+      nightly_data: for NAME_nightly_test alone.
       tags: for both.
       **kwargs: what a python_test takes, for both.
     """
     python_test(
         name = name,
         size = size,
+        data = data,
         tags = tags,
         **kwargs
     )
     python_test(
         name = name[:-len("_test")] + "_nightly_test",
         size = nightly_size,
+        data = data + nightly_data,
         tags = tags + NIGHTLY,
         whole = True,
         **kwargs

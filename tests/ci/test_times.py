@@ -68,8 +68,11 @@ def read_test_times(text: str) -> list[TestTime]:
 
 def describe(times: list[TestTime], count: int = 10) -> str:
     """Writes the slowest targets, a line each, and then those near their limit."""
-    lines = [f"{len(times)} tests, {sum(time.seconds for time in times):.0f} s in all; the slowest:"]
-    lines += [f"{time.seconds:8.1f} s  {time.size.lower():8}  {time.label}" for time in times[:count]]
+    total = sum(time.seconds for time in times)
+    lines = [f"{len(times)} tests, {total:.0f} s in all; the slowest:"]
+    lines += [
+        f"{time.seconds:8.1f} s  {time.size.lower():8}  {time.label}" for time in times[:count]
+    ]
     near = [time for time in times if time.is_near_its_limit]
     if near:
         lines.append(f"less than {ROOM} times as long is allowed; give a larger size to:")

@@ -12,7 +12,7 @@ from tests.ci.test_times import TestTime, describe, read_test_times
 
 def _events(*tests):
     """Events as Bazel writes them: of each test one when it is configured and one at its end."""
-    for label, size, milliseconds in tests:
+    for label, size, _ in tests:
         configured = {"targetKind": "python_test rule", "testSize": size}
         yield {"id": {"targetConfigured": {"label": label}}, "configured": configured}
     for label, _, milliseconds in tests:
