@@ -6,6 +6,7 @@ load(":wheel_files.bzl", "wheel_files")
 
 _MEDIAPIPE_WHEEL = {
     "platform": "manylinux_2_28_x86_64",
+    "python_version": "3.11",
     "requirement": "mediapipe==0.10.21",
     "sha256": "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
 }
@@ -48,7 +49,22 @@ ENVIRONMENTS = [
     "tuning",
 ]
 
-def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS):
+# Environments whose packages programs lay over those of others: tests over what they test.
+_OVER = {
+    "servers": ["litert", "registry"],
+    "testing": ["litert", "mediapipe", "mediapipe_tasks", "registry", "tensorflow", "tuning"],
+}
+
+def _check_environments(argument, environments):
+    for name in environments:
+        if name not in ENVIRONMENTS:
+            fail("{}: there is no environment {}; there are {}".format(
+                argument,
+                name,
+                ", ".join(ENVIRONMENTS),
+            ))
+
+def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS, python = "", pythons = {}):
     """Declares the Python environments that the tools run in.
 
     Args:
@@ -56,24 +72,36 @@ def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS):
         {"registry": "//third_party:mlflow.lock"}. The others have the locks of these rules.
       names: which environments to declare. You may declare the others yourself: a
         repository rules_quantize_NAME that offers `env`, as `python_env` makes it.
+      python: the interpreter, as an absolute path such as "/usr/bin/python3.12" or a name on
+        PATH. By default it is the newest on PATH, of Python 3.11 to 3.14, for which an
+        environment's packages have wheels. RULES_QUANTIZE_PYTHON comes before it.
+      pythons: interpreter by the environment's name, such as {"mediapipe": "python3.12"},
+        where one needs another than `python`.
     """
-    for name in locks:
-        if name not in ENVIRONMENTS:
-            fail("locks: there is no environment {}; there are {}".format(
-                name,
-                ", ".join(ENVIRONMENTS),
-            ))
+    _check_environments("locks", locks)
+    _check_environments("pythons", pythons)
     bazel_version(name = "rules_quantize_bazel")
+    lock = {
+        name: locks.get(name) or Label("//rules/locks:{}.lock".format(name))
+        for name in ENVIRONMENTS
+    }
     for name in names:
         python_env(
             name = "rules_quantize_" + name,
-            lock = locks.get(name) or Label("//rules/locks:{}.lock".format(name)),
+            lock = lock[name],
+            over = {lock[other]: pythons.get(other, python) for other in _OVER.get(name, [])},
+            python = pythons.get(name, python),
         )
 
-def rules_quantize_example_data():
-    """Declares what `//models` is made of and tested with: MediaPipe's models, and photographs."""
+def rules_quantize_example_data(python = ""):
+    """Declares what `//models` is made of and tested with: MediaPipe's models, and photographs.
+
+    Args:
+      python: the interpreter whose pip fetches them, as in `rules_quantize_dependencies`.
+    """
     wheel_files(
         name = "mediapipe_models",
+        python = python,
         files = dict({
             path.split("/")[-1] + ".tflite": "mediapipe/modules/" + path + ".tflite"
             for path in _MEDIAPIPE_MODELS
@@ -84,6 +112,7 @@ def rules_quantize_example_data():
     # Today's MediaPipe is linked with these and does not bring them.
     wheel_files(
         name = "mediapipe_gles",
+        python = python,
         files = {
             "libEGL.so.1": "mediapipe.libs/libEGL-48f73270.so.1.1.0",
             "libGLESv2.so.2": "mediapipe.libs/libGLESv2-ed5eda4f.so.2.1.0",
@@ -97,6 +126,8 @@ def rules_quantize_example_data():
         requirement = "scikit-image==0.26.0",
         sha256 = "74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af",
         platform = "manylinux_2_28_x86_64",
+        python = python,
+        python_version = "3.11",
         files = dict({
             name: "skimage/data/" + name
             for name in _PHOTOGRAPHS

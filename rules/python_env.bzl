@@ -1,6 +1,6 @@
 """Python environments as repositories: a hash-pinned lock in, one directory out."""
 
-load("//rules/private:host_python.bzl", "host_python")
+load("//rules/private:host_python.bzl", "host_python", "wheels_by_platform")
 
 _BUILD = """\
 # A virtual environment made from {lock}. `venv` is one directory, so that an
@@ -20,6 +20,28 @@ filegroup(
         "manifest.txt",
         "venv",
     ],
+)
+"""
+
+# In place of an environment that cannot be had: what needs it is skipped by `bazel test //...`,
+# and refused by name, with these lines and the constraint's label, when it is asked for.
+_NO_BUILD = """\
+# {refusal}.
+package(default_visibility = ["//visibility:public"])
+
+constraint_setting(name = "python")
+
+constraint_value(
+    name = "{constraint}",
+    constraint_setting = ":python",
+)
+
+# A filegroup of Bazel 4 has no target_compatible_with.
+genrule(
+    name = "env",
+    outs = ["no_environment"],
+    cmd = "false",
+    target_compatible_with = [":{constraint}"],
 )
 """
 
@@ -57,24 +79,39 @@ def _installed_elsewhere(rctx):
             rctx.attr.lock,
         ))
     rctx.file("venv/bin/python", _INTERPRETER.format(venv = folder + "/venv"))
+
+    # For programs over whose environment this one is laid.
+    rctx.file("venv/elsewhere", folder + "/venv\n", executable = False)
     rctx.file("manifest.txt", rctx.read(folder + "/manifest.txt"), executable = False)
     return True
 
-def _install(rctx, lock_name):
-    python = host_python(rctx, rctx.attr.python_version)
-    lock = rctx.path(rctx.attr.lock)
+def _wheels(rctx, lock):
+    return wheels_by_platform(rctx.read(rctx.path(lock)))
+
+def _pythons_below(rctx, python):
+    """Finds with which other Pythons programs run that this environment is laid over.
+
+    The newest that TensorFlow has wheels for may be older than the newest that pytest has.
+    """
+    found = []
+    for lock, named in rctx.attr.over.items():
+        other = host_python(rctx, _wheels(rctx, lock), named).path
+        if other and other != python and other not in found:
+            found.append(other)
+    return found
+
+def _install(rctx, lock_name, python):
     rctx.report_progress("installing " + lock_name)
     result = rctx.execute(
         [
             python,
             "-I",
             rctx.path(rctx.attr._installer),
-            "--lock=" + str(lock),
+            "--lock=" + str(rctx.path(rctx.attr.lock)),
             "--lock_name=" + lock_name,
-            "--python_version=" + rctx.attr.python_version,
             "--directory=" + str(rctx.path("venv")),
             "--manifest=" + str(rctx.path("manifest.txt")),
-        ],
+        ] + ["--also_for=" + other for other in _pythons_below(rctx, python)],
         timeout = rctx.attr.timeout,
     )
     if result.return_code != 0:
@@ -83,9 +120,18 @@ def _install(rctx, lock_name):
 
 def _python_env_impl(rctx):
     lock_name = "//{}:{}".format(rctx.attr.lock.package, rctx.attr.lock.name)
+    build = _BUILD.format(lock = lock_name)
     if not _installed_elsewhere(rctx):
-        _install(rctx, lock_name)
-    rctx.file("BUILD.bazel", _BUILD.format(lock = lock_name), executable = False)
+        python = host_python(rctx, _wheels(rctx, rctx.attr.lock), rctx.attr.python)
+        if python.path:
+            _install(rctx, lock_name, python.path)
+        else:
+            refusal = "{} cannot be installed here: {}".format(lock_name, python.refusal)
+
+            # buildifier: disable=print
+            print("python_env {}: {}".format(rctx.attr.name, refusal))
+            build = _NO_BUILD.format(refusal = refusal, constraint = python.constraint)
+    rctx.file("BUILD.bazel", build, executable = False)
 
 python_env = repository_rule(
     implementation = _python_env_impl,
@@ -95,6 +141,12 @@ The lock is installed by the host's own pip with `--require-hashes --no-deps`,
 so pip's configuration (index-url, proxies, certificates, credentials) holds.
 The repository offers `@NAME//:env`, which `python_tool` and `python_test` take.
 The environment is fetched the first time that something needs it.
+
+It is made with the interpreters that RULES_QUANTIZE_PYTHON names (a path or a name on PATH;
+several with `:` between them), else the one of `python`, else the newest on PATH. Of these the
+first is taken for which the lock's packages have wheels, as the lock says at its top. Where
+there is none, targets that need the environment are incompatible: patterns such as `//...`
+skip them.
 
 Where --repo_env=RULES_QUANTIZE_ENVIRONMENTS names a folder that holds LOCK/venv,
 that environment is used where it lies and is no input of actions: workers must have
@@ -106,9 +158,15 @@ it at the same path, in a container image (docs/farm.md says how it is made).
             allow_single_file = True,
             doc = "Requirements with hashes, as `bazel run //rules:lock` writes them.",
         ),
-        "python_version": attr.string(
-            default = "3.11",
-            doc = "MAJOR.MINOR of the interpreter that the lock was made for.",
+        "over": attr.label_keyed_string_dict(
+            allow_files = True,
+            doc = "Locks of the environments over which programs lay this one, with the " +
+                  "`python` of each. Where one of them is made with another Python, packages " +
+                  "for that one are installed here too.",
+        ),
+        "python": attr.string(
+            doc = "An interpreter's absolute path, or its name on PATH. By default it is the " +
+                  "newest of python3.14 to python3.11 and python3.",
         ),
         "timeout": attr.int(
             default = 3600,

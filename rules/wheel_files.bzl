@@ -9,7 +9,7 @@ exports_files({files})
 """
 
 def _wheel_files_impl(rctx):
-    python = host_python(rctx, rctx.attr.python_version)
+    python = host_python(rctx, {}, rctx.attr.python)
     spec = {
         "requirement": rctx.attr.requirement,
         "sha256": rctx.attr.sha256,
@@ -21,7 +21,7 @@ def _wheel_files_impl(rctx):
     rctx.report_progress("fetching " + rctx.attr.requirement)
     result = rctx.execute(
         [
-            python,
+            python.path,
             "-I",
             rctx.path(rctx.attr._extractor),
             "--spec=" + str(rctx.path("wheel.json")),
@@ -56,9 +56,12 @@ name it.
             default = "any",
             doc = "The wheel's platform tag, such as `manylinux_2_28_x86_64`.",
         ),
+        "python": attr.string(
+            doc = "The interpreter whose pip fetches it, as in python_env.",
+        ),
         "python_version": attr.string(
-            default = "3.11",
-            doc = "MAJOR.MINOR that the wheel is for, and of the interpreter that runs pip.",
+            mandatory = True,
+            doc = "A Python, as MAJOR.MINOR, that the wheel is for. It need not be on the machine.",
         ),
         "requirement": attr.string(
             mandatory = True,

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import platform
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -200,9 +199,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def tool_versions() -> dict[str, str]:
-    """Names the versions that a model's bytes depend on."""
-    versions = {name: importlib.metadata.version(name) for name in _TOOLS}
-    return versions | {"python": ".".join(platform.python_version_tuple()[:2])}
+    """Names the versions that a model's bytes depend on; Python's is none of them."""
+    return {name: importlib.metadata.version(name) for name in _TOOLS}
 
 
 def _preprocessing(arguments: argparse.Namespace, master: bytes):

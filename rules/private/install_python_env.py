@@ -11,11 +11,13 @@ import compileall
 import csv
 import hashlib
 import os
+import platform
 import py_compile
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -52,39 +54,124 @@ def explain(output: str, lock_name: str) -> str:
             "that the lock names; lock again (bazel run //rules:lock) if the change is expected, "
             "else distrust the index"
         )
-    missing = _NOT_FOUND.search(output)
     if _UNREACHABLE.search(output):
         return (
             f"{lock_name}: the package index cannot be reached; check the network, or pip's own "
             "settings (pip config list: index-url, proxy, cert)"
         )
+    missing = _NOT_FOUND.search(output)
     if missing:
-        return (
-            f"{lock_name}: the package index has no file of {missing.group(1)} for Python "
-            f"{sys.version_info.major}.{sys.version_info.minor} on this machine; lock again with a "
-            "version that has one, or use another machine"
-        )
+        return f"{lock_name}: {explain_missing(missing.group(1), listing(missing.group(1)))}"
     errors = [line.strip() for line in output.splitlines() if line.strip().startswith("ERROR")]
     last = errors[-1] if errors else (output.strip().splitlines() or ["pip said nothing"])[-1]
     return f"{lock_name}: pip could not install it: {last.strip()}"
 
 
-def check_python(wanted: str) -> None:
-    """Refuses an interpreter that the lock was not made for.
+def listing(requirement: str) -> str:
+    """Lets pip say which files the index has, also those that are not for this machine.
 
     Args:
-      wanted: "MAJOR.MINOR".
+      requirement: "name==version".
 
-    Raises:
-      InstallError: when this interpreter has another version.
+    Returns:
+      What pip printed.
     """
-    have = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if have != wanted:
-        raise InstallError(
-            f"the lock is for Python {wanted}, but {sys.executable} is Python {have}; install "
-            f"python{wanted}, or name one with "
-            f"--repo_env=RULES_QUANTIZE_PYTHON=/path/to/python{wanted}"
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*pip_module(), "download", "-vv", "--no-deps", "--only-binary=:all:"]
+        command += ["--no-input", "--disable-pip-version-check", "--progress-bar=off"]
+        result = subprocess.run(
+            [*command, f"--dest={folder}", requirement],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
         )
+    return result.stdout
+
+
+def _same_name(left: str, right: str) -> bool:
+    return re.sub(r"[-_.]+", "-", left).lower() == re.sub(r"[-_.]+", "-", right).lower()
+
+
+def _pythons(tags: str) -> list[tuple[int, int]]:
+    """Reads the first part of a wheel's tags, such as "cp311" or "py2.py3"."""
+    found = []
+    for tag in tags.split("."):
+        match = re.fullmatch(r"(?:cp|py)(\d)(\d*)", tag)
+        if match:
+            found.append((int(match.group(1)), int(match.group(2) or 0)))
+    return found
+
+
+def _spoken(words: list[str]) -> str:
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _first_and_last(words: list[str]) -> str:
+    return _spoken(words) if len(words) < 5 else f"{words[0]}, {words[1]} ... {words[-1]}"
+
+
+def explain_missing(requirement: str, output: str) -> str:
+    """Says which wheels there are of a package that has none for this machine.
+
+    Args:
+      requirement: "name==version".
+      output: from `listing`.
+
+    Returns:
+      One line.
+    """
+    name, _, version = requirement.partition("==")
+    have = f"{sys.version_info.major}.{sys.version_info.minor}"
+    machine = platform.machine()
+    system = "macosx" if sys.platform == "darwin" else "linux"
+    wheels = [
+        (parts[-3], parts[-2], parts[-1])
+        for parts in (
+            file.split("-") for file in dict.fromkeys(re.findall(r"([^/\s]+)\.whl\b", output))
+        )
+        if len(parts) >= 5 and _same_name(parts[0], name) and parts[1] == version
+    ]
+    usable = re.search(r"\(from versions: ([^)]*)\)", output)
+    others = [each for each in usable.group(1).split(", ") if each != "none"] if usable else []
+    advice = (
+        f"versions with a wheel for this one: {_first_and_last(others)}"
+        if others
+        else "no other version has a wheel for this one either"
+    )
+    if not wheels:
+        return f"the package index has no wheel of {requirement} at all; {advice}"
+    here = [
+        each
+        for each in wheels
+        if each[2] == "any" or (system in each[2] and each[2].endswith((machine, "universal2")))
+    ]
+    if not here:
+        return (
+            f"{requirement} has no wheel for {sys.platform} {machine}, only for "
+            f"{_spoken(sorted({each[2] for each in wheels}))}; {advice}"
+        )
+    exact = sorted({found for each in here for found in _pythons(each[0])})
+    stable = [found for each in here if each[1] == "abi3" for found in _pythons(each[0])]
+    fitting = [
+        each
+        for each in here
+        if sys.version_info[:2] in _pythons(each[0])
+        or (each[1] == "abi3" and min(_pythons(each[0])) <= sys.version_info[:2])
+    ]
+    if fitting:
+        return (
+            f"{requirement} has wheels for Python {have}, but for a newer system than this: "
+            f"{_spoken(sorted({each[2] for each in fitting}))}; {advice}"
+        )
+    pythons = [f"{major}.{minor}" if minor else str(major) for major, minor in exact]
+    return (
+        f"{requirement} has no wheel for Python {have} on {sys.platform} {machine}, but for Python "
+        f"{_spoken(pythons)}{' and later' if stable else ''} (name one in RULES_QUANTIZE_PYTHON); "
+        f"{advice}"
+    )
 
 
 def pip_module() -> list[str]:
@@ -216,21 +303,44 @@ def write_manifest(directory: Path, output: Path) -> None:
     output.write_text("".join(lines))
 
 
+def add_packages(lock: Path, lock_name: str, directory: Path, python: str) -> None:
+    """Installs the lock once more, for another interpreter, whose folder in lib is its own.
+
+    Args:
+      lock: requirements with hashes.
+      lock_name: how the user knows the lock file.
+      directory: the environment.
+      python: the other interpreter.
+
+    Raises:
+      InstallError: one line that says what failed.
+    """
+    with tempfile.TemporaryDirectory(dir=directory.parent) as folder:
+        command = [python, "-I", __file__, f"--lock={lock}", f"--lock_name={lock_name}"]
+        command += [f"--directory={folder}/venv", f"--manifest={folder}/manifest.txt"]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise InstallError(result.stderr.strip())
+        for packages in Path(folder, "venv", "lib").iterdir():
+            packages.rename(directory / "lib" / packages.name)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--lock", required=True, type=Path)
     parser.add_argument("--lock_name", required=True)
     parser.add_argument("--lock_copy", type=Path)
-    parser.add_argument("--python_version", required=True)
     parser.add_argument("--directory", required=True, type=Path)
     parser.add_argument("--manifest", required=True, type=Path)
+    parser.add_argument("--also_for", action="append", default=[])
     arguments = parser.parse_args()
     try:
-        check_python(arguments.python_version)
         shutil.rmtree(arguments.directory, ignore_errors=True)
         install(arguments.lock, arguments.lock_name, arguments.directory)
         normalise(arguments.directory)
         compile_sources(arguments.directory)
+        for python in arguments.also_for:
+            add_packages(arguments.lock, arguments.lock_name, arguments.directory, python)
         write_manifest(arguments.directory, arguments.manifest)
         if arguments.lock_copy:
             shutil.copyfile(arguments.lock, arguments.lock_copy)

@@ -15,13 +15,49 @@ case "$runfiles" in /*) ;; *) runfiles="$PWD/$runfiles" ;; esac
 export RUNFILES_DIR="$runfiles"
 # Nothing of the user's own Python may enter: same inputs, same bytes.
 unset PYTHONHOME PYTHONSTARTUP
-export PYTHONPATH="%{python_path}"
 export PYTHONNOUSERSITE=1 PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
 # Bazel runs an action on each core; numpy's own threads would fight over them, and how a sum
 # is shared out among threads may show in its last bits.
 export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"
-venv="$runfiles/%{venv}"
 # Bazel 4 lays a directory out for remote workers at its own path and not in runfiles.
-[ -d "$venv" ] || venv="${runfiles%%/bazel-out/*}/%{venv_path}"
+environment() {
+    if [ -d "$runfiles/$1" ]; then
+        echo "$runfiles/$1"
+    else
+        echo "${runfiles%%/bazel-out/*}/$2"
+    fi
+}
+venv="$(environment '%{venv}' '%{venv_path}')"
 python="$venv/bin/python"
+# Sources first: an environment never hides a module of the project.
+PYTHONPATH="$runfiles/%{repository}"
+# Prints where an environment of the machine itself lies, or the folder as it is.
+place() {
+    folder="$1"
+    [ ! -f "$folder/elsewhere" ] || read -r folder <"$folder/elsewhere"
+    echo "$folder"
+}
+# Prints the folder below lib of an environment's own Python, such as python3.13.
+python_folder() {
+    while read -r key _ value; do
+        case "$key $value" in "version 3."*)
+            value="${value#3.}"
+            echo "python3.${value%%.*}"
+            ;;
+        esac
+    done <"$(place "$1")/pyvenv.cfg"
+}
+# Lays an environment over the first. It holds packages for the first one's Python wherever both
+# were made on one machine (`over` in python_env.bzl); what is compiled for another would fail
+# where it is imported.
+over() {
+    folder="$(place "$(environment "$1" "$2")")/lib/$version/site-packages"
+    if [ ! -d "$folder" ]; then
+        echo "%{label}: $1 has no packages for $version, with which the program runs;" \
+            "name one Python for all environments in RULES_QUANTIZE_PYTHON" >&2
+        exit 2
+    fi
+    PYTHONPATH="$PYTHONPATH:$folder"
+}
+%{over}export PYTHONPATH
 %{command}

@@ -36,6 +36,18 @@ def _directory(files):
             return file
     fail("an environment is the target `env` of a python_env repository; it holds `venv`")
 
+def _laid_over(ctx, environments):
+    """Writes the lines of the launcher that lay environments over the first one."""
+    if len(environments) < 2:
+        return ""
+    lines = ["version=\"$(python_folder \"$venv\")\""]
+    for environment in environments[1:]:
+        lines.append("over {} {}".format(
+            shell_word(runfiles_path(ctx, environment)),
+            shell_word(environment.path),
+        ))
+    return "\n".join(lines) + "\n"
+
 def _program(ctx, sources, command):
     """Makes the launcher and gathers what it needs.
 
@@ -49,14 +61,7 @@ def _program(ctx, sources, command):
     """
     environments = [_directory(target.files.to_list()) for target in ctx.attr.envs]
 
-    # Sources first: an environment never hides a module of the project.
     repository = runfiles_path(ctx, sources[0]).split("/")[0]
-    python_path = ["$runfiles/" + repository]
-    for environment in environments[1:]:
-        python_path.append("$runfiles/{}/lib/python{}/site-packages".format(
-            runfiles_path(ctx, environment),
-            ctx.attr.python_version,
-        ))
     launcher = ctx.actions.declare_file(ctx.label.name)
     ctx.actions.expand_template(
         template = ctx.file._launcher,
@@ -64,7 +69,8 @@ def _program(ctx, sources, command):
         substitutions = {
             "%{command}": command,
             "%{label}": str(ctx.label),
-            "%{python_path}": ":".join(python_path),
+            "%{over}": _laid_over(ctx, environments),
+            "%{repository}": repository,
             "%{venv}": runfiles_path(ctx, environments[0]),
             "%{venv_path}": environments[0].path,
         },
@@ -92,11 +98,7 @@ _ATTRS = {
         allow_files = True,
         mandatory = True,
         doc = "Environments, as `@NAME//:env`. The first one's interpreter runs the program; " +
-              "packages of the others come before its own.",
-    ),
-    "python_version": attr.string(
-        default = "3.11",
-        doc = "MAJOR.MINOR of the environments.",
+              "packages of the others come before its own, and must be for the same Python.",
     ),
     "_launcher": attr.label(
         default = "//rules/private:launcher.sh.tpl",

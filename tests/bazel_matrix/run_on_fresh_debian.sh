@@ -1,17 +1,19 @@
 #!/bin/bash
-# Clones this repository's last commit into a Debian 12 that has nothing but git,
-# Python and its pip, and starts ./bazelw there: it must get a Bazel by itself,
-# then build and test.
+# Clones this repository's last commit into a Debian that has nothing but git,
+# its own Python and its pip, and starts ./bazelw there: it must get a Bazel by
+# itself, then build and test.
 set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: run_on_fresh_debian_12.sh [--root=DIR] [-- BAZEL ARGUMENTS]
+usage: run_on_fresh_debian.sh --suite=bookworm|trixie [--root=DIR] [-- BAZEL ARGUMENTS]
 
+  --suite=... Debian 12 with Python 3.11, or Debian 13 with Python 3.13
   --root=DIR  keep the Debian in DIR, and use it again; Bazel is then there already
               (default: made anew, removed)
 
-Without arguments it runs `test //tests/rules/... //tests/bazelw/...`. Needs root,
+Without arguments it runs the README's two commands: `build //models:face_int8`, whose artifact's
+sha256 it prints, and `test` with what depends on the system in place of `//...`. Needs root,
 debootstrap and a Debian mirror; ends with "skipped: ..." without the first two.
 TEXT
 }
@@ -20,10 +22,12 @@ TEXT
 source "$(dirname "$0")/debian_root.sh"
 
 given_root=""
+suite=""
 arguments=("$@")
 while [ $# -gt 0 ]; do
     case "$1" in
     --root=*) given_root="${1#*=}" ;;
+    --suite=bookworm | --suite=trixie) suite="${1#*=}" ;;
     --help)
         usage
         exit 0
@@ -39,11 +43,14 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ $# -gt 0 ] || set -- test //tests/rules/... //tests/bazelw/...
+if [ -z "$suite" ]; then
+    usage >&2
+    exit 2
+fi
 
 need_root_and_debootstrap
 in_own_namespaces "$given_root" "${arguments[@]}"
-make_root bookworm "git python3 python3-pip"
+make_root "$suite" "git python3 python3-pip"
 give_pip_settings
 rm -rf --one-file-system "$ROOT/clone/rules_quantize"
 mkdir -p "$ROOT/clone"
@@ -53,9 +60,19 @@ git -c safe.directory='*' clone --quiet --no-local --depth=1 "file://$WORKSPACE"
 cat >"$ROOT/run.sh" <<'TEXT'
 set -eu
 cd /clone/rules_quantize
-start=$(date +%s)
-echo "== ./bazelw $*"
-./bazelw "$@"
-echo "== passed in $(($(date +%s) - start)) s"
+run() {
+    start=$(date +%s)
+    echo "== ./bazelw $*"
+    ./bazelw "$@"
+    echo "== passed in $(($(date +%s) - start)) s"
+}
+python3 --version
+if [ $# -gt 0 ]; then
+    run "$@"
+    exit
+fi
+run build //models:face_int8
+sha256sum bazel-bin/models/face_int8.tflite
+run test //tests/rules/... //tests/bazelw/... //models:face_int8_similarity_test
 TEXT
 enter /usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin /bin/sh /run.sh "$@"
