@@ -305,7 +305,7 @@ def report_outdated(
     status = 0
     for group, lock in locks.items():
         wanted = outdated_locks.requirements(project["dependency-groups"], group)
-        packages = outdated_locks.compare(
+        packages, obstacle = outdated_locks.compare(
             lock, wanted, held.get(group, {}), projects, locker.pythons[0], locker.resolve
         )
         direct = [package for package in packages if package.direct]
@@ -319,6 +319,8 @@ def report_outdated(
             f"{path}: behind the index are {behind['direct']} of the {len(direct)} packages that "
             f"pyproject.toml names, and {behind['others']} of {len(others)} others"
         )
+        if obstacle:
+            print(f"  the group cannot be locked anew: {obstacle}")
         for package in packages:
             if (package.direct and package.behind()) or package.warnings():
                 print("  " + package.line(group))
@@ -329,6 +331,7 @@ def report_outdated(
                 "group": group,
                 "lock": path,
                 "behind": behind,
+                "obstacle": obstacle,
                 "packages": [dataclasses.asdict(package) for package in packages],
             }
         )

@@ -176,7 +176,7 @@ def compare(
     projects: dict[str, Project | None],
     first_python: str,
     resolve: Callable[[list[str]], str],
-) -> list[Package]:
+) -> tuple[list[Package], str]:
     """Compares a lock with the index.
 
     Args:
@@ -189,11 +189,12 @@ def compare(
         InputError where they cannot be had together.
 
     Returns:
-      The packages, those that pyproject.toml names first.
+      The packages, those that pyproject.toml names first, and why the group cannot be locked
+      anew, or "".
     """
     direct = {canonicalize_name(each.name): each for each in wanted}
-    upgraded = locked_versions(resolve([str(each) for each in wanted]))
-    freed = locked_versions(resolve(without_limits(wanted, held)))
+    upgraded, obstacle = _resolved([str(each) for each in wanted], resolve)
+    freed, _ = _resolved(without_limits(wanted, held), resolve)
     packages = []
     for name, current in locked_versions(lock).items():
         package = Package(name, name in direct, current)
@@ -222,7 +223,16 @@ def compare(
                 else:
                     package.hindrance = _hindrance(package, wanted, held, resolve)
         packages.append(package)
-    return sorted(packages, key=lambda package: (not package.direct, package.name))
+    return sorted(packages, key=lambda package: (not package.direct, package.name)), obstacle
+
+
+def _resolved(lines: list[str], resolve: Callable[[list[str]], str]) -> tuple[dict[str, str], str]:
+    """Gives the newest versions that go together, or why there are none."""
+    try:
+        return locked_versions(resolve(lines)), ""
+    except InputError as error:
+        # What follows is that nothing can be done.
+        return {}, str(error).partition(", we can conclude that")[0]
 
 
 def _hindrance(
@@ -233,9 +243,5 @@ def _hindrance(
 ) -> str:
     """Finds out why a package's newest release cannot be locked with what stands beside it."""
     lines = [*without_limits(wanted, held), f"{package.name}=={package.newest}"]
-    try:
-        resolve(lines)
-    except InputError as error:
-        # What follows is that nothing can be done.
-        return str(error).partition(", we can conclude that")[0]
-    return "it can be, but only beside older releases of other packages"
+    _, obstacle = _resolved(lines, resolve)
+    return obstacle or "it can be, but only beside older releases of other packages"

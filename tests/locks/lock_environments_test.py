@@ -1,87 +1,16 @@
 """What `bazel run //rules:lock` writes, keeps and refuses, with an index in a folder."""
 
-import hashlib
-import os
-import subprocess
-import sys
-import zipfile
-from pathlib import Path
-
 import pytest
 
-from rules.private import lock_environments
-from rules.private.lock_environments import read_pip_settings, uv_environment
+from rules.private.lock_environments import read_pip_settings, supported_pythons, uv_environment
+from tests.locks.workspaces import PROJECT, Workspace, one_line
+from tools.errors import InputError
 
-ROOT = Path(__file__).parents[2]
-PROJECT = """\
-[project]
-name = "tiny"
-version = "1.0"
-requires-python = ">=3.11,<3.12"
-
-[dependency-groups]
-tools = ["first"]
-tests = ["second>=2"]
-
-[tool.uv]
-environments = ["python_full_version < '3.12'"]
+_ALL = """\
+# wheels on linux x86_64: 3.11, 3.12, 3.13, 3.14
+# wheels on linux aarch64: 3.11, 3.12, 3.13, 3.14
+# wheels on macos arm64: 3.11, 3.12, 3.13, 3.14
 """
-
-
-class Workspace:
-    """A project, and an index with the packages that it asks for."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder / "workspace"
-        self.index = folder / "index"
-        self.folder.mkdir()
-        self.project = self.folder / "pyproject.toml"
-        self.project.write_text(PROJECT)
-        self.cache = folder / "cache"
-        self.hashes = {}
-        self.publish("first", "1.0")
-        self.publish("second", "1.0")
-        self.publish("second", "2.0")
-
-    def publish(self, name: str, version: str) -> None:
-        folder = self.index / name
-        folder.mkdir(parents=True, exist_ok=True)
-        wheel = folder / f"{name}-{version}-py3-none-any.whl"
-        info = f"{name}-{version}.dist-info"
-        members = {
-            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-            f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-            f"{info}/RECORD": "",
-        }
-        with zipfile.ZipFile(wheel, "w") as archive:
-            for member, text in members.items():
-                archive.writestr(zipfile.ZipInfo(member), text)
-        self.hashes[name, version] = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        links = [f'<a href="{path.name}">{path.name}</a>' for path in sorted(folder.glob("*.whl"))]
-        (folder / "index.html").write_text("<!DOCTYPE html>" + "".join(links))
-
-    def lock(self, *flags: str, **environment: str) -> subprocess.CompletedProcess:
-        clean = {
-            key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "UV_"))
-        }
-        clean |= {
-            "BUILD_WORKSPACE_DIRECTORY": str(self.folder),
-            "HOME": str(self.folder),
-            "PIP_CONFIG_FILE": os.devnull,
-            "PIP_INDEX_URL": self.index.as_uri(),
-            "UV_CACHE_DIR": str(self.cache),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ["PYTHONPATH"]])]),
-        }
-        return subprocess.run(
-            [sys.executable, lock_environments.__file__, *flags],
-            capture_output=True,
-            text=True,
-            env=clean | environment,
-            check=False,
-        )
-
-    def path(self, group: str) -> Path:
-        return self.folder / "rules" / "locks" / f"{group}.lock"
 
 
 @pytest.fixture
@@ -96,21 +25,61 @@ def locked(workspace):
     return workspace
 
 
-def one_line(result: subprocess.CompletedProcess) -> str:
-    assert result.returncode == 2
-    (line,) = result.stderr.splitlines()
-    return line
-
-
 def test_a_lock_for_each_group(locked):
     assert sorted(path.name for path in locked.path("x").parent.iterdir()) == [
         "tests.lock",
         "tools.lock",
     ]
     text = locked.path("tests").read_text()
-    assert text.startswith("second==2.0")
+    assert text.startswith(_ALL + "second==2.0 \\")
     assert f"--hash=sha256:{locked.hashes['second', '2.0']}" in text
-    assert "1.0" not in text
+    assert locked.hashes["second", "1.0"] not in text
+
+
+def test_a_lock_says_for_which_pythons_there_are_wheels(workspace):
+    workspace.publish("second", "3.0", "cp311-cp311-manylinux_2_28_x86_64")
+    workspace.publish("second", "3.0", "cp313-cp313-manylinux_2_28_x86_64")
+    # The stable ABI, from 3.12 on.
+    workspace.publish("second", "3.0", "cp312-abi3-macosx_11_0_universal2")
+    # Too new for what is promised.
+    workspace.publish("second", "3.0", "cp311-cp311-manylinux_2_39_aarch64")
+    assert workspace.lock().returncode == 0
+    assert workspace.path("tests").read_text().splitlines()[:4] == [
+        "# wheels on linux x86_64: 3.11, 3.13",
+        "# wheels on linux aarch64: none",
+        "# wheels on macos arm64: 3.12, 3.13, 3.14",
+        "second==3.0 \\",
+    ]
+    assert workspace.path("tools").read_text().startswith(_ALL)
+
+
+def test_a_package_may_need_what_only_one_platform_has(workspace):
+    requires = ("second ; sys_platform == 'darwin'",)
+    workspace.publish("first", "2.0", requires=requires)
+    workspace.publish("second", "4.0", "cp313-cp313-macosx_11_0_arm64")
+    assert workspace.lock("--group=tools").returncode == 0
+    assert workspace.path("tools").read_text().splitlines()[:3] == [
+        "# wheels on linux x86_64: 3.11, 3.12, 3.13, 3.14",
+        "# wheels on linux aarch64: 3.11, 3.12, 3.13, 3.14",
+        "# wheels on macos arm64: 3.13",
+    ]
+
+
+def test_what_needs_a_newer_python_than_the_first_is_not_locked(workspace):
+    workspace.publish("second", "3.0", requires_python=">=3.12")
+    assert workspace.lock().returncode == 0
+    assert workspace.path("tests").read_text().startswith(_ALL + "second==2.0 \\")
+
+
+@pytest.mark.parametrize("requires", ["", ">=3.11", ">=3.12,<3.12", "<3,>=2.7"])
+def test_requires_python_must_have_two_ends(requires):
+    with pytest.raises(InputError, match="requires-python"):
+        supported_pythons({"project": {"requires-python": requires}})
+
+
+def test_supported_pythons():
+    project = {"project": {"requires-python": ">=3.11.4,<3.14"}}
+    assert supported_pythons(project) == ["3.11", "3.12", "3.13"]
 
 
 def test_locking_again_changes_nothing(locked):
@@ -128,7 +97,7 @@ def test_upgrade_takes_the_newest(locked):
     locked.publish("second", "3.0")
     result = locked.lock("--upgrade")
     assert result.stdout == "rules/locks/tests.lock: written\nrules/locks/tools.lock: up to date\n"
-    assert locked.path("tests").read_text().startswith("second==3.0")
+    assert locked.path("tests").read_text().startswith(_ALL + "second==3.0 ")
 
 
 def test_check_names_what_is_stale_and_writes_nothing(locked):
