@@ -3,9 +3,8 @@
 # What the tools run on, newest first; pyproject.toml's requires-python says the same.
 PYTHONS = ["3.14", "3.13", "3.12", "3.11"]
 
-# Run in each interpreter that might do. The path is that of the real binary: a version
-# manager's shim depends on the directory where it is started. `ensurepip` is not asked for:
-# Debian has it in a package of its own, and the environments are made without it.
+# Run in each interpreter that might do. `ensurepip` is not asked for: Debian has it in a
+# package of its own, and the environments are made without it.
 _PROBE = """\
 import importlib, os, platform, sys
 lacks = []
@@ -60,6 +59,12 @@ def wheels_by_platform(lock):
             ]
     return found
 
+def _ask(rctx, path):
+    """Runs the probe; gives its lines, or None."""
+    result = rctx.execute([path, "-I", "-c", _PROBE], timeout = 60)
+    lines = result.stdout.split("\n")
+    return lines if result.return_code == 0 and len(lines) > 3 else None
+
 def _probe(rctx, name):
     """Asks an interpreter what it is.
 
@@ -82,9 +87,14 @@ def _probe(rctx, name):
         return struct(name = name, problem = "{} does not exist".format(name))
     else:
         path = name
-    result = rctx.execute([path, "-I", "-c", _PROBE], timeout = 60)
-    lines = result.stdout.split("\n")
-    if result.return_code != 0 or len(lines) < 4:
+    lines = _ask(rctx, path)
+
+    # A version manager's shim depends on the directory where it is started, and an environment
+    # of the user's may have a pip that its interpreter has not: the real binary is asked too.
+    if lines and lines[1] != path:
+        path = lines[1]
+        lines = _ask(rctx, path)
+    if not lines:
         return struct(name = name, problem = "{} does not start as a Python".format(path))
     version, binary, platform, lacks = lines[:4]
     problem = None
@@ -119,10 +129,10 @@ def host_python(rctx, wheels, python):
     """
     named = rctx.os.environ.get("RULES_QUANTIZE_PYTHON", "").strip()
     if named:
-        source = "RULES_QUANTIZE_PYTHON names "
+        source = "RULES_QUANTIZE_PYTHON names: "
         names = [name for name in named.split(":") if name]
     elif python:
-        source = "the workspace names "
+        source = "the workspace names: "
         names = [python]
     else:
         source = ""

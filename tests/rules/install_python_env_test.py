@@ -1,42 +1,23 @@
 """How a Python environment is made, and what its failures say."""
 
-import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from rules.private import install_python_env
+from tests.rules.wheels import locked, make_wheel
 
 PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def make_wheel(folder: Path, name: str = "tiny_package") -> Path:
-    """Writes a pure wheel of one module and one console script."""
-    folder.mkdir(parents=True, exist_ok=True)
-    wheel = folder / f"{name}-1.0-py3-none-any.whl"
-    info = f"{name}-1.0.dist-info"
-    members = {
-        f"{name}/__init__.py": "VALUE = 42\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
-    }
-    record = "".join(f"{member},,\n" for member in members) + f"{info}/RECORD,,\n"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for member, text in {**members, f"{info}/RECORD": record}.items():
-            archive.writestr(zipfile.ZipInfo(member), text)
-    return wheel
 
 
 def install(
     tmp_path: Path,
     lock_text: str,
-    python_version: str = PYTHON_VERSION,
     index: str = "",
     prefix: str = sys.base_prefix,
 ):
@@ -63,7 +44,6 @@ def install(
             install_python_env.__file__,
             f"--lock={lock}",
             "--lock_name=//locks:tiny.lock",
-            f"--python_version={python_version}",
             f"--directory={tmp_path / 'env' / 'venv'}",
             f"--manifest={tmp_path / 'env' / 'manifest.txt'}",
         ],
@@ -72,11 +52,6 @@ def install(
         env=environment,
         check=False,
     )
-
-
-def locked(wheel: Path, digest: str = "") -> str:
-    digest = digest or hashlib.sha256(wheel.read_bytes()).hexdigest()
-    return f"{wheel.name.split('-')[0]}==1.0 --hash=sha256:{digest}\n"
 
 
 def one_line(result: subprocess.CompletedProcess) -> str:
@@ -141,13 +116,6 @@ def test_wrong_hash(tmp_path):
     assert "tiny_package" in line or "tiny-package" in line
 
 
-def test_wrong_python_version(tmp_path):
-    wheel = make_wheel(tmp_path / "wheels")
-    line = one_line(install(tmp_path, locked(wheel), python_version="3.99"))
-    assert "for Python 3.99" in line
-    assert f"is Python {PYTHON_VERSION}" in line
-
-
 def test_unreachable_index(tmp_path):
     wheel = make_wheel(tmp_path / "elsewhere")
     line = one_line(install(tmp_path, locked(wheel), index="http://127.0.0.1:1/simple"))
@@ -158,7 +126,73 @@ def test_a_package_that_the_index_lacks(tmp_path):
     (tmp_path / "wheels").mkdir()
     wheel = make_wheel(tmp_path / "elsewhere")
     line = one_line(install(tmp_path, locked(wheel)))
-    assert "has no file of tiny_package==1.0" in line
+    assert line == (
+        "//locks:tiny.lock: the package index has no wheel of tiny_package==1.0 at all; no other "
+        "version has a wheel for this one either"
+    )
+
+
+def _index(tmp_path, *wheels: tuple[str, str]) -> tuple[str, str]:
+    """Makes an index with wheels of one package, each a version and tags.
+
+    Returns:
+      Its address, and a lock with all wheels of version 1.0.
+    """
+    folder = tmp_path / "simple" / "tiny-package"
+    made = [make_wheel(folder, version=version, tags=tags) for version, tags in wheels]
+    links = "".join(f'<a href="{wheel.name}">{wheel.name}</a>' for wheel in made)
+    (folder / "index.html").write_text(f"<!DOCTYPE html><body>{links}</body>")
+    hashes = [locked(wheel).split()[1] for wheel in made if "-1.0-" in wheel.name]
+    return folder.parent.as_uri(), " ".join(["tiny_package==1.0", *hashes]) + "\n"
+
+
+_MACHINE = platform.machine()
+_HERE = "macosx_11_0_" + _MACHINE if sys.platform == "darwin" else "manylinux_2_17_" + _MACHINE
+_TAG = "cp" + PYTHON_VERSION.replace(".", "")
+
+
+def test_a_package_without_a_wheel_for_this_python(tmp_path):
+    index, lock = _index(
+        tmp_path,
+        ("1.0", f"cp39-cp39-{_HERE}"),
+        ("1.0", f"cp310-cp310-{_HERE}"),
+        ("1.0", "cp38-cp38-win_amd64"),
+        ("2.0", f"{_TAG}-{_TAG}-{_HERE}"),
+        ("2.1", "py3-none-any"),
+        ("3.0", f"cp39-cp39-{_HERE}"),
+    )
+    assert one_line(install(tmp_path, lock, index=index)) == (
+        f"//locks:tiny.lock: tiny_package==1.0 has no wheel for Python {PYTHON_VERSION} on "
+        f"{sys.platform} {_MACHINE}, but for Python 3.9 and 3.10 (name one in "
+        "RULES_QUANTIZE_PYTHON); versions with a wheel for this one: 2.0 and 2.1"
+    )
+
+
+def test_a_package_with_the_stable_abi_of_a_later_python(tmp_path):
+    index, lock = _index(tmp_path, ("1.0", f"cp399-abi3-{_HERE}"))
+    assert "but for Python 3.99 and later (name one" in one_line(
+        install(tmp_path, lock, index=index)
+    )
+
+
+def test_a_package_without_a_wheel_for_this_machine(tmp_path):
+    index, lock = _index(tmp_path, ("1.0", f"{_TAG}-{_TAG}-win_amd64"), ("1.0", "py3-none-plan9"))
+    assert one_line(install(tmp_path, lock, index=index)) == (
+        f"//locks:tiny.lock: tiny_package==1.0 has no wheel for {sys.platform} {_MACHINE}, only "
+        "for plan9 and win_amd64; no other version has a wheel for this one either"
+    )
+
+
+def test_a_package_for_a_newer_system(tmp_path):
+    newer = "macosx_99_0_" if sys.platform == "darwin" else "manylinux_2_99_"
+    index, lock = _index(tmp_path, ("1.0", f"{_TAG}-{_TAG}-{newer}{_MACHINE}"))
+    line = one_line(install(tmp_path, lock, index=index))
+    assert f"for Python {PYTHON_VERSION}, but for a newer system than this: {newer}" in line
+
+
+def test_the_wheel_for_this_python_is_taken_from_the_index(tmp_path):
+    index, lock = _index(tmp_path, ("1.0", f"cp39-cp39-{_HERE}"), ("1.0", f"{_TAG}-{_TAG}-{_HERE}"))
+    assert install(tmp_path, lock, index=index).returncode == 0
 
 
 @pytest.mark.parametrize("output", ["", "ERROR: something new\n"])
