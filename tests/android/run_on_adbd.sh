@@ -55,12 +55,14 @@ mkdir -p "$phone" "$ROOT/data/local/tmp"
 gcc -shared -fPIC -O2 -Wall -o "$phone/loopback_only.so" \
     "$WORKSPACE/tests/android/loopback_only.c" -ldl
 cp "$WORKSPACE/tests/android/phone_benchmark_model.py" "$phone/"
-give_python 3.11
+binary="$(realpath "$litert/bin/python")"
+packages="lib/$(basename "$binary")/site-packages"
+give_python "$binary"
 show "$(realpath "$litert")"
 [ "$(realpath "$litert")" = "$litert" ] || show "$litert"
 cat >"$phone/benchmark_model" <<SCRIPT
 #!/bin/sh
-PYTHONPATH="$(realpath "$litert")/lib/python3.11/site-packages" \\
+PYTHONPATH="$(realpath "$litert")/$packages" \\
     exec "$PYTHON" -B /phone/phone_benchmark_model.py "\$@"
 SCRIPT
 cat >"$phone/getprop" <<'SCRIPT'
@@ -82,7 +84,7 @@ mount -t devpts devpts "$ROOT/dev/pts" -o newinstance,ptmxmode=0666
 
 export PHONE_ROOT="$ROOT" LITERT="$litert" ANDROID_ADB_SERVER_PORT=5599
 export RULES_QUANTIZE_MODELS="$models"
-export PYTHONPATH="$WORKSPACE:$testing/lib/python3.11/site-packages:${PYTHONPATH:-}"
+export PYTHONPATH="$WORKSPACE:$testing/$packages:${PYTHONPATH:-}"
 cd "$WORKSPACE"
 # A daemon that is not held to 127.0.0.1 reaches nobody: there is no other interface.
 unshare --net bash -euc '

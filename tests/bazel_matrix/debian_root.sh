@@ -140,22 +140,22 @@ give_checkout() {
         done | tar -C "$WORKSPACE" --null --files-from=- -c | tar -C "$folder" -x
 }
 
-# Prints the host's Python of a version, as rules/private/host_python.bzl finds it.
+# Prints a Python of the host that has pip: RULES_QUANTIZE_PYTHON, else the newest.
 host_python() {
-    local version="$1" candidate
-    for candidate in ${RULES_QUANTIZE_PYTHON:-"python$version" python3}; do
+    local candidate
+    for candidate in ${RULES_QUANTIZE_PYTHON:-python3.14 python3.13 python3.12 python3.11 python3}; do
         "$candidate" -I -c "
-import os, sys
-if '%d.%d' % sys.version_info[:2] != '$version': sys.exit(1)
+import os, pip, sys
+if sys.version_info < (3, 11): sys.exit(1)
 print(os.path.realpath(sys.executable))" 2>/dev/null && return
     done
-    fail "no Python $version on this host; name one in RULES_QUANTIZE_PYTHON"
+    fail "no usable Python on this host; name one in RULES_QUANTIZE_PYTHON"
 }
 
-# Makes the host's Python usable in ROOT and sets PYTHON to its path there.
+# Makes a Python of the host usable in ROOT and sets PYTHON to its path there.
 give_python() {
-    local version="$1" binary prefix library
-    binary="$(host_python "$version")"
+    local binary="$1" prefix library version
+    version="$("$binary" -I -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
     prefix="$("$binary" -I -c 'import sys; print(sys.base_prefix)')"
     if [ "$prefix" != /usr ]; then
         show "$prefix"
@@ -199,7 +199,7 @@ give_pip_settings() {
     done
     while IFS= read -r file; do
         show "$file"
-    done < <("$(host_python 3.11)" -I - <<'PYTHON'
+    done < <("$(host_python)" -I - <<'PYTHON'
 import ast
 import pathlib
 import subprocess
@@ -224,6 +224,13 @@ for line in listing.splitlines():
                 print(folder if folder.parent == pathlib.Path("/") else folder.parent)
 PYTHON
     )
+}
+
+# Gives ROOT the sha256 of files that another Python made, for same_bytes.
+give_sums() {
+    mkdir -p "$ROOT/matrix"
+    rm -f "$ROOT/matrix/sums"
+    [ -z "$1" ] || cp "$1" "$ROOT/matrix/sums"
 }
 
 # Makes ROOT this process's root and runs a command there. It is not a plain

@@ -5,13 +5,16 @@ set -euo pipefail
 
 usage() {
     cat <<'TEXT'
-usage: run_on_bazel_7.sh [--root=DIR] [--mode=workspace|bzlmod|both] [-- BAZEL ARGUMENTS]
+usage: run_on_bazel_7.sh [--root=DIR] [--mode=workspace|bzlmod|both] [--sums=FILE]
+                         [-- BAZEL ARGUMENTS]
 
   --root=DIR  keep the Debian in DIR, and use it again (default: made anew, removed)
   --mode=...  read WORKSPACE, MODULE.bazel, or one after the other (default: both)
+  --sums=FILE what same_bytes_on_every_python.sh wrote: the artifact must have these bytes
 
-Without arguments it builds //models:face_int8 and runs what depends on Bazel. Needs root,
-debootstrap and a Debian mirror; ends with "skipped: ..." without the first two.
+Without arguments it builds //models:face_int8 and runs what depends on Bazel. Python is that of
+forky, 3.14, or the host's that RULES_QUANTIZE_PYTHON names. Needs root, debootstrap and a Debian
+mirror; ends with "skipped: ..." without the first two.
 TEXT
 }
 
@@ -20,10 +23,12 @@ source "$(dirname "$0")/debian_root.sh"
 
 given_root=""
 mode=both
+sums=""
 arguments=("$@")
 while [ $# -gt 0 ]; do
     case "$1" in
     --root=*) given_root="${1#*=}" ;;
+    --sums=*) sums="$(realpath "${1#*=}")" ;;
     --mode=workspace | --mode=bzlmod | --mode=both) mode="${1#*=}" ;;
     --help)
         usage
@@ -44,9 +49,15 @@ done
 need_root_and_debootstrap
 in_own_namespaces "$given_root" "${arguments[@]}"
 # Without zip, Bazel 7 fails a test that leaves files behind; some tests run git.
-make_root forky "bazel-bootstrap file git zip"
+make_root forky "bazel-bootstrap file git python3 python3-pip zip"
 give_checkout
-give_python 3.11
+give_sums "$sums"
+variables=()
+PYTHON=/usr/bin/python3
+if [ -n "${RULES_QUANTIZE_PYTHON:-}" ]; then
+    give_python "$(host_python)"
+    variables=("RULES_QUANTIZE_PYTHON=$PYTHON")
+fi
 give_pip_settings
 
 # What Bazel would download: Debian's own rules stand in for repositories, and
@@ -94,6 +105,7 @@ modes="$1"
 shift
 cd /clone/rules_quantize
 bazel --version
+python3 --version
 failed=""
 run() {
     local mode="$1"
@@ -114,6 +126,8 @@ for mode in $modes; do
         run "$mode" "$@"
     else
         run "$mode" build //models:face_int8
+        # Of the host's Pythons, with Bazel 4.
+        [ ! -e /matrix/sums ] || grep -F /face_int8. /matrix/sums | sha256sum --check || failed=1
         # What differs between Bazels is rules, runfiles and environments: Python that
         # runs in all of them alike is tested once, elsewhere.
         run "$mode" test //models:face_int8_similarity_test //models:face_int8_fps_test \
@@ -123,6 +137,7 @@ for mode in $modes; do
             //tests/tuning:goal_test //tests/scenes:hand_test
         # Another workspace, which reads these rules as this mode does.
         run "$mode" run //tests/e2e:end_to_end_test -- -k "consumer and not tunes"
+        run "$mode" run //tests/rules:choice_of_python_test
     fi
 done
 [ -z "$failed" ]
@@ -131,4 +146,4 @@ TEXT
 [ "$mode" != both ] || mode="workspace bzlmod"
 export PIP_DISABLE_PIP_VERSION_CHECK=1
 enter /usr/bin/env "PATH=$(dirname "$PYTHON"):/usr/sbin:/usr/bin:/sbin:/bin" \
-    "RULES_QUANTIZE_PYTHON=$PYTHON" /bin/bash /matrix/run.sh "$mode" "$@"
+    "${variables[@]}" /bin/bash /matrix/run.sh "$mode" "$@"

@@ -245,26 +245,26 @@ def install_environment(folder: Path, python: Path, name: str = "litert") -> Non
         [
             *(python, "-I", WORKSPACE / "rules/private/install_python_env.py"),
             f"--lock={WORKSPACE / 'rules/locks' / name}.lock",
-            *(f"--lock_name={name}.lock", "--python_version=3.11"),
-            *(f"--directory={made / 'venv'}", f"--manifest={made / 'manifest.txt'}"),
+            *(f"--lock_name={name}.lock", f"--directory={made / 'venv'}"),
+            f"--manifest={made / 'manifest.txt'}",
             f"--lock_copy={made / 'requirements.lock'}",
         ]
     )
 
 
-def readable_python(version: str = "3.11") -> Path:
-    """Finds a Python that every user may start, and that has pip.
+def readable_python() -> Path:
+    """Finds the system's Python, which every user may start, with pip.
 
     Raises:
       FarmError: when there is none.
     """
-    python = Path("/usr/bin", f"python{version}")
+    python = Path("/usr/bin/python3")
     command = [str(python), "-I", "-m", "pip", "--version"]
     if not python.exists() or subprocess.run(command, capture_output=True, check=False).returncode:
         subprocess.run(["apt-get", "-qq", "update"], capture_output=True, check=False)
         install = ["apt-get", "-qq", "install", "--yes", "--no-install-recommends"]
-        run([*install, f"python{version}", "python3-pip"])
-    return python
+        run([*install, "python3", "python3-pip"])
+    return python.resolve()
 
 
 def main(body) -> None:

@@ -76,7 +76,7 @@ class App:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.programs = folder.parent / "programs"
+        self.programs = folder.parent / "0"
         wheel = make_wheel(folder.parent / "wheels")
         (folder / "BUILD.bazel").write_text(_BUILD)
         (folder / "show.py").write_text(_SHOW)
@@ -104,7 +104,8 @@ class App:
 
     def on_path(self, **pythons: str) -> None:
         """Puts interpreters on PATH; a name's underscore stands for a point, text for a script."""
-        shutil.rmtree(self.programs, ignore_errors=True)
+        # Under another name each time: Bazel asks again when PATH is another.
+        self.programs = self.programs.with_name(str(int(self.programs.name) + 1))
         self.programs.mkdir()
         for name, content in pythons.items():
             path = self.programs / name.replace("_", ".")
@@ -169,7 +170,7 @@ def _app(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _usual_workspace(app):
     app.name_in_workspace()
-    app.on_path(**{f"python{version}": path for version, path in _FOUND.items() if path})
+    app.on_path(**{f"python{key}".replace(".", "_"): path for key, path in _FOUND.items() if path})
 
 
 def test_there_is_no_python(app):
