@@ -18,11 +18,17 @@ def workspace(tmp_path):
     return Workspace(tmp_path)
 
 
-@pytest.fixture
-def locked(workspace):
+@pytest.fixture(name="once", scope="module")
+def _once(tmp_path_factory):
+    workspace = Workspace(tmp_path_factory.mktemp("locked"))
     result = workspace.lock()
     assert result.returncode == 0, result.stderr
     return workspace
+
+
+@pytest.fixture
+def locked(once, tmp_path):
+    return once.copy(tmp_path)
 
 
 def test_a_lock_for_each_group(locked):

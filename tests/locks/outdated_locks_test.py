@@ -14,11 +14,16 @@ from tests.locks.workspaces import PROJECT, Workspace, one_line
 from tools.errors import InputError
 
 
-@pytest.fixture
-def locked(tmp_path):
-    workspace = Workspace(tmp_path)
+@pytest.fixture(name="once", scope="module")
+def _once(tmp_path_factory):
+    workspace = Workspace(tmp_path_factory.mktemp("locked"))
     assert workspace.lock().returncode == 0
     return workspace
+
+
+@pytest.fixture
+def locked(once, tmp_path):
+    return once.copy(tmp_path)
 
 
 def _outdated(workspace: Workspace, status: int, *flags: str) -> list[str]:

@@ -1,8 +1,10 @@
 """A project with dependency groups, and an index in a folder with the packages it asks for."""
 
+import copy
 import hashlib
 import html
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -38,17 +40,28 @@ class Workspace:
     """
 
     def __init__(self, folder: Path):
-        self.folder = folder / "workspace"
-        self.index = folder / "index"
-        self.folder.mkdir()
-        self.project = self.folder / "pyproject.toml"
-        self.project.write_text(PROJECT)
-        self.cache = folder / "cache"
         self.hashes = {}
         self._links = {}
+        self._lie_in(folder)
+        self.folder.mkdir()
+        self.project.write_text(PROJECT)
         self.publish("first", "1.0")
         self.publish("second", "1.0")
         self.publish("second", "2.0")
+
+    def _lie_in(self, folder: Path) -> None:
+        self.folder = folder / "workspace"
+        self.index = folder / "index"
+        self.project = self.folder / "pyproject.toml"
+        self.cache = folder / "cache"
+
+    def copy(self, folder: Path) -> "Workspace":
+        """Makes another of the same, in a folder of its own."""
+        made = copy.deepcopy(self)
+        made._lie_in(folder)
+        shutil.copytree(self.folder, made.folder)
+        shutil.copytree(self.index, made.index)
+        return made
 
     def publish(
         self,
