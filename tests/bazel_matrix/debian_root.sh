@@ -226,12 +226,19 @@ PYTHON
     )
 }
 
-# Gives ROOT the sha256 of files that another Python made, for same_bytes.
+# Lets ROOT write to a file of the host, as /matrix/sums.
 give_sums() {
     mkdir -p "$ROOT/matrix"
-    rm -f "$ROOT/matrix/sums"
-    [ -z "$1" ] || cp "$1" "$ROOT/matrix/sums"
+    [ -e "$ROOT/matrix/sums" ] || touch "$ROOT/matrix/sums"
+    if [ -n "$1" ]; then
+        : >"$1"
+        mount --bind "$1" "$ROOT/matrix/sums"
+    fi
 }
+
+# What writes there the sha256 of an artifact, its recipe and its report.
+readonly WRITE_SUMS="sha256sum bazel-bin/models/face_int8.tflite \
+    bazel-bin/models/face_int8.recipe.json bazel-bin/models/face_int8.report.json >/matrix/sums"
 
 # Makes ROOT this process's root and runs a command there. It is not a plain
 # chroot: in one, Bazel's own sandbox may not make its namespaces.
