@@ -322,7 +322,9 @@ def add_packages(lock: Path, lock_name: str, directory: Path, python: str) -> No
         if result.returncode != 0:
             raise InstallError(result.stderr.strip())
         for packages in Path(folder, "venv", "lib").iterdir():
-            packages.rename(directory / "lib" / packages.name)
+            # Two interpreters of one version share it.
+            if not (directory / "lib" / packages.name).exists():
+                packages.rename(directory / "lib" / packages.name)
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ def install(
     lock_text: str,
     index: str = "",
     prefix: str = sys.base_prefix,
+    also_for: str = "",
 ):
     """Runs the installer as the repository rule does, away from any network."""
     lock = tmp_path / "tiny.lock"
@@ -46,6 +47,7 @@ def install(
             "--lock_name=//locks:tiny.lock",
             f"--directory={tmp_path / 'env' / 'venv'}",
             f"--manifest={tmp_path / 'env' / 'manifest.txt'}",
+            *([f"--also_for={also_for}"] if also_for else []),
         ],
         capture_output=True,
         text=True,
@@ -106,6 +108,25 @@ def test_where_the_interpreter_lies_changes_nothing(tmp_path):
     for environment in environments:
         command = [environment / "venv/bin/python", "-c", "import json, tiny_package"]
         assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_another_interpreter_of_the_same_version_changes_nothing(tmp_path):
+    python = str(Path(sys.base_prefix, "bin", f"python{PYTHON_VERSION}"))
+    for folder, also_for in (("first", ""), ("second", python)):
+        wheel = make_wheel(tmp_path / folder / "wheels")
+        result = install(tmp_path / folder, locked(wheel), also_for=also_for)
+        assert result.returncode == 0, result.stderr
+    manifests = [tmp_path / folder / "env/manifest.txt" for folder in ("first", "second")]
+    assert manifests[0].read_text() == manifests[1].read_text()
+    assert sorted(path.name for path in manifests[1].parent.iterdir()) == ["manifest.txt", "venv"]
+
+
+def test_another_interpreter_that_fails_is_one_line(tmp_path):
+    wheel = make_wheel(tmp_path / "wheels")
+    other = tmp_path / "other"
+    other.write_text("#!/bin/sh\necho 'it has no pip' >&2\nexit 1\n")
+    other.chmod(0o755)
+    assert one_line(install(tmp_path, locked(wheel), also_for=str(other))) == "it has no pip"
 
 
 def test_wrong_hash(tmp_path):
