@@ -21,8 +21,11 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
+from registry.labels import bazel_command
+from registry.schema import check_tables
 from tools.errors import InputError
 
 if TYPE_CHECKING:
@@ -85,6 +88,11 @@ class Store:
     def is_server(self) -> bool:
         """Whether the store is a tracking server, which has a UI of its own."""
         return urllib.parse.urlsplit(self.tracking_uri).scheme in ("http", "https")
+
+    @property
+    def is_database(self) -> bool:
+        """Whether this process opens the tables itself."""
+        return self.artifacts is not None
 
 
 def without_credentials(uri: str) -> str:
@@ -247,18 +255,33 @@ def connect(store: Store) -> "MlflowClient":
     Raises:
       InputError: the store cannot be opened.
     """
+    with explained(store):
+        mlflow = load_mlflow(store)
+        if store.database is not None:
+            _make_database(store)
+        if store.is_database:
+            check_tables(store.tracking_uri, store.display_uri)
+        mlflow.set_tracking_uri(store.tracking_uri)
+        return mlflow.MlflowClient(store.tracking_uri)
+
+
+def load_mlflow(store: Store) -> ModuleType:
+    """Imports MLflow, told to be quiet and to take this store for its own.
+
+    Args:
+      store: from `find_store`.
+
+    Returns:
+      The module.
+    """
     os.environ.update(quiet_environment(os.environ))
     os.environ["MLFLOW_TRACKING_URI"] = store.tracking_uri
     warnings.filterwarnings("ignore", module=r"(mlflow|alembic|sqlalchemy|pydantic)(\..*)?")
-    with explained(store):
-        import mlflow
+    import mlflow
 
-        for name in ("mlflow", "alembic", "sqlalchemy"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        if store.database is not None:
-            _make_database(store)
-        mlflow.set_tracking_uri(store.tracking_uri)
-        return mlflow.MlflowClient(store.tracking_uri)
+    for name in ("mlflow", "alembic", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return mlflow
 
 
 def connect_to_read(store: Store) -> "MlflowClient":
@@ -398,8 +421,8 @@ _ORIGINS = (
 _MESSAGES = (
     (
         ("out-of-date database schema", "can't locate revision"),
-        "its database schema is of another MLflow",
-        "back it up, then run `mlflow db upgrade` on it with this MLflow",
+        "its tables are of another MLflow",
+        f"on the machine that opens them, {bazel_command('upgrade')} upgrades older ones",
     ),
     (
         ("database or disk is full", "no space left on device", "could not extend file"),

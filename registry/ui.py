@@ -64,9 +64,8 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"{store.display_uri} is a tracking server; its UI is at that address", flush=True)
         return 0
     _check_port(arguments.host, arguments.port)
-    if store.database is not None:
-        with locked(store):
-            connect(store)
+    with locked(store):
+        connect(store)
     environment = {**os.environ, **quiet_environment(os.environ)}
     # By environment, not by flag: other users of the machine can read the
     # command line of a process, and a database's URI may hold a password.
