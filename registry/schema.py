@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +74,13 @@ def is_older(revision: str) -> bool:
     return revision in {script.revision for script in _revisions().walk_revisions()}
 
 
-def upgrade(tracking_uri: str, shown_uri: str, database: Path | None, copy: Path) -> bool:
+def upgrade(
+    tracking_uri: str,
+    shown_uri: str,
+    database: Path | None,
+    copy: Path,
+    say: Callable[[str], None],
+) -> bool:
     """Upgrades a database's tables. Hold the store's lock.
 
     A copy is made first. What fails, or is killed, leaves the tables as they were.
@@ -85,6 +91,7 @@ def upgrade(tracking_uri: str, shown_uri: str, database: Path | None, copy: Path
       database: the SQLite file, or None for a PostgreSQL database.
       copy: where to keep what was there before: an SQLite file, or for PostgreSQL a
         dump that `pg_restore` reads.
+      say: is told in one line how far it is.
 
     Returns:
       Whether there was something to upgrade.
@@ -102,7 +109,7 @@ def upgrade(tracking_uri: str, shown_uri: str, database: Path | None, copy: Path
         raise _newer(shown_uri)
     copy.parent.mkdir(parents=True, exist_ok=True)
     if database is not None:
-        _upgrade_file(database, shown_uri, copy)
+        _upgrade_file(database, shown_uri, copy, say)
     elif urllib.parse.urlsplit(tracking_uri).scheme.partition("+")[0] == "postgresql":
         _dump(tracking_uri, shown_uri, copy)
         # PostgreSQL takes all steps as one transaction.
@@ -151,13 +158,11 @@ def _upgrade_tables(tracking_uri: str) -> None:
         _verify_schema(engine)
 
 
-def _upgrade_file(database: Path, shown_uri: str, copy: Path) -> None:
+def _upgrade_file(database: Path, shown_uri: str, copy: Path, say: Callable[[str], None]) -> None:
     """Upgrades a second file, then writes it over the database as one transaction.
 
     The database stays the same file, for whoever has it open.
     """
-    from registry.store import say_progress
-
     unfinished = copy.with_name(copy.name + ".unfinished")
     upgraded = database.with_name(database.name + ".upgraded")
     _remove(unfinished, upgraded)
@@ -174,9 +179,9 @@ def _upgrade_file(database: Path, shown_uri: str, copy: Path) -> None:
             shutil.copyfile(copy, upgraded)
             _upgrade_tables("sqlite:///" + urllib.parse.quote(str(upgraded)))
 
-            def say(_status: int, remaining: int, total: int) -> None:
+            def progress(_status: int, remaining: int, total: int) -> None:
                 done = total - remaining
-                say_progress(f"upgrade: wrote {done:,} of {total:,} pages of {database.name}")
+                say(f"upgrade: wrote {done:,} of {total:,} pages of {database.name}")
 
             with _opened(upgraded) as source:
                 found = source.execute("PRAGMA integrity_check").fetchone()[0]
@@ -186,7 +191,7 @@ def _upgrade_file(database: Path, shown_uri: str, copy: Path) -> None:
                         f"{copy} is a copy of it"
                     )
                 # One transaction, whatever the number of pages at once.
-                source.backup(original, pages=_PAGES_AT_ONCE, progress=say)
+                source.backup(original, pages=_PAGES_AT_ONCE, progress=progress)
     finally:
         _remove(unfinished, upgraded)
 

@@ -45,7 +45,8 @@ def main(arguments: argparse.Namespace) -> int:
     Raises:
       InputError: there is no such store, or it cannot be copied or upgraded.
     """
-    from registry.store import explained, find_store, load_mlflow, locked
+    from registry.schema import upgrade
+    from registry.store import explained, find_store, load_mlflow, locked, say_progress
 
     store = find_store(os.environ)
     if not store.is_database:
@@ -60,9 +61,8 @@ def main(arguments: argparse.Namespace) -> int:
         raise InputError(f"--copy={copy}: is there already; name another file")
     with locked(store), explained(store):
         mlflow = load_mlflow(store)
-        from registry.schema import upgrade
-
-        if not upgrade(store.tracking_uri, store.display_uri, store.database, copy):
+        names = (store.tracking_uri, store.display_uri, store.database)
+        if not upgrade(*names, copy, say_progress):
             print(f"{store.display_uri}: its tables are of mlflow {mlflow.__version__} already")
             return 0
     print(f"upgraded {store.display_uri} to the tables of mlflow {mlflow.__version__}")

@@ -95,7 +95,7 @@ def _run(module, arguments, environment):
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

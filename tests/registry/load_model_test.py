@@ -15,8 +15,9 @@ from ai_edge_litert.interpreter import Interpreter
 
 from registry.record import read_record
 from registry.recording import Recorder
-from registry.store import connect, find_store, locked
+from registry.store import connect, locked
 from tests.model_files import model_path
+from tests.registry.new_stores import new_store
 from tests.registry.registration_files import write_files
 from tests.registry.tracking_server import free_port, stop_server
 
@@ -55,7 +56,7 @@ def _registered(path, tmp_path_factory):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "")
-        store = find_store({"BUILD_WORKSPACE_DIRECTORY": str(folder)})
+        store = new_store(folder)
         with locked(store):
             client = connect(store)
             Recorder(store, client, {}).record(read_record(files, "face", "//models:face_int8"))
@@ -142,10 +143,10 @@ def test_mlflow_serves_it(registered, path, tmp_path):
             json.dumps({"inputs": sample.tolist()}).encode(),
             {"Content-Type": "application/json"},
         )
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while True:
             try:
-                with urllib.request.urlopen(request, timeout=30) as answer:
+                with urllib.request.urlopen(request, timeout=120) as answer:
                     predictions = json.load(answer)["predictions"]
                 break
             except OSError:

@@ -7,7 +7,8 @@ import pytest
 from registry import compare, fetch, history, lineage, list_versions, promote, rollback
 from registry.record import read_record
 from registry.recording import Recorder
-from registry.store import connect, find_store, locked
+from registry.store import connect, locked
+from tests.registry.new_stores import new_store
 from tests.registry.registration_files import write_files
 from tools.command_line import EXIT_GATE_FAILED
 from tools.errors import InputError
@@ -35,17 +36,14 @@ required_devices = ["host", "pixel7"]
 
 @pytest.fixture(name="opened", scope="module")
 def _opened(tmp_path_factory):
-    """One store for all tests: making its tables takes seconds."""
     workspace = tmp_path_factory.mktemp("workspace")
     (workspace / "models").mkdir()
     (workspace / "models" / "promotion.toml").write_text(_POLICY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", "")
         patch.setenv("BUILD_WORKSPACE_DIRECTORY", str(workspace))
-        store = find_store({"BUILD_WORKSPACE_DIRECTORY": str(workspace)})
-        with locked(store):
-            client = connect(store)
-        yield store, client, workspace
+        store = new_store(workspace)
+        yield store, connect(store), workspace
 
 
 @pytest.fixture(name="name")

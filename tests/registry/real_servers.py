@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.registry.tracking_server import free_port, stop_server
 
-_SECONDS = 60
+_SECONDS = 600
 
 
 def postgresql_programs() -> Path:
@@ -136,7 +136,7 @@ def s3_server(folder: Path) -> Iterator[str]:
         deadline = time.monotonic() + _SECONDS
         while True:
             try:
-                urllib.request.urlopen(f"{address}/moto-api/data.json", timeout=5).close()
+                urllib.request.urlopen(f"{address}/moto-api/data.json", timeout=20).close()
                 break
             except OSError:
                 assert server.poll() is None, (folder / "s3.log").read_text()

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import registry.register
 
-_SECONDS = 240
+_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -40,31 +41,60 @@ def run_together(commands: Sequence[Command], folder: Path) -> list[tuple[int, s
     Returns:
       For each its exit status (-9 where it was killed) and what it printed.
     """
+    return [(done.returncode, done.stdout + done.stderr) for done in _run_all(commands, folder)]
+
+
+def run_warm(
+    arguments: Sequence[str], environment: Mapping[str, str], folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Runs the register command in a process that has imported MLflow already.
+
+    Args:
+      arguments: of the command.
+      environment: variables besides this process's own.
+      folder: for what it prints.
+
+    Returns:
+      As `subprocess.run`, with text.
+    """
+    (done,) = _run_all([Command(arguments, environment)], folder)
+    return done
+
+
+def _run_all(commands: Sequence[Command], folder: Path) -> list[subprocess.CompletedProcess[str]]:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["git", "mlflow.models", "mlflow.store.tracking.sqlalchemy_store", __name__]
+        [
+            *("git", "mlflow.models", "mlflow.store.tracking.sqlalchemy_store"),
+            *("registry.dashboard", "registry.recording", __name__),
+        ]
     )
     barrier = context.Barrier(len(commands))
-    outputs = [folder / f"output_{number}" for number in range(len(commands))]
+    outputs = [
+        (folder / f"stdout_{number}", folder / f"stderr_{number}")
+        for number in range(len(commands))
+    ]
     children = [
-        context.Process(target=_run, args=(command, output, barrier))
-        for command, output in zip(commands, outputs, strict=True)
+        context.Process(target=_run, args=(command, files, barrier))
+        for command, files in zip(commands, outputs, strict=True)
     ]
     for child in children:
         child.start()
     for child in children:
         child.join(_SECONDS)
     return [
-        (child.exitcode, output.read_text())
-        for child, output in zip(children, outputs, strict=True)
+        subprocess.CompletedProcess(
+            command.arguments, child.exitcode, *(file.read_text() for file in files)
+        )
+        for command, child, files in zip(commands, children, outputs, strict=True)
     ]
 
 
-def _run(command: Command, output: Path, barrier) -> None:
+def _run(command: Command, outputs: tuple[Path, Path], barrier) -> None:
     os.environ.update(command.environment)
-    with output.open("w", encoding="utf-8") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    for number, output in enumerate(outputs, start=1):
+        with output.open("w", encoding="utf-8") as file:
+            os.dup2(file.fileno(), number)
     sys.argv[1:] = command.arguments
     if command.killed_at is not None:
         _kill_at(command.killed_at)

@@ -10,32 +10,24 @@ from collections import Counter
 from pathlib import Path
 
 import mlflow
-import pytest
 
 import registry.register
-from tests.registry.register_processes import Command, run_together
+from tests.extent import count
+from tests.registry.new_stores import new_store
+from tests.registry.register_processes import Command, run_together, run_warm
 from tests.registry.registration_files import flags, write_files
-from tests.registry.tracking_server import tracking_server
 from tools.command_line import EXIT_BAD_INPUT, EXIT_GATE_FAILED
 
-_COMMAND = [sys.executable, registry.register.__file__]
-_ARTIFACTS = 8
-_TIMES_EACH = 4
+_ARTIFACTS = count(4, nightly=8)
+_TIMES_EACH = count(2, nightly=4)
 
 
 def _environment(workspace, uri=""):
     return {
-        **os.environ,
         "BUILD_WORKSPACE_DIRECTORY": str(workspace),
         "MLFLOW_TRACKING_URI": uri,
         "GIT_CEILING_DIRECTORIES": str(workspace.parent),
     }
-
-
-def _register(arguments, environment):
-    return subprocess.run(
-        [*_COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=120
-    )
 
 
 def test_help_is_quick_and_ends_with_examples():
@@ -60,9 +52,15 @@ def test_first_and_second_time(tmp_path):
     files = write_files(tmp_path / "files")
     output = tmp_path / "recorded.json"
 
-    first = _register([*flags(files), f"--output={output}"], environment)
+    # From its very start, as a user's is; the others start from a process that has MLflow.
+    first = subprocess.run(
+        [sys.executable, registry.register.__file__, *flags(files), f"--output={output}"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
     recorded = json.loads(output.read_text())
-    second = _register(flags(files), environment)
+    second = run_warm(flags(files), environment, tmp_path)
 
     assert first.returncode == 0, first.stderr
     assert first.stderr == second.stderr == ""
@@ -86,7 +84,7 @@ def test_first_and_second_time(tmp_path):
 
 def test_dry_run_writes_nothing(tmp_path):
     files = write_files(tmp_path / "files")
-    done = _register([*flags(files), "--dry_run"], _environment(tmp_path))
+    done = run_warm([*flags(files), "--dry_run"], _environment(tmp_path), tmp_path)
 
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -105,7 +103,8 @@ def test_artifact_from_elsewhere(tmp_path):
     page = tmp_path / "layers.html"
     page.write_text("<p>layers</p>")
     output = tmp_path / "recorded.json"
-    done = _register(
+    new_store(tmp_path)
+    done = run_warm(
         [
             f"--report={files.report}",
             f"--model={files.model}",
@@ -113,6 +112,7 @@ def test_artifact_from_elsewhere(tmp_path):
             f"--output={output}",
         ],
         _environment(tmp_path),
+        tmp_path,
     )
 
     assert done.returncode == 0, done.stderr
@@ -127,7 +127,8 @@ def test_artifact_from_elsewhere(tmp_path):
 
 def test_refused(tmp_path):
     files = write_files(tmp_path / "files", passed=False)
-    done = _register(flags(files), _environment(tmp_path))
+    new_store(tmp_path)
+    done = run_warm(flags(files), _environment(tmp_path), tmp_path)
 
     assert done.returncode == EXIT_GATE_FAILED
     assert done.stdout.startswith(
@@ -139,7 +140,7 @@ def test_refused(tmp_path):
 def test_bad_input_touches_nothing(tmp_path):
     files = write_files(tmp_path / "files")
     files.model.write_bytes(b"another")
-    done = _register(flags(files), _environment(tmp_path))
+    done = run_warm(flags(files), _environment(tmp_path), tmp_path)
 
     assert done.returncode == EXIT_BAD_INPUT
     assert done.stdout == ""
@@ -183,25 +184,19 @@ def test_32_processes_on_a_new_database(tmp_path):
     _check_registered_once(client, printed)
 
 
-@pytest.fixture(name="server", scope="module")
-def _server(tmp_path_factory):
-    with tracking_server(tmp_path_factory.mktemp("server")) as address:
-        yield address
-
-
 def test_tracking_server(tmp_path, server):
     workspace = tmp_path / "workspace"
     workspace.mkdir()
     # Credentials in the address are sent, and never shown.
-    uri = server.replace("://", "://me:secret@")
+    uri = server.address.replace("://", "://me:secret@")
     files = write_files(tmp_path / "files")
-    done = _register(flags(files), _environment(workspace, uri))
+    done = run_warm(flags(files), _environment(workspace, uri), tmp_path)
 
     assert done.returncode == 0, done.stderr
     assert "secret" not in done.stdout + done.stderr
-    assert f"  open     {server}/#/models/face/versions/1" in done.stdout.splitlines()
+    assert f"  open     {server.address}/#/models/face/versions/1" in done.stdout.splitlines()
     assert not (workspace / ".mlflow").exists()
-    client = mlflow.MlflowClient(server)
+    client = server.client
     version = client.get_model_version("face", "1")
     run = client.get_run(version.run_id)
     assert run.data.metrics["cosine_mean/regressors"] == 0.99
@@ -215,25 +210,26 @@ def test_tracking_server(tmp_path, server):
 def test_machines_that_share_a_server(tmp_path, server):
     """Each has a lock of its own, so nothing keeps them from writing at one moment."""
     commands = []
-    for number in range(6):
+    machines = count(4, nightly=6)
+    for number in range(machines):
         machine = tmp_path / f"machine_{number}"
         machine.mkdir()
-        files = write_files(machine / "files", p50_ms=2.0 + number // 3)
-        environment = {"MLFLOW_TRACKING_URI": server, "TMPDIR": str(machine)}
+        files = write_files(machine / "files", p50_ms=2.0 + 2 * number // machines)
+        environment = {"MLFLOW_TRACKING_URI": server.address, "TMPDIR": str(machine)}
         commands.append(Command(flags(files, "shared"), environment))
     done = run_together(commands, tmp_path)
 
     printed = "\n".join(text for _, text in done)
     assert [status for status, _ in done] == [0] * len(commands), printed
     assert len([*tmp_path.glob("machine_*/rules_quantize_*/*")]) == len(commands)
-    client = mlflow.MlflowClient(server)
+    client = server.client
     (version,) = client.search_model_versions("name = 'shared'")
     (parent,) = client.search_model_versions("name = 'shared.float'")
     assert version.tags["parent_version"] == f"shared.float/{parent.version}"
     experiment = client.get_experiment_by_name("shared").experiment_id
     models = client.search_logged_models([experiment])
     assert {f"models:/{model.model_id}" for model in models} == {version.source, parent.source}
-    # Two sets of figures, three times each: one made the version, the other measured it.
+    # Two sets of figures, each from several: one made the version, the other measured it.
     runs = client.search_runs([experiment])
     kinds = sorted(run.data.tags["kind"] for run in runs)
     assert kinds == ["dashboard", "float master", "measurement", "registration"], printed
@@ -247,7 +243,7 @@ def test_server_that_does_not_answer(tmp_path):
     environment = _environment(tmp_path, "http://me:secret@127.0.0.1:9")
     environment["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
     arguments = [*flags(files), "--patience=1"]
-    done = _register(arguments, environment)
+    done = run_warm(arguments, environment, tmp_path)
 
     assert done.returncode == EXIT_BAD_INPUT
     assert done.stderr == (

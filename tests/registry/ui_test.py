@@ -12,6 +12,8 @@ import pytest
 
 import registry.register
 import registry.ui
+from tests.extent import part_of
+from tests.registry.new_stores import new_store
 from tests.registry.registration_files import flags, write_files
 from tools.command_line import EXIT_BAD_INPUT
 
@@ -37,19 +39,27 @@ def _environment(tmp_path):
 
 
 def _get(url):
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=300) as answer:
         return answer.read()
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_serves_the_records_until_it_is_stopped(tmp_path, environment, port, stop):
-    files = write_files(tmp_path / "files")
-    subprocess.run(
-        [sys.executable, registry.register.__file__, *flags(files)],
-        env=environment,
-        check=True,
-        capture_output=True,
-    )
+@pytest.fixture(name="recorded", scope="module")
+def _recorded(tmp_path_factory):
+    """A workspace with one version, and the files that it was made of."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BUILD_WORKSPACE_DIRECTORY", str(workspace))
+        patch.setenv("MLFLOW_TRACKING_URI", "")
+        new_store(workspace)
+        files = write_files(workspace / "files")
+        assert registry.register.main(registry.register.parser().parse_args(flags(files))) == 0
+    return workspace, files
+
+
+@pytest.mark.parametrize("stop", part_of([signal.SIGINT, signal.SIGTERM], 2))
+def test_serves_the_records_until_it_is_stopped(recorded, environment, port, stop):
+    workspace, files = recorded
+    environment["BUILD_WORKSPACE_DIRECTORY"] = str(workspace)
     with subprocess.Popen(
         [*_COMMAND, f"--port={port}"],
         env=environment,
@@ -60,7 +70,7 @@ def test_serves_the_records_until_it_is_stopped(tmp_path, environment, port, sto
         try:
             shown = [ui.stdout.readline() for _ in range(3)]
             assert shown == [
-                f"MLflow's UI on sqlite:///{tmp_path}/.mlflow/mlflow.db\n",
+                f"MLflow's UI on sqlite:///{workspace}/.mlflow/mlflow.db\n",
                 f"  http://127.0.0.1:{port}/#/models?workflowType=machine_learning\n",
                 "Ctrl-C stops it.\n",
             ]
@@ -74,7 +84,7 @@ def test_serves_the_records_until_it_is_stopped(tmp_path, environment, port, sto
             assert served == files.model.read_bytes()
         finally:
             ui.send_signal(stop)
-        assert ui.wait(30) == 0
+        assert ui.wait(300) == 0
         assert ui.stderr.read() == ""
     with socket.socket() as probe:
         # Nothing that it started listens any more.
