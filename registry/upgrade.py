@@ -73,8 +73,11 @@ def main(arguments: argparse.Namespace) -> int:
 def _free_name(store) -> Path:
     date = time.strftime("%Y%m%d-%H%M%S")
     if store.database is not None:
-        return store.database.with_name(f"{store.database.name}.before-{date}")
-    return store.artifacts.parent / f"before-{date}.dump"
+        first = store.database.with_name(f"{store.database.name}.before-{date}")
+    else:
+        first = store.artifacts.parent / f"before-{date}.dump"
+    names = (first, *(first.with_name(f"{first.name}-{number}") for number in range(2, 100)))
+    return next(name for name in names if not name.exists())
 
 
 if __name__ == "__main__":

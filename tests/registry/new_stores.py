@@ -6,6 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from registry.store import Store, connect, find_store, locked
 
 
@@ -14,7 +16,9 @@ def _made() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="store_"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     store = find_store({"BUILD_WORKSPACE_DIRECTORY": str(folder)})
-    with locked(store):
+    # `connect` names the store in this process's environment.
+    with pytest.MonkeyPatch.context() as patch, locked(store):
+        patch.setenv("MLFLOW_TRACKING_URI", "")
         connect(store)
     return folder / ".mlflow"
 
