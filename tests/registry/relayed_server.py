@@ -22,7 +22,12 @@ class _Relay(http.server.BaseHTTPRequestHandler):
         with relay.counting:
             relay.count += 1
             number = relay.count
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            # Its client was killed. A server that waited for the rest could not be stopped.
+            self.close_connection = True
+            return
         harm = relay.harm(number)
         if harm == "hang":
             relay.stopped.wait(600)
