@@ -1,18 +1,22 @@
 """How a registry command is named where its user stands."""
 
 import os
+import shlex
 from pathlib import Path
 
 
-def bazel_command(name: str) -> str:
-    """Gives the command line that starts one of the registry's commands.
+def bazel_command(verb: str, label: str, *words: str) -> str:
+    """Gives a command line as it is typed in the user's workspace.
 
     Args:
-      name: such as "ui".
+      verb: such as "run".
+      label: of a target of this project, such as "//registry:ui".
+      *words: what the program itself is given.
 
     Returns:
-      It, as typed in this project or in a workspace that uses it.
+      It, where the user's workspace is this project or one that uses it.
     """
     workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
     own = not workspace or Path(workspace, "registry", "register.py").exists()
-    return f"bazel run {'' if own else '@rules_quantize'}//registry:{name}"
+    own_words = f" -- {shlex.join(words)}" if words else ""
+    return f"bazel {verb} {'' if own else '@rules_quantize'}{label}{own_words}"

@@ -7,7 +7,6 @@ import shlex
 import sys
 from pathlib import Path
 
-from registry.labels import bazel_command
 from registry.store import (
     StoreUnavailable,
     add_patience_flag,
@@ -136,7 +135,8 @@ def _own_command() -> str:
     workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
     if not workspace:
         return f"{shlex.join([sys.executable, sys.argv[0]])} {words}"
-    return f"{bazel_command('register')} -- {words}"
+    own = Path(workspace, "registry", "register.py").exists()
+    return f"bazel run {'' if own else '@rules_quantize'}//registry:register -- {words}"
 
 
 def _known(text: str | None) -> str | None:

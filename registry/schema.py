@@ -44,7 +44,7 @@ def check_tables(tracking_uri: str, shown_uri: str) -> None:
     if is_older(revision):
         raise InputError(
             f"{shown_uri}: its tables are of an older MLflow; "
-            f"{bazel_command('upgrade')} upgrades them and keeps a copy"
+            f"{bazel_command('run', '//registry:upgrade')} upgrades them and keeps a copy"
         )
     raise _newer(shown_uri)
 

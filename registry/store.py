@@ -422,7 +422,7 @@ _MESSAGES = (
     (
         ("out-of-date database schema", "can't locate revision"),
         "its tables are of another MLflow",
-        f"on the machine that opens them, {bazel_command('upgrade')} upgrades older ones",
+        f"{bazel_command('run', '//registry:upgrade')} upgrades older ones",
     ),
     (
         ("database or disk is full", "no space left on device", "could not extend file"),
