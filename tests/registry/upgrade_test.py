@@ -153,7 +153,8 @@ def _die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _upgrade_and_die(where):
+def _upgrade_and_die(where, workspace):
+    os.environ.update({"BUILD_WORKSPACE_DIRECTORY": str(workspace), "MLFLOW_TRACKING_URI": ""})
     if where == "before the copy has its name":
         os.replace = _die
     elif where == "when the copy is made":
@@ -185,9 +186,11 @@ def _upgrade_and_die(where):
         "while it is written back",
     ],
 )
-def test_killed_then_run_again(command, database, where):
+def test_killed_then_run_again(command, workspace, database, where):
     before, _ = _rows(database)
-    process = multiprocessing.get_context("fork").Process(target=_upgrade_and_die, args=(where,))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["mlflow.store.tracking.sqlalchemy_store", __name__])
+    process = context.Process(target=_upgrade_and_die, args=(where, workspace))
     process.start()
     process.join(600)
     assert process.exitcode == -signal.SIGKILL
