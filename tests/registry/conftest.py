@@ -1,4 +1,4 @@
-"""What several test files share, once for all that run in one process."""
+"""What several test files share."""
 
 import pytest
 
