@@ -3,6 +3,7 @@
 load(":bazel_version.bzl", "bazel_version")
 load(":python_env.bzl", "python_env")
 load(":wheel_files.bzl", "wheel_files")
+load("//rules/private:remote_coverage_tools.bzl", _remote_coverage_tools = "remote_coverage_tools")
 
 _MEDIAPIPE_WHEEL = {
     "platform": "manylinux_2_28_x86_64",
@@ -48,8 +49,13 @@ ENVIRONMENTS = [
     "tuning",
 ]
 
+# A repository that Bazel 4 to 6 want from GitHub for every test (docs/guide.md).
+remote_coverage_tools = _remote_coverage_tools
+
 def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS):
-    """Declares the Python environments that the tools run in.
+    """Declares the Python environments that the tools run in, and what `@rules_quantize//models` needs.
+
+    Nothing is fetched before it is needed.
 
     Args:
       locks: label of a lock of your own by the environment's name, such as
@@ -69,8 +75,9 @@ def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS):
             name = "rules_quantize_" + name,
             lock = locks.get(name) or Label("//rules/locks:{}.lock".format(name)),
         )
+    _example_data()
 
-def rules_quantize_example_data():
+def _example_data():
     """Declares what `//models` is made of and tested with: MediaPipe's models, and photographs."""
     wheel_files(
         name = "mediapipe_models",

@@ -1,6 +1,6 @@
 """The same repositories for MODULE.bazel."""
 
-load(":dependencies.bzl", "ENVIRONMENTS", "rules_quantize_dependencies", "rules_quantize_example_data")
+load(":dependencies.bzl", "ENVIRONMENTS", "rules_quantize_dependencies")
 
 _python_lock = tag_class(
     doc = "Gives an environment of the tools a lock of your own. Only the root module's tags count.",
@@ -24,7 +24,6 @@ def _quantize_impl(ctx):
             if module.is_root:
                 locks[tag.environment] = tag.lock
     rules_quantize_dependencies(locks = locks)
-    rules_quantize_example_data()
 
 quantize = module_extension(
     implementation = _quantize_impl,

@@ -63,7 +63,7 @@ def _program(ctx, sources, command):
         output = launcher,
         substitutions = {
             "%{command}": command,
-            "%{label}": str(ctx.label),
+            "%{label_word}": shell_word(str(ctx.label)),
             "%{python_path}": ":".join(python_path),
             "%{venv}": runfiles_path(ctx, environments[0]),
             "%{venv_path}": environments[0].path,

@@ -59,6 +59,10 @@ def tool_arguments(ctx):
     # files, more than a command line holds. A worker takes its request from it.
     arguments.use_param_file("@%s", use_always = True)
     arguments.set_param_file_format("multiline")
+
+    # Bazel 4 writes there each byte of a name as a letter of its own. What it makes of this
+    # letter tells the tool (tools/command_line.py).
+    arguments.add("--written_as=é")
     return arguments
 
 def run_tool(ctx, tool, arguments, **kwargs):
