@@ -32,12 +32,17 @@ own_path() {{
 }}
 """
 
-def _without_spaces(path):
-    return path.replace("%", "%25").replace(" ", "%20") if " " in path else path
+_PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 def _executable_name(ctx):
-    # Bazel 4 makes no runfiles where a path in them holds a space.
-    return _without_spaces(ctx.label.name)
+    """Names the script, which its runfiles are named after.
+
+    Bazel 4 makes no runfiles where a path in them holds a space, and MLflow finds nothing
+    below a folder with % in its name.
+    """
+    name = ctx.label.name
+    plain = "".join([letter if letter in _PLAIN else "_" for letter in name.elems()])
+    return name if plain == name else "{}.{}".format(plain, hash(name) % 1000000007)
 
 def _needs_link(ctx, file, linked):
     return file in linked or " " in runfiles_path(ctx, file) or " " in file.path
