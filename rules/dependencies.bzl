@@ -1,9 +1,9 @@
 """The repositories that the rules use. Each is fetched when something first needs it."""
 
+load("//rules/private:remote_coverage_tools.bzl", _remote_coverage_tools = "remote_coverage_tools")
 load(":bazel_version.bzl", "bazel_version")
 load(":python_env.bzl", "python_env")
 load(":wheel_files.bzl", "wheel_files")
-load("//rules/private:remote_coverage_tools.bzl", _remote_coverage_tools = "remote_coverage_tools")
 
 _MEDIAPIPE_WHEEL = {
     "platform": "manylinux_2_28_x86_64",

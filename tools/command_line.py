@@ -140,8 +140,8 @@ def _typed_repository() -> str:
         return "@" + module
     for call in calls:
         given = {keyword.arg: getattr(keyword.value, "value", None) for keyword in call.keywords}
-        given.update(zip(("name",), (getattr(word, "value", None) for word in call.args)))
-        if given.get("name") == module:
+        names = [given.get("name"), *(getattr(word, "value", None) for word in call.args[:1])]
+        if module in names:
             return "@" + (given.get("repo_name") or module)
     # A module of a module has no other name there.
     return "@@" + name
