@@ -21,7 +21,7 @@ from tests.random_models import tiny_model
 
 pytestmark = pytest.mark.skipif(not HERE, reason="starts Bazel: use bazel run")
 
-_BLOCKS = blocks_of(WORKSPACE / "docs/guide.md") if HERE else {}
+_BLOCKS = blocks_of(WORKSPACE / "docs/guide.md", "Set-up") if HERE else {}
 _IS_MODULE = os.environ.get("CONSUMER") == "bzlmod_consumer"
 
 # Every letter that Bazel allows in a file's name and a keyboard or a camera writes.

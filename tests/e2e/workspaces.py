@@ -67,14 +67,17 @@ def is_bazel_4(folder: Path) -> bool:
     return b"experimental_worker_allow_json_protocol" in known
 
 
-def blocks_of(page: Path) -> dict[str, str]:
-    """Reads the code blocks of a document that say in their first line which file they are.
+def blocks_of(page: Path, heading: str) -> dict[str, str]:
+    """Reads the code blocks of a section that say in their first line which file they are.
 
     Args:
       page: Markdown.
+      heading: of the section, of the second level.
 
     Returns:
       The blocks by that line, without "# ".
     """
-    found = re.findall(r"^```\w*\n# (.+)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
-    return dict(found)
+    _, _, section = page.read_text().partition(f"\n## {heading}\n")
+    section, _, _ = section.partition("\n## ")
+    block = re.compile(r"^```\w*\n# ([^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    return dict(block.findall(section))
