@@ -346,7 +346,8 @@ def quantized_model(
         manual and latency_device_DEVICE.
       NAME.tune: `bazel run` searches for settings that reach the gates, and writes
         NAME.settings.json beside the BUILD file. Made when calibration_data is given.
-      NAME.register: `bazel run` measures, and records the artifact in the registry.
+      NAME.register: `bazel run` measures, and records the artifact in the registry. Both are
+        tagged manual, so that `bazel build //...` fetches nothing for them.
       NAME_DEVICE.tune, NAME_DEVICE.register: the same on a latency_device that min_fps
         names, tagged as its test.
 

@@ -49,8 +49,12 @@ ENVIRONMENTS = [
     "tuning",
 ]
 
-# A repository that Bazel 4 to 6 want from GitHub for every test (docs/guide.md).
-remote_coverage_tools = _remote_coverage_tools
+def remote_coverage_tools():
+    """Stands in for a repository that Bazel 4 to 6 want from GitHub for every test.
+
+    It holds what merges the coverage of C++ and Java, of which there is none here.
+    """
+    _remote_coverage_tools()
 
 def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS):
     """Declares the Python environments that the tools run in, and what `@rules_quantize//models` needs.
