@@ -12,7 +12,7 @@ load(
 )
 load(":python_program.bzl", "shell_word")
 load(":quantized_model.bzl", "REFUSE")
-load(":typed_label.bzl", "typed_label")
+load(":typed_label.bzl", "label_text", "typed_label")
 
 def _similarity_test_impl(ctx):
     refusal = ctx.attr.model[QuantizedModelInfo].refusal
@@ -132,7 +132,7 @@ def _register_impl(ctx):
         flag(ctx, "--page", info.layers.page),
         "--latency=" + measured,
         text_flag_word("--registered_model", ctx.attr.registered_model),
-        text_flag_word("--target", str(ctx.attr.model.label)),
+        text_flag_word("--target", label_text(ctx.attr.model.label)),
         "--bazel_version=\"$(cat {})\"".format(in_runfiles(ctx, ctx.file._bazel_version)),
         text_flag_word("--rerun", "bazel run " + typed_label(ctx.label)),
         "\"$@\"",
