@@ -32,27 +32,28 @@ own_path() {{
 }}
 """
 
-_PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+_PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/"
+
+def _plain(path):
+    """Gives a path without letters that are a trouble to somebody; itself where it has none."""
+    plain = "".join([letter if letter in _PLAIN else "_" for letter in path.elems()])
+    return path if plain == path else "{}.{}".format(plain, hash(path) % 1000000007)
 
 def _executable_name(ctx):
-    """Names the script, which its runfiles are named after.
+    # MLflow finds nothing below runfiles, which are named after this, with % in their name.
+    return _plain(ctx.label.name)
 
-    Bazel 4 makes no runfiles where a path in them holds a space, and MLflow finds nothing
-    below a folder with % in its name.
+def _needs_link(file, linked):
+    """Whether runfiles or a script cannot have a file by its own name.
+
+    Bazel 4 makes no runfiles where a path in them holds a space. A Bazel without native code,
+    as Debian's 7, writes letters beyond ASCII of a file's name as others into a script.
     """
-    name = ctx.label.name
-    plain = "".join([letter if letter in _PLAIN else "_" for letter in name.elems()])
-    return name if plain == name else "{}.{}".format(plain, hash(name) % 1000000007)
-
-def _needs_link(ctx, file, linked):
-    return file in linked or " " in runfiles_path(ctx, file) or " " in file.path
+    odd = [True for letter in file.path.elems() if letter == " " or letter > "~"]
+    return file in linked or bool(odd)
 
 def _link_name(ctx, file):
-    path = runfiles_path(ctx, file)
-    return "{}.links/{}".format(
-        _executable_name(ctx),
-        path.replace("%", "%25").replace(" ", "%20"),
-    )
+    return "{}.links/{}".format(_executable_name(ctx), _plain(runfiles_path(ctx, file)))
 
 def _link(ctx, file):
     """Declares the link by which runfiles hold a file that they cannot by its own name."""
@@ -85,7 +86,7 @@ def in_runfiles(ctx, file, linked = []):
     Returns:
       A shell word, to be used as it is.
     """
-    if not _needs_link(ctx, file, linked):
+    if not _needs_link(file, linked):
         return "\"$runfiles\"/" + shell_word(runfiles_path(ctx, file))
     package = ctx.label.package + "/" if ctx.label.package else ""
     workspace = ctx.label.workspace_name or ctx.workspace_name
@@ -147,7 +148,7 @@ def launch_script(ctx, what, commands, files, tools = [], linked = []):
     script = ctx.actions.declare_file(_executable_name(ctx))
     held, links = [], ""
     for file in {file: None for file in files + linked}:
-        if _needs_link(ctx, file, linked):
+        if _needs_link(file, linked):
             links = _OWN_PATH.format(folder = shell_word(_executable_name(ctx) + ".links"))
             held.append(_link(ctx, file))
         else:

@@ -50,6 +50,7 @@ def _start(command: list[str], folder: Path) -> subprocess.CompletedProcess:
         check=False,
         cwd=folder,
         env=environment,
+        errors="replace",
         text=True,
     )
 

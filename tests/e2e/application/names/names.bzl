@@ -2,7 +2,7 @@
 
 load("@rules_quantize//rules:defs.bzl", "quantized_model")
 
-def model_of_noise(name, test_data = "//names:test é x", **kwargs):
+def model_of_noise(name, test_data = "//names:test images", **kwargs):
     """Declares a quantized_model without gates.
 
     Args:
@@ -15,7 +15,7 @@ def model_of_noise(name, test_data = "//names:test é x", **kwargs):
         max_scale_error = None,
         min_fps = {"host": 1},
         min_layer_correlation = None,
-        model = "//names:net é '$HOME",
+        model = "//names:net '$HOME",
         scheme = "int8",
         test_data = test_data,
         tolerance = 1,
