@@ -302,7 +302,7 @@ def test_a_consumer_tests_and_registers_with_a_lock_of_its_own(consumer):
 
 
 def test_a_consumer_registers_whatever_its_name(consumer, named):
-    for number, target in enumerate(named):
+    for number, target in enumerate((named[0], named[-1])):
         words = (f"{target}.register", "--", f"--registered_model=n{number}")
         printed = _run("run", *words, folder=consumer)
         name = target.partition(":")[2]
