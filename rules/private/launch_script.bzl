@@ -46,8 +46,8 @@ def _executable_name(ctx):
 def _needs_link(file, linked):
     """Whether runfiles or a script cannot have a file by its own name.
 
-    Bazel 4 makes no runfiles where a path in them holds a space. A Bazel without native code,
-    as Debian's 7, writes letters beyond ASCII of a file's name as others into a script.
+    Bazel 4 makes no runfiles where a path in them holds a space. Debian's Bazel 7, where the
+    machine has no Latin-1 locale, writes letters beyond ASCII of a file's name as others.
     """
     odd = [True for letter in file.path.elems() if letter == " " or letter > "~"]
     return file in linked or bool(odd)

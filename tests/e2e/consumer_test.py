@@ -134,8 +134,9 @@ def _run(*words, folder):
 def _named(consumer):
     """The targets of the models of noise.
 
-    A Bazel without native code, as Debian's 7, takes a file's name from Java and a target's as
-    bytes: no file with letters beyond ASCII is named in a BUILD file, and no output.
+    Debian's Bazel 7, where the machine has no Latin-1 locale, takes a file's name from Java and
+    a target's as bytes: no file with letters beyond ASCII is named in a BUILD file, and no
+    output.
     """
     printed = bazel("query", "labels(srcs, //letters:found)", folder=consumer).stdout
     if "//letters:é.txt" in printed:
