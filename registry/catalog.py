@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from registry.record import FLOAT_SUFFIX
 from registry.store import Store, explained
 from registry.tags import KIND_REFUSED, KIND_TAG, PARENT_TAG, SHA256_TAG
+from tools.command_line import bazel_command
 from tools.errors import InputError
 
 if TYPE_CHECKING:
@@ -213,7 +214,7 @@ class Catalog:
                     raise
                 raise InputError(
                     f"{reference}: {name} has no version {number}; "
-                    f"`bazel run //registry:list -- {name}` shows those that it has"
+                    f"`{bazel_command('run', '//registry:list', name)}` shows those that it has"
                 ) from None
             (version,) = self._with_metrics([found], aliases)
             return dataclasses.replace(version, measurements=self._measurements(version))
@@ -268,7 +269,7 @@ class Catalog:
     def _no_model(self, name: str) -> str:
         return (
             f"{name}: not a registered model in {self._store.display_uri}; "
-            "`bazel run //registry:list` shows those that are"
+            f"`{bazel_command('run', '//registry:list')}` shows those that are"
         )
 
     def _with_metrics(

@@ -16,7 +16,14 @@ from registry.store import (
     patiently,
     say_progress,
 )
-from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path, whole_file
+from tools.command_line import (
+    EXIT_GATE_FAILED,
+    bazel_command,
+    new_parser,
+    run,
+    user_path,
+    whole_file,
+)
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -131,12 +138,10 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _own_command() -> str:
-    words = shlex.join(sys.argv[1:])
-    workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
-    if not workspace:
-        return f"{shlex.join([sys.executable, sys.argv[0]])} {words}"
-    own = Path(workspace, "registry", "register.py").exists()
-    return f"bazel run {'' if own else '@rules_quantize'}//registry:register -- {words}"
+    words = sys.argv[1:]
+    if "BUILD_WORKSPACE_DIRECTORY" in os.environ:
+        return bazel_command("run", "//registry:register", *words)
+    return shlex.join([sys.executable, sys.argv[0], *words])
 
 
 def _known(text: str | None) -> str | None:
@@ -164,7 +169,7 @@ def _summary(record, recorded, store) -> str:
             page += f"/versions/{recorded.version}"
         lines.append(f"  open     {page}")
     else:
-        lines.append("  open     bazel run //registry:ui")
+        lines.append(f"  open     {bazel_command('run', '//registry:ui')}")
     return "\n".join(lines)
 
 

@@ -346,7 +346,8 @@ def quantized_model(
         manual and latency_device_DEVICE.
       NAME.tune: `bazel run` searches for settings that reach the gates, and writes
         NAME.settings.json beside the BUILD file. Made when calibration_data is given.
-      NAME.register: `bazel run` measures, and records the artifact in the registry.
+      NAME.register: `bazel run` measures, and records the artifact in the registry. Both are
+        tagged manual, so that `bazel build //...` fetches nothing for them.
       NAME_DEVICE.tune, NAME_DEVICE.register: the same on a latency_device that min_fps
         names, tagged as its test.
 
@@ -555,6 +556,9 @@ def quantized_model(
             visibility = visibility,
         )
     for prefix, device, fps, place_tags in places:
+        # `bazel build //...` fetches and makes nothing that only these need: MLflow, the
+        # search's packages, the page of layers.
+        run_tags = place_tags + (["manual"] if device == None else [])
         if calibration_data:
             tune_model(
                 name = prefix + ".tune",
@@ -566,7 +570,7 @@ def quantized_model(
                 min_speedup = str(min_speedup or ""),
                 model = model,
                 optimise = optimise,
-                tags = place_tags,
+                tags = run_tags,
                 threads = threads,
                 visibility = visibility,
             )
@@ -575,8 +579,7 @@ def quantized_model(
             latency_device = device,
             model = ":" + name,
             registered_model = registered_model or model.split(":")[-1].split("/")[-1],
-            # It builds the page of layers too, which costs nothing where nobody asks for it.
-            tags = tags + ["manual"] if device == None else place_tags,
+            tags = run_tags,
             threads = threads,
             visibility = visibility,
         )

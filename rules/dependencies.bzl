@@ -1,5 +1,6 @@
 """The repositories that the rules use. Each is fetched when something first needs it."""
 
+load("//rules/private:remote_coverage_tools.bzl", _remote_coverage_tools = "remote_coverage_tools")
 load(":bazel_version.bzl", "bazel_version")
 load(":python_env.bzl", "python_env")
 load(":wheel_files.bzl", "wheel_files")
@@ -64,8 +65,17 @@ def _check_environments(argument, environments):
                 ", ".join(ENVIRONMENTS),
             ))
 
+def remote_coverage_tools():
+    """Stands in for a repository that Bazel 4 to 6 want from GitHub for every test.
+
+    It holds what merges the coverage of C++ and Java, of which there is none here.
+    """
+    _remote_coverage_tools()
+
 def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS, python = "", pythons = {}):
-    """Declares the Python environments that the tools run in.
+    """Declares the Python environments that the tools run in, and what `@rules_quantize//models` needs.
+
+    Nothing is fetched before it is needed.
 
     Args:
       locks: label of a lock of your own by the environment's name, such as
@@ -92,8 +102,9 @@ def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS, python = "", p
             over = {lock[other]: pythons.get(other, python) for other in _OVER.get(name, [])},
             python = pythons.get(name, python),
         )
+    _example_data(python)
 
-def rules_quantize_example_data(python = ""):
+def _example_data(python):
     """Declares what `//models` is made of and tested with: MediaPipe's models, and photographs.
 
     Args:

@@ -1,6 +1,6 @@
 """The same repositories for MODULE.bazel."""
 
-load(":dependencies.bzl", "ENVIRONMENTS", "rules_quantize_dependencies", "rules_quantize_example_data")
+load(":dependencies.bzl", "ENVIRONMENTS", "rules_quantize_dependencies")
 
 _python_lock = tag_class(
     doc = "Gives an environment of the tools a lock of your own. Only the root module's tags count.",
@@ -45,7 +45,6 @@ def _quantize_impl(ctx):
             if not tag.environments:
                 python = tag.interpreter
     rules_quantize_dependencies(locks = locks, python = python, pythons = pythons)
-    rules_quantize_example_data(python = python)
 
 quantize = module_extension(
     implementation = _quantize_impl,

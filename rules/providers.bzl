@@ -20,9 +20,11 @@ QuantizedModelInfo = provider(
         "layers": "struct(document, page, table) of Files: JSON, HTML and text, error by layer.",
         "model": "File: the quantized .tflite.",
         "recipe": "File: the recipe that was applied, in litert-quantizer's JSON form.",
+        "refusal": "File: text, why the artifact is refused; empty when all gates passed.",
         "report": "File: JSON, size, similarity, operators and lineage.",
         "scheme": "string: the quantization scheme, such as int8; settings, where a file says it.",
-        "verdict": "File: JSON, the gates and their values. It exists only when all passed.",
+        "validation": "File without content, which is made only when all gates passed.",
+        "verdict": "File: JSON, the gates and their values, and whether all passed.",
         "version": "string: the version that the BUILD file gives to the artifact.",
     },
 )

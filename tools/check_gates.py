@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path
+from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path, whole_file
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -29,6 +29,12 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--gates", required=True, type=user_path, help="JSON: thresholds by name")
     result.add_argument("--verdict", type=user_path, help="JSON file: each gate and its value")
+    result.add_argument(
+        "--refusal",
+        type=user_path,
+        help="text file: why the artifact is refused; empty when it is not. With it the exit "
+        "status is 0 in both cases",
+    )
     return result
 
 
@@ -43,10 +49,15 @@ def main(arguments: argparse.Namespace) -> int:
     verdict = check_gates(report, settings, str(arguments.gates))
     if arguments.verdict:
         write_json(arguments.verdict, verdict)
+    reason = ""
     if not verdict["passed"]:
-        print("\n".join(failure_lines(verdict, str(arguments.report))), file=sys.stderr)
-        return EXIT_GATE_FAILED
-    return 0
+        reason = "\n".join(failure_lines(verdict, str(arguments.report))) + "\n"
+    if arguments.refusal:
+        with whole_file(arguments.refusal, "w") as file:
+            file.write(reason)
+        return 0
+    sys.stderr.write(reason)
+    return EXIT_GATE_FAILED if reason else 0
 
 
 if __name__ == "__main__":

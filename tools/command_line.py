@@ -7,10 +7,13 @@ A command file holds `parser()` and `main(arguments) -> int` and ends with
 """
 
 import argparse
+import ast
 import contextlib
 import errno
 import functools
 import os
+import re
+import shlex
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -24,9 +27,56 @@ EXIT_BAD_INPUT = InputError.exit_status
 EXIT_INCONCLUSIVE = 3
 EXIT_INTERRUPTED = 130
 
+# What comes first among the words that a rule writes for a tool (rules/private/tool_action.bzl).
+_WRITTEN_AS = "--written_as="
+_LETTER = "é"
+
+
+def _as_meant(words: list[str]) -> list[str]:
+    """Undoes what Bazel 4 does to names in files of flags and in requests to workers.
+
+    It writes each byte of a name as a letter of its own: é, in UTF-8 two bytes, comes as Ã©.
+    Later versions write names as they are.
+
+    Args:
+      words: that a rule wrote.
+
+    Returns:
+      The words after the mark.
+    """
+    if not words or not words[0].startswith(_WRITTEN_AS):
+        return words
+    mark, *rest = words
+    if mark == _WRITTEN_AS + _LETTER:
+        return rest
+    return [os.fsdecode(word.encode("latin-1")) for word in rest]
+
 
 class _OneLineParser(argparse.ArgumentParser):
     """Says in one line what is wrong with a command line; the usage may be thirty."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        words = sys.argv[1:] if args is None else args
+        return super().parse_known_args(self._with_files(words), namespace)
+
+    def _with_files(self, words: Sequence[str]) -> list[str]:
+        """Puts the words of files in the place of their names.
+
+        argparse would end a word at whatever Unicode calls a line's end, and a name may
+        hold that.
+        """
+        result = []
+        for word in _as_meant(list(words)):
+            if not word.startswith("@"):
+                result.append(word)
+                continue
+            try:
+                # A file of flags is named from where the user stands, as every other path is.
+                text = user_path(word[1:]).read_text("utf-8", "surrogateescape")
+            except OSError as error:
+                self.error(f"{word[1:]}: {error.strerror}")
+            result += _as_meant(text.removesuffix("\n").split("\n") if text else [])
+        return result
 
     def error(self, message: str) -> NoReturn:
         self.exit(
@@ -51,12 +101,77 @@ def new_parser(program: str, description: str, examples: str) -> argparse.Argume
     parser = _OneLineParser(
         prog=program,
         description=description,
-        epilog="examples:\n" + examples,
+        epilog="examples:\n" + _as_typed(program, examples),
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        fromfile_prefix_chars="@",
         allow_abbrev=False,
     )
     return parser
+
+
+def bazel_command(verb: str, target: str, *words: str) -> str:
+    """Writes a command that works in the workspace where this program was started.
+
+    Every message that names a command of this project has it from here: in another
+    workspace it is `bazel run @rules_quantize//registry:ui`.
+
+    Args:
+      verb: "run", "build" or "test".
+      target: of this project, such as "//registry:ui".
+      words: arguments of the program that it runs.
+
+    Returns:
+      The command, as a shell takes it.
+    """
+    command = f"bazel {verb} {_typed_repository()}{target}"
+    return f"{command} -- {shlex.join(words)}" if words else command
+
+
+def _typed_repository() -> str:
+    """Names this project's repository as the user's workspace does: "" for its own."""
+    name = _own_label().partition("//")[0]
+    # Only names that Bazel itself made for a module have such letters.
+    module, *made = re.split("[~+]", name, maxsplit=1)
+    if not made:
+        return "@" + name if name else ""
+    try:
+        file = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY", ""), "MODULE.bazel")
+        calls = [node for node in ast.walk(ast.parse(file.read_bytes())) if _is_call(node)]
+    except (OSError, SyntaxError, ValueError):
+        return "@" + module
+    for call in calls:
+        given = {keyword.arg: getattr(keyword.value, "value", None) for keyword in call.keywords}
+        names = [given.get("name"), *(getattr(word, "value", None) for word in call.args[:1])]
+        if module in names:
+            return "@" + (given.get("repo_name") or module)
+    # A module of a module has no other name there.
+    return "@@" + name
+
+
+def _is_call(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "bazel_dep"
+    )
+
+
+def _own_label() -> str:
+    """Gives the label of the program that runs, without leading @; its launcher says it."""
+    return os.environ.get("RULES_QUANTIZE_LABEL", "").lstrip("@")
+
+
+def _as_typed(program: str, examples: str) -> str:
+    """Writes examples as they are typed where the program was started."""
+    examples = re.sub(
+        r"\bbazel (run|build|test) (//(?:registry|rules|tools)\b\S*)",
+        lambda found: bazel_command(found[1], found[2]),
+        examples,
+    )
+    target = "//" + _own_label().partition("//")[2]
+    if not target.endswith(f":{program}"):
+        return examples
+    command = bazel_command("run", target)
+    return re.sub(rf"^( *){program}(?= )", rf"\1{command} --", examples, flags=re.MULTILINE)
 
 
 def user_path(text: str) -> Path:
@@ -134,8 +249,6 @@ def run(
 def _status(
     parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], int], words: list[str]
 ) -> int:
-    # A file of flags is named from where the user stands, as every other path is.
-    words = [f"@{user_path(word[1:])}" if word.startswith("@") else word for word in words]
     arguments = parser.parse_args(words)
     try:
         return main(arguments)

@@ -15,10 +15,9 @@ _EXAMPLES = """\
   demo --image=hands.jpg --float_model=palm.tflite --quantized_model=palm_int8.tflite \\
       --task=palm.task.json --output=palm.png
 
-Without models it shows //models:face and //models:face_int8; in another workspace, give your
-own to @rules_quantize//tools:draw_detections, which is the same program. The task says how outputs
-are decoded; `bazel build --output_groups=task //models:palm_full` writes the one of a
-float_model.
+Without models it shows MediaPipe's face detector and its int8 artifact, which are built for
+it; draw_detections is the same program without them. The task says how outputs are decoded:
+`bazel build --output_groups=task` writes the one of a float_model.
 """
 
 # What is shown when nothing else is named, as the BUILD file gives it.
@@ -96,14 +95,12 @@ def _models(arguments: argparse.Namespace) -> None:
     """Takes the face detector where no model is named."""
     named = [name for name in _FACE if getattr(arguments, name) is not None]
     if not named:
-        from runfiles import Runfiles
-
-        found = Runfiles.Create()
         for name, file in _FACE.items():
-            path = found and found.Rlocation(f"rules_quantize/{file}")
-            if not path or not Path(path).exists():
+            # Beside this file in runfiles, whatever this repository is called there.
+            path = Path(__file__).parent.parent / file
+            if not path.exists():
                 raise InputError("give --float_model=, --quantized_model= and --task=")
-            setattr(arguments, name, Path(path))
+            setattr(arguments, name, path)
     elif len(named) < len(_FACE):
         missing = " and ".join(f"--{name}=" for name in _FACE if name not in named)
         raise InputError(f"--{named[0]}= is of no use without {missing}")

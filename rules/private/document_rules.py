@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FunctionType, SimpleNamespace
 
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import bazel_command, new_parser, run, user_path, whole_file
 from tools.errors import InputError
 
 # Files, in the order of the page, with what it says about each.
@@ -294,7 +294,8 @@ def main(arguments: argparse.Namespace) -> int:
     text = reference(arguments.root)
     if arguments.check:
         if page.read_text() != text:
-            raise InputError(f"{page}: not current; write it with `bazel run //rules:document`")
+            command = bazel_command("run", "//rules:document")
+            raise InputError(f"{page}: not current; write it with `{command}`")
         return 0
     with whole_file(page, "w") as output:
         output.write(text)

@@ -51,8 +51,7 @@ def explain(output: str, lock_name: str) -> str:
         what = found.group(1) if found else "a package"
         return (
             f"{lock_name}: the file that the package index sent for {what} does not have the hash "
-            "that the lock names; lock again (bazel run //rules:lock) if the change is expected, "
-            "else distrust the index"
+            "that the lock names; lock again if the change is expected, else distrust the index"
         )
     if _UNREACHABLE.search(output):
         return (

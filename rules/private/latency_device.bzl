@@ -1,7 +1,6 @@
 """Declares a device that speed is measured on."""
 
-load(":launch_script.bzl", "flag")
-load(":python_program.bzl", "shell_word")
+load(":launch_script.bzl", "flag", "text_flag_word")
 
 LatencyDeviceInfo = provider(
     doc = "A device that speed is measured on.",
@@ -45,7 +44,7 @@ def device_flags(ctx, threads):
         return ["--threads={}".format(threads)], []
     device = ctx.attr.latency_device[LatencyDeviceInfo]
     words = [
-        "--device=" + shell_word(device.device),
+        text_flag_word("--device", device.device),
         "--delegate=" + device.delegate,
         "--threads={}".format(device.threads),
     ]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts %{label}.
+# Starts a program of rules_quantize.
 set -eu
 if [ -d "$0.runfiles" ]; then
     runfiles="$0.runfiles"
@@ -13,9 +13,11 @@ else
 fi
 case "$runfiles" in /*) ;; *) runfiles="$PWD/$runfiles" ;; esac
 export RUNFILES_DIR="$runfiles"
+# By it the program writes commands as they are typed in this workspace.
+export RULES_QUANTIZE_LABEL=%{label_word}
 # Nothing of the user's own Python may enter: same inputs, same bytes.
 unset PYTHONHOME PYTHONSTARTUP
-export PYTHONNOUSERSITE=1 PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
+export PYTHONUTF8=1 PYTHONNOUSERSITE=1 PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
 # Bazel runs an action on each core; numpy's own threads would fight over them, and how a sum
 # is shared out among threads may show in its last bits.
 export OPENBLAS_NUM_THREADS="${OPENBLAS_NUM_THREADS:-1}"
@@ -53,7 +55,7 @@ python_folder() {
 over() {
     folder="$(place "$(environment "$1" "$2")")/lib/$version/site-packages"
     if [ ! -d "$folder" ]; then
-        echo "%{label}: $1 has no packages for $version, with which the program runs;" \
+        echo "$RULES_QUANTIZE_LABEL: $1 has no packages for $version, with which the program runs;" \
             "name one Python for all environments in RULES_QUANTIZE_PYTHON" >&2
         exit 2
     fi

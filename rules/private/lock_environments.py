@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 
 from rules.private import outdated_locks
 from rules.private.package_index import PackageIndex
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import bazel_command, new_parser, run, user_path, whole_file
 from tools.errors import InputError
 
 EXIT_STALE = 1
@@ -344,7 +344,8 @@ def report_outdated(
 def main(arguments: argparse.Namespace) -> int:
     place = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
     if not place:
-        raise InputError("BUILD_WORKSPACE_DIRECTORY is not set; use `bazel run //rules:lock`")
+        command = bazel_command("run", "//rules:lock")
+        raise InputError(f"BUILD_WORKSPACE_DIRECTORY is not set; use `{command}`")
     workspace = Path(place)
     project = tomllib.loads((workspace / "pyproject.toml").read_text(encoding="utf-8"))
     groups = sorted(project.get("dependency-groups", {}))
@@ -375,7 +376,8 @@ def main(arguments: argparse.Namespace) -> int:
             print(f"{shown}: up to date")
         elif arguments.check:
             stale = True
-            print(f"{shown}: stale; lock again with `bazel run //rules:lock`")
+            command = bazel_command("run", "//rules:lock")
+            print(f"{shown}: stale; lock again with `{command}`")
         else:
             with whole_file(path, "w") as file:
                 file.write(locked)

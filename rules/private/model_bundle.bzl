@@ -16,17 +16,17 @@ def _model_bundle_impl(ctx):
     arguments.add("--version=" + ctx.attr.version)
     arguments.add(specification, format = "--specification=%s")
     inputs = [specification]
-    verdicts = []
+    judged = []
     for number, variant in enumerate(ctx.attr.names):
         target = ctx.attr.variants[number]
         model = model_of(ctx, target).file
-        arguments.add(model, format = "--variant=" + variant + "=%s")
+        arguments.add(model, format = "--variant=" + variant.replace("%", "%%") + "=%s")
         inputs.append(model)
         if QuantizedModelInfo in target:
             report = target[QuantizedModelInfo].report
-            arguments.add(report, format = "--report=" + variant + "=%s")
+            arguments.add(report, format = "--report=" + variant.replace("%", "%%") + "=%s")
             inputs.append(report)
-            verdicts.append(target[QuantizedModelInfo].verdict)
+            judged.append(target[QuantizedModelInfo].validation)
     if ctx.file.measured_fps:
         arguments.add(ctx.file.measured_fps, format = "--measured_fps=%s")
         inputs.append(ctx.file.measured_fps)
@@ -45,7 +45,7 @@ def _model_bundle_impl(ctx):
         ),
         # Whoever builds the bundle has its variants judged.
         OutputGroupInfo(
-            _validation = depset(verdicts),
+            _validation = depset(judged),
             manifest = depset([manifest]),
         ),
     ]

@@ -68,7 +68,7 @@ def _program(ctx, sources, command):
         output = launcher,
         substitutions = {
             "%{command}": command,
-            "%{label}": str(ctx.label),
+            "%{label_word}": shell_word(str(ctx.label)),
             "%{over}": _laid_over(ctx, environments),
             "%{repository}": repository,
             "%{venv}": runfiles_path(ctx, environments[0]),

@@ -2,6 +2,14 @@
 
 load("//rules:providers.bzl", "FloatModelInfo", "QuantizedModelInfo")
 load(":tool_action.bzl", "JSON_WORKERS", "run_tool", "tool_arguments")
+load(":typed_label.bzl", "typed_label")
+
+# Shell text that ends with the reason why an artifact is refused, when it is. $1 is the refusal.
+REFUSE = """\
+if [ -s "$1" ]; then
+    cat "$1" >&2
+    exit 1
+fi"""
 
 SCHEMES = [
     "blockwise_int4_128",
@@ -197,9 +205,9 @@ def _quantized_model_impl(ctx):
     name = ctx.label.name
     if not ctx.attr.scheme and not ctx.file.settings:
         fail((
-            "{}: give a scheme, or a settings file that names one; `bazel run {}.tune` " +
+            "{}: give a scheme, or a settings file that names one; `bazel run {}` " +
             "searches for the best and writes one for scheme auto"
-        ).format(ctx.label, ctx.label))
+        ).format(ctx.label, typed_label(ctx.label, ".tune")))
     if not ctx.files.test_data:
         fail("{}: test_data holds no files".format(ctx.label))
     scheme = ctx.attr.scheme or "as " + ctx.file.settings.basename + " says"
@@ -209,6 +217,8 @@ def _quantized_model_impl(ctx):
     report = ctx.actions.declare_file(name + ".report.json")
     gates = ctx.actions.declare_file(name + ".gates.json")
     verdict = ctx.actions.declare_file(name + ".verdict.json")
+    refusal = ctx.actions.declare_file(name + ".refusal.txt")
+    validation = ctx.actions.declare_file(name + ".passed")
 
     statistics = _calibrate(ctx, float_model)
     _quantize(
@@ -258,14 +268,26 @@ def _quantized_model_impl(ctx):
     check.add(report, format = "--report=%s")
     check.add(gates, format = "--gates=%s")
     check.add(verdict, format = "--verdict=%s")
+    check.add(refusal, format = "--refusal=%s")
     run_tool(
         ctx,
         ctx.executable._check_gates,
         check,
         inputs = [report, gates],
-        outputs = [verdict],
+        outputs = [verdict, refusal],
         mnemonic = "CheckGates",
         progress_message = "Checking the gates of {}".format(ctx.label),
+    )
+
+    # Whether the build fails is for an action that makes nothing else: the verdict is there for
+    # the similarity test, the registry and whoever asks for it, whatever it says.
+    ctx.actions.run_shell(
+        command = REFUSE + "\ncp \"$1\" \"$2\"",
+        arguments = [refusal.path, validation.path],
+        inputs = [refusal],
+        outputs = [validation],
+        mnemonic = "HoldToGates",
+        progress_message = "Holding {} to its gates".format(ctx.label),
     )
 
     layers = _layer_report(ctx, float_model, statistics, artifact)
@@ -280,13 +302,15 @@ def _quantized_model_impl(ctx):
             layers = layers,
             model = artifact,
             recipe = recipe,
+            refusal = refusal,
             report = report,
             scheme = ctx.attr.scheme or "settings",
+            validation = validation,
             verdict = verdict,
             version = ctx.attr.version,
         ),
         OutputGroupInfo(
-            _validation = depset([verdict]),
+            _validation = depset([validation]),
             layers = depset([layers.document, layers.page, layers.table]),
             recipe = depset([recipe]),
             report = depset([report]),

@@ -2,23 +2,25 @@
 
 load("//rules:providers.bzl", "QuantizedModelInfo")
 load(":latency_device.bzl", "LATENCY_DEVICE", "LatencyDeviceInfo", "device_flags")
-load(":launch_script.bzl", "flag", "in_runfiles", "launch_script", "lines")
+load(
+    ":launch_script.bzl",
+    "flag",
+    "in_runfiles",
+    "launch_script",
+    "lines",
+    "text_flag_word",
+)
+load(":python_program.bzl", "shell_word")
+load(":quantized_model.bzl", "REFUSE")
+load(":typed_label.bzl", "label_text", "typed_label")
 
 def _similarity_test_impl(ctx):
-    info = ctx.attr.model[QuantizedModelInfo]
-    commands = lines([
-        "exec " + in_runfiles(ctx, ctx.executable._check_gates),
-        flag(ctx, "--report", info.report),
-        flag(ctx, "--gates", info.gates),
-        "--verdict=\"${TEST_UNDECLARED_OUTPUTS_DIR:-$TEST_TMPDIR}/verdict.json\"",
-        "\"$@\"",
-    ])
+    refusal = ctx.attr.model[QuantizedModelInfo].refusal
     return launch_script(
         ctx,
-        "Checks the similarity and size of {}".format(ctx.attr.model.label),
-        commands,
-        [info.report, info.gates],
-        [ctx.attr._check_gates],
+        "Says what the gates say of {}".format(ctx.attr.model.label),
+        "set -- {}\n{}".format(in_runfiles(ctx, refusal), REFUSE),
+        [refusal],
     )
 
 _MODEL = attr.label(
@@ -29,16 +31,9 @@ _MODEL = attr.label(
 
 similarity_test = rule(
     implementation = _similarity_test_impl,
-    doc = "Holds a quantized model's report to its gates.",
+    doc = "Fails when a quantized model is beyond its gates.",
     test = True,
-    attrs = {
-        "model": _MODEL,
-        "_check_gates": attr.label(
-            default = "//tools:check_gates",
-            cfg = "exec",
-            executable = True,
-        ),
-    },
+    attrs = {"model": _MODEL},
 )
 
 def _measure(ctx, info):
@@ -50,7 +45,10 @@ def _measure(ctx, info):
         "--rounds={}".format(ctx.attr.rounds),
     ]
     if ctx.attr.latency_device:
-        words.append("--device_name=" + ctx.attr.latency_device[LatencyDeviceInfo].name)
+        words.append(text_flag_word(
+            "--device_name",
+            ctx.attr.latency_device[LatencyDeviceInfo].name,
+        ))
     device_words, device_files = device_flags(ctx, ctx.attr.threads)
     return words + device_words, [info.model, info.float_model.model] + device_files
 
@@ -76,11 +74,11 @@ def _fps_test_impl(ctx):
     words, files = _measure(ctx, info)
     words[0] = "exec " + words[0]
     if ctx.attr.min_fps:
-        words.append("--min_fps=" + ctx.attr.min_fps)
+        words.append(text_flag_word("--min_fps", ctx.attr.min_fps))
     if ctx.attr.min_speedup:
-        words.append("--min_speedup=" + ctx.attr.min_speedup)
+        words.append(text_flag_word("--min_speedup", ctx.attr.min_speedup))
     for gate, value in ctx.attr.latency_gates.items():
-        words.append("--{}={}".format(gate, value))
+        words.append(shell_word("--{}={}".format(gate, value)))
     if ctx.attr.allow_inconclusive:
         words.append("--allow_inconclusive")
     return launch_script(
@@ -115,18 +113,12 @@ fps_test = rule(
     ),
 )
 
-def _typed(label):
-    """Writes a label as a user types it: newer Bazels show the main repository as `@@`."""
-    text = str(label)
-    return text.lstrip("@") if text.lstrip("@").startswith("//") else text
-
 def _register_impl(ctx):
     info = ctx.attr.model[QuantizedModelInfo]
     measured = "\"$folder/latency.json\""
 
     # float_model(name = "face", src = "face.tflite") makes another file of that name.
-    original = info.float_model.original
-    source = "{}.source/{}".format(ctx.label.name, original.basename)
+    linked = [info.float_model.original]
     words, files = _measure(ctx, info)
     measure = lines(words + ["--output=" + measured])
     record = lines([
@@ -135,14 +127,14 @@ def _register_impl(ctx):
         flag(ctx, "--model", info.model),
         flag(ctx, "--recipe", info.recipe),
         flag(ctx, "--float_model", info.float_model.model),
-        "--source_model=\"$runfiles/{}/{}\"".format(ctx.workspace_name, source),
+        flag(ctx, "--source_model", info.float_model.original, linked),
         flag(ctx, "--verdict", info.verdict),
         flag(ctx, "--page", info.layers.page),
         "--latency=" + measured,
-        "--registered_model=" + ctx.attr.registered_model,
-        "--target=\"{}\"".format(ctx.attr.model.label),
+        text_flag_word("--registered_model", ctx.attr.registered_model),
+        text_flag_word("--target", label_text(ctx.attr.model.label)),
         "--bazel_version=\"$(cat {})\"".format(in_runfiles(ctx, ctx.file._bazel_version)),
-        "--rerun=\"bazel run {}\"".format(_typed(ctx.label)),
+        text_flag_word("--rerun", "bazel run " + typed_label(ctx.label)),
         "\"$@\"",
     ])
     commands = "folder=$(mktemp -d)\ntrap 'rm -rf \"$folder\"' EXIT\n{}\n{}".format(
@@ -162,7 +154,7 @@ def _register_impl(ctx):
         commands,
         files,
         [ctx.attr._measure_latency, ctx.attr._register],
-        {source: original},
+        linked,
     )
 
 register_model = rule(

@@ -52,13 +52,17 @@ def _task_bundle_impl(ctx):
     )
 
     # Whoever builds the bundle has its models judged.
-    verdicts = [t[QuantizedModelInfo].verdict for t in ctx.attr.members if QuantizedModelInfo in t]
+    judged = [
+        member[QuantizedModelInfo].validation
+        for member in ctx.attr.members
+        if QuantizedModelInfo in member
+    ]
     return [
         DefaultInfo(
             files = depset([bundle]),
             runfiles = ctx.runfiles(files = [bundle]),
         ),
-        OutputGroupInfo(_validation = depset(verdicts)),
+        OutputGroupInfo(_validation = depset(judged)),
     ]
 
 task_bundle_rule = rule(

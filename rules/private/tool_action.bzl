@@ -59,20 +59,35 @@ def tool_arguments(ctx):
     # files, more than a command line holds. A worker takes its request from it.
     arguments.use_param_file("@%s", use_always = True)
     arguments.set_param_file_format("multiline")
+
+    # Bazel 4 writes there each byte of a name as a letter of its own. What it makes of this
+    # letter tells the tool (tools/command_line.py).
+    arguments.add("--written_as=é")
     return arguments
 
-def run_tool(ctx, tool, arguments, **kwargs):
+def _may_be_worked_on(ctx, outputs):
+    """Whether a worker can be given the request.
+
+    Bazel 4 reads the words out of the file of flags, and does not find that file where its
+    name, which is an output's, has letters beyond ASCII.
+    """
+    beyond = [True for output in outputs for letter in output.path.elems() if letter > "~"]
+    return ctx.attr._json_workers[_JsonWorkersInfo].spoken and not beyond
+
+def run_tool(ctx, tool, arguments, outputs, **kwargs):
     """Declares an action that runs a tool.
 
     Args:
       ctx: the context of a rule with the attribute `_json_workers`.
       tool: the executable, a python_tool whose command is a worker as well.
       arguments: from `tool_arguments`.
-      **kwargs: inputs, outputs, mnemonic and progress_message.
+      outputs: Files.
+      **kwargs: inputs, mnemonic and progress_message.
     """
     ctx.actions.run(
         executable = tool,
         arguments = [arguments],
-        execution_requirements = _WORKER if ctx.attr._json_workers[_JsonWorkersInfo].spoken else {},
+        execution_requirements = _WORKER if _may_be_worked_on(ctx, outputs) else {},
+        outputs = outputs,
         **kwargs
     )

@@ -2,34 +2,42 @@
 
 load("//rules:providers.bzl", "FloatModelInfo")
 load(":latency_device.bzl", "LATENCY_DEVICE", "device_flags")
-load(":launch_script.bzl", "flag", "in_runfiles", "launch_script", "lines")
+load(
+    ":launch_script.bzl",
+    "flag",
+    "in_runfiles",
+    "launch_script",
+    "lines",
+    "text_flag_word",
+)
+load(":python_program.bzl", "shell_word")
 
 def _tune_model_impl(ctx):
     float_model = ctx.attr.model[FloatModelInfo]
     gates = ctx.actions.declare_file(ctx.label.name + ".gates.json")
     ctx.actions.write(gates, ctx.attr.gates + "\n")
-    files = [float_model.model, float_model.original, gates]
-    files += ctx.files.calibration_data
+    files = [float_model.model, gates] + ctx.files.calibration_data
+
+    # float_model(name = "face", src = "face.tflite") makes another file of that name.
+    linked = [float_model.original]
 
     package = ctx.label.package + "/" if ctx.label.package else ""
     words = [
         "exec " + in_runfiles(ctx, ctx.executable._tune_model),
         flag(ctx, "--float_model", float_model.model),
-        flag(ctx, "--source_model", float_model.original),
+        flag(ctx, "--source_model", float_model.original, linked),
         flag(ctx, "--gates", gates),
-        "--name=" + ctx.attr.artifact,
+        text_flag_word("--name", ctx.attr.artifact),
         "--input_resize=" + float_model.preprocessing.resize,
         "--optimise=" + ctx.attr.optimise,
-        "--settings_output=\"$BUILD_WORKSPACE_DIRECTORY/{}{}.settings.json\"".format(
-            package,
-            ctx.attr.artifact,
-        ),
+        "--settings_output=\"$BUILD_WORKSPACE_DIRECTORY\"/" +
+        shell_word(package + ctx.attr.artifact + ".settings.json"),
         "--plots=\"$BUILD_WORKSPACE_DIRECTORY/.tuning/\"",
     ]
     if float_model.preprocessing.mean:
-        words.append("--input_mean=" + float_model.preprocessing.mean)
+        words.append(text_flag_word("--input_mean", float_model.preprocessing.mean))
     if float_model.preprocessing.std:
-        words.append("--input_std=" + float_model.preprocessing.std)
+        words.append(text_flag_word("--input_std", float_model.preprocessing.std))
     words += [flag(ctx, "--calibration_data", file) for file in ctx.files.calibration_data]
     if float_model.task:
         words.append(flag(ctx, "--task", float_model.task))
@@ -38,9 +46,9 @@ def _tune_model_impl(ctx):
     words += device_words
     files += device_files
     if ctx.attr.min_fps:
-        words.append("--min_fps=" + ctx.attr.min_fps)
+        words.append(text_flag_word("--min_fps", ctx.attr.min_fps))
     if ctx.attr.min_speedup:
-        words.append("--min_speedup=" + ctx.attr.min_speedup)
+        words.append(text_flag_word("--min_speedup", ctx.attr.min_speedup))
     return launch_script(
         ctx,
         "Searches how to quantize {}".format(ctx.attr.model.label),
@@ -48,6 +56,7 @@ def _tune_model_impl(ctx):
         lines(words + ["\"$@\""]),
         files,
         [ctx.attr._tune_model],
+        linked,
     )
 
 tune_model = rule(

@@ -64,7 +64,7 @@ workspace(name = "app")
 local_repository(name = "rules_quantize", path = "{rules}")
 load("@rules_quantize//rules:dependencies.bzl", "rules_quantize_dependencies")
 rules_quantize_dependencies()
-load("@rules_quantize//rules/private:remote_coverage_tools.bzl", "remote_coverage_tools")
+load("@rules_quantize//rules:dependencies.bzl", "remote_coverage_tools")
 remote_coverage_tools()
 """
 

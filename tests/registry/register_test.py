@@ -242,6 +242,7 @@ def test_server_that_does_not_answer(tmp_path):
     files = write_files(tmp_path / "files")
     environment = _environment(tmp_path, "http://me:secret@127.0.0.1:9")
     environment["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
+    environment["RULES_QUANTIZE_LABEL"] = "@rules_quantize//registry:register"
     arguments = [*flags(files), "--patience=1"]
     done = run_warm(arguments, environment, tmp_path)
 

@@ -312,6 +312,21 @@ def test_check_gates_passes_in_silence(tmp_path):
     assert json.loads((tmp_path / "verdict.json").read_text())["passed"] is True
 
 
+@pytest.mark.parametrize("refused", [False, True])
+def test_check_gates_leaves_what_it_would_say_in_a_file(tmp_path, refused):
+    (tmp_path / "report.json").write_text(json.dumps(report()))
+    (tmp_path / "gates.json").write_text(json.dumps({"max_size": 900 if refused else 10**9}))
+    flags = ("--report=report.json", "--gates=gates.json")
+    said = _run(tools.check_gates, tmp_path, *flags)
+    assert said.returncode == int(refused)
+    flags += ("--verdict=verdict.json", "--refusal=refusal.txt")
+    kept = _run(tools.check_gates, tmp_path, *flags)
+    assert (kept.returncode, kept.stdout, kept.stderr) == (0, "", "")
+    assert (tmp_path / "refusal.txt").read_text() == said.stderr
+    assert len(said.stderr.splitlines()) == (3 if refused else 0)
+    assert json.loads((tmp_path / "verdict.json").read_text())["passed"] is not refused
+
+
 def test_check_gates_fails_in_three_lines_and_leaves_a_verdict(tmp_path):
     result = _check(tmp_path, {"tolerance": 0.01})
     assert result.returncode == 1

@@ -1,5 +1,7 @@
+import ast
 import functools
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -8,8 +10,15 @@ from pathlib import Path
 
 import pytest
 
+import tools
 from tests.tools import commands
-from tools.command_line import EXIT_INTERRUPTED, new_parser, user_path, whole_file
+from tools.command_line import (
+    EXIT_INTERRUPTED,
+    bazel_command,
+    new_parser,
+    user_path,
+    whole_file,
+)
 
 # The process itself is what is tested.
 run_command = functools.partial(commands.run_command, fresh=True)
@@ -199,6 +208,130 @@ def test_flags_that_cannot_be_read(command, tmp_path, flags, message):
     line = refusal(command, *flags, where=tmp_path)
     assert message in line
     assert line.endswith(" (--help shows flags and examples)")
+
+
+_NAMES = ("é 猫.png", "Å\x85.png", "a b\u2028c.png", "\udce9.png", "plain.png")
+
+
+def _as_bazel_4_writes(text: str) -> bytes:
+    """Each byte of a name becomes a letter."""
+    return os.fsencode(text).decode("latin-1").encode()
+
+
+def _words(names, mark="--written_as=é"):
+    return [mark, *(f"--path={name}" for name in names)]
+
+
+def _paths_parser():
+    parser = new_parser("command", "Does.", "  command\n")
+    parser.add_argument("--path", action="append", type=Path)
+    return parser
+
+
+@pytest.mark.parametrize("write", [os.fsencode, _as_bazel_4_writes])
+def test_names_from_a_file_of_flags_however_bazel_writes_them(tmp_path, write):
+    """Names may hold what Unicode calls an end of a line, or be no UTF-8."""
+    path = tmp_path / "é.params"
+    path.write_bytes(write("".join(word + "\n" for word in _words(_NAMES))))
+    found = _paths_parser().parse_args([f"@{path}"])
+    assert [str(one) for one in found.path] == list(_NAMES)
+
+
+@pytest.mark.parametrize("write", [os.fsencode, _as_bazel_4_writes])
+def test_names_in_a_request_to_a_worker_however_bazel_writes_them(write):
+    words = [os.fsdecode(write(word)) for word in _words(_NAMES)]
+    found = _paths_parser().parse_args(words)
+    assert [str(one) for one in found.path] == list(_NAMES)
+
+
+def test_names_that_a_user_types_are_taken_as_they_are(tmp_path):
+    (tmp_path / "flags").write_text("--path=Ã©.png\n")
+    found = _paths_parser().parse_args(["--path=Ã©.png", f"@{tmp_path / 'flags'}"])
+    assert [str(one) for one in found.path] == ["Ã©.png"] * 2
+
+
+# Commands that are printed.
+
+
+@pytest.mark.parametrize(
+    ("label", "module", "typed"),
+    [
+        (None, None, "//registry:ui"),
+        ("//registry:register", None, "//registry:ui"),
+        ("@@//registry:register", "", "//registry:ui"),
+        ("@rules_quantize//registry:register", None, "@rules_quantize//registry:ui"),
+        ("@quantize//registry:register", None, "@quantize//registry:ui"),
+        (
+            "@@rules_quantize~//registry:register",
+            'bazel_dep(name = "rules_quantize", version = "0.1.0")',
+            "@rules_quantize//registry:ui",
+        ),
+        (
+            "@@rules_quantize+//registry:register",
+            'bazel_dep(name = "rules_quantize", version = "0.1.0", repo_name = "rq")',
+            "@rq//registry:ui",
+        ),
+        (
+            "@@rules_quantize~0.1.0//registry:register",
+            'bazel_dep("rules_quantize", "0.1.0", repo_name = "rq")\nmodule(name = "app")',
+            "@rq//registry:ui",
+        ),
+        # It comes with another module, and has no name of the user's.
+        (
+            "@@rules_quantize+//registry:register",
+            'bazel_dep(name = "another", version = "1")',
+            "@@rules_quantize+//registry:ui",
+        ),
+        ("@@rules_quantize+//registry:register", "no Starlark (", "@rules_quantize//registry:ui"),
+        ("@@rules_quantize+//registry:register", None, "@rules_quantize//registry:ui"),
+    ],
+)
+def test_a_command_is_as_the_user_types_it(tmp_path, monkeypatch, label, module, typed):
+    monkeypatch.setenv("BUILD_WORKSPACE_DIRECTORY", str(tmp_path))
+    monkeypatch.delenv("RULES_QUANTIZE_LABEL", raising=False)
+    if label:
+        monkeypatch.setenv("RULES_QUANTIZE_LABEL", label)
+    if module is not None:
+        (tmp_path / "MODULE.bazel").write_text(module)
+    assert bazel_command("run", "//registry:ui") == f"bazel run {typed}"
+    assert bazel_command("run", "//registry:ui", "a b") == f"bazel run {typed} -- 'a b'"
+
+
+def test_examples_are_as_the_user_types_them(monkeypatch):
+    monkeypatch.setenv("RULES_QUANTIZE_LABEL", "@rules_quantize//tools:demo")
+    examples = "  demo --image=a.jpg\n  A=1 bazel run //registry:ui -- x\n\nA demo is shown.\n"
+    assert new_parser("demo", "Says.", examples).epilog == (
+        "examples:\n  bazel run @rules_quantize//tools:demo -- --image=a.jpg\n"
+        "  A=1 bazel run @rules_quantize//registry:ui -- x\n\nA demo is shown.\n"
+    )
+    # Started otherwise, it is a program like any other.
+    monkeypatch.delenv("RULES_QUANTIZE_LABEL")
+    assert new_parser("demo", "Says.", examples).epilog == "examples:\n" + examples
+
+
+def test_no_message_writes_a_command_by_itself():
+    """Else it would not work in another workspace."""
+    files = [
+        *Path(tools.__file__).parent.rglob("*.py"),
+        *(Path(tools.__file__).parents[1] / "registry").rglob("*.py"),
+    ]
+    assert len(files) > 60
+    for file in files:
+        tree = ast.parse(file.read_text())
+        documentation = {
+            node.body[0].value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
+            and ast.get_docstring(node) is not None
+        }
+        examples = {
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_EXAMPLES"
+        }
+        for node in set(ast.walk(tree)) - documentation - examples:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not re.search("bazel (run|build|test) @?[a-z_]*//", node.value), file
 
 
 def test_help_ends_with_examples(command):
