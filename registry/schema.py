@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry.labels import bazel_command
+from tools.command_line import bazel_command
 from tools.errors import InputError
 
 if TYPE_CHECKING:

@@ -24,8 +24,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
-from registry.labels import bazel_command
 from registry.schema import check_tables
+from tools.command_line import bazel_command
 from tools.errors import InputError
 
 if TYPE_CHECKING:
