@@ -65,9 +65,9 @@ def _link(ctx, file):
 
     # Bazel 4 makes no links to directories of the build. The samples' names begin inside.
     link = ctx.actions.declare_directory(name)
-    ctx.actions.run_shell(
-        command = "cp -R -L \"$1/.\" \"$2\"",
-        arguments = [file.path, link.path],
+    ctx.actions.run(
+        executable = "/bin/cp",
+        arguments = ["-R", "-L", file.path + "/.", link.path],
         inputs = [file],
         outputs = [link],
         mnemonic = "CopyDirectory",

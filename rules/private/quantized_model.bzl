@@ -4,13 +4,6 @@ load("//rules:providers.bzl", "FloatModelInfo", "QuantizedModelInfo")
 load(":tool_action.bzl", "JSON_WORKERS", "run_tool", "tool_arguments")
 load(":typed_label.bzl", "typed_label")
 
-# Shell text that ends with the reason why an artifact is refused, when it is. $1 is the refusal.
-REFUSE = """\
-if [ -s "$1" ]; then
-    cat "$1" >&2
-    exit 1
-fi"""
-
 SCHEMES = [
     "blockwise_int4_128",
     "blockwise_int4_256",
@@ -281,8 +274,8 @@ def _quantized_model_impl(ctx):
 
     # Whether the build fails is for an action that makes nothing else: the verdict is there for
     # the similarity test, the registry and whoever asks for it, whatever it says.
-    ctx.actions.run_shell(
-        command = REFUSE + "\ncp \"$1\" \"$2\"",
+    ctx.actions.run(
+        executable = ctx.executable._hold_to_gates,
         arguments = [refusal.path, validation.path],
         inputs = [refusal],
         outputs = [validation],
@@ -377,6 +370,12 @@ quantized_model_rule = rule(
         ),
         "_check_gates": attr.label(
             default = "//tools:check_gates",
+            cfg = "exec",
+            executable = True,
+        ),
+        "_hold_to_gates": attr.label(
+            default = "//rules/private:hold_to_gates.sh",
+            allow_single_file = True,
             cfg = "exec",
             executable = True,
         ),

@@ -11,7 +11,6 @@ load(
     "text_flag_word",
 )
 load(":python_program.bzl", "shell_word")
-load(":quantized_model.bzl", "REFUSE")
 load(":typed_label.bzl", "label_text", "typed_label")
 
 def _similarity_test_impl(ctx):
@@ -19,8 +18,11 @@ def _similarity_test_impl(ctx):
     return launch_script(
         ctx,
         "Says what the gates say of {}".format(ctx.attr.model.label),
-        "set -- {}\n{}".format(in_runfiles(ctx, refusal), REFUSE),
-        [refusal],
+        "exec {} {}".format(
+            in_runfiles(ctx, ctx.executable._hold_to_gates),
+            in_runfiles(ctx, refusal),
+        ),
+        [refusal, ctx.executable._hold_to_gates],
     )
 
 _MODEL = attr.label(
@@ -33,7 +35,15 @@ similarity_test = rule(
     implementation = _similarity_test_impl,
     doc = "Fails when a quantized model is beyond its gates.",
     test = True,
-    attrs = {"model": _MODEL},
+    attrs = {
+        "model": _MODEL,
+        "_hold_to_gates": attr.label(
+            default = "//rules/private:hold_to_gates.sh",
+            allow_single_file = True,
+            cfg = "exec",
+            executable = True,
+        ),
+    },
 )
 
 def _measure(ctx, info):
