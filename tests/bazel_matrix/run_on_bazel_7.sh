@@ -53,6 +53,8 @@ make_root forky "bazel-bootstrap file git locales python3 python3-pip zip"
 # With it Debian's Bazel 7 knows letters beyond ASCII in names of targets (docs/guide.md). One mode
 # runs as on a machine without it.
 chroot "$ROOT" localedef -i en_US -f ISO-8859-1 en_US.ISO-8859-1
+mkdir -p "$ROOT/matrix/locales"
+ln -sfn /usr/lib/locale/C.utf8 "$ROOT/matrix/locales/C.utf8"
 give_checkout
 give_sums "$sums"
 variables=()
@@ -120,7 +122,7 @@ run() {
     # For the tests that start Bazel themselves.
     export BAZEL="/matrix/$mode" CONSUMER="${mode}_consumer"
     unset LOCPATH
-    [ "$mode" = workspace ] || export LOCPATH=/nonexistent
+    [ "$mode" = workspace ] || export LOCPATH=/matrix/locales
     if "$BAZEL" "$@"; then
         echo "== $mode: bazel $1: passed in $((SECONDS - start)) s"
     else
