@@ -50,11 +50,8 @@ need_root_and_debootstrap
 in_own_namespaces "$given_root" "${arguments[@]}"
 # Without zip, Bazel 7 fails a test that leaves files behind; some tests run git.
 make_root forky "bazel-bootstrap file git locales python3 python3-pip zip"
-# With it Debian's Bazel 7 knows letters beyond ASCII in names of targets (docs/guide.md). One mode
-# runs as on a machine without it.
+# With it Debian's Bazel 7 knows letters beyond ASCII in names (docs/guide.md).
 chroot "$ROOT" localedef -i en_US -f ISO-8859-1 en_US.ISO-8859-1
-mkdir -p "$ROOT/matrix/locales"
-ln -sfn /usr/lib/locale/C.utf8 "$ROOT/matrix/locales/C.utf8"
 give_checkout
 give_sums "$sums"
 variables=()
@@ -121,8 +118,6 @@ run() {
     local start=$SECONDS
     # For the tests that start Bazel themselves.
     export BAZEL="/matrix/$mode" CONSUMER="${mode}_consumer"
-    unset LOCPATH
-    [ "$mode" = workspace ] || export LOCPATH=/matrix/locales
     if "$BAZEL" "$@"; then
         echo "== $mode: bazel $1: passed in $((SECONDS - start)) s"
     else
