@@ -30,6 +30,7 @@ MAXIMUM_BYTES = 2**31 - 1
 
 _BUFFER_ALIGNMENT = 16
 _BYTES = np.dtype(np.uint8).str
+_OFFSET = struct.Struct("<I")
 
 # A zip of a megabyte may say that it holds a gigabyte of zeros.
 _MOST_ASSOCIATED_BYTES = 2**28
@@ -258,6 +259,30 @@ def model_to_read(content: bytes, where: str = "model") -> TfliteModel:
         return parse_model(content, where)
 
 
+def _copied(value):
+    if isinstance(value, list):
+        return [_copied(one) for one in value] if value and hasattr(value[0], "Pack") else [*value]
+    result = object.__new__(type(value))
+    vars(result).update(
+        (field, _copied(held) if isinstance(held, list) or hasattr(held, "Pack") else held)
+        for field, held in vars(value).items()
+    )
+    return result
+
+
+def copied_model(model: TfliteModel) -> TfliteModel:
+    """Copies a model, so that one may be changed and not the other.
+
+    Args:
+      model: it is not changed.
+
+    Returns:
+      The copy. Arrays, most of all the constants' bytes, are the model's own: passes give a
+      table another array and write into none.
+    """
+    return TfliteModel(_copied(model.schema), list(model.associated_files), model.where)
+
+
 def _names_more_tables_than_fit(model: schema.Model, size: int) -> bool:
     """Says whether lists of the file overlap, so that it would be read many times over.
 
@@ -385,41 +410,100 @@ class _SharingBuilder(flatbuffers.Builder):
     share one. Zero points are where it tells: 64 bits for each channel, nearly always
     the same zeros, twice for each convolution. Operators of a kind have the same
     options, most often.
+
+    What is called for each field stands here again without the library's checks of type and
+    order, which take most of its time; the generated code keeps to them.
     """
 
     def __init__(self, size: int):
         super().__init__(size)
         self._written: dict[tuple, int] = {}
+        self._tables: dict[tuple, int] = {}
         self._children: dict[int, int] = {}
 
+    def Prep(self, size: int, additionalBytes: int) -> None:
+        if size > self.minalign:
+            self.minalign = size
+        padding = -(len(self.Bytes) - self.head + additionalBytes) & (size - 1)
+        while self.head < padding + size + additionalBytes:
+            before = len(self.Bytes)
+            self.GrowByteBuffer()
+            self.head += len(self.Bytes) - before
+        if padding:
+            # What is not written yet is zero, or was left by a table that was shared.
+            self.Bytes[self.head - padding : self.head] = bytes(padding)
+            self.head -= padding
+
+    def PrependSlot(self, flags, o: int, x, d) -> None:
+        if x != d:
+            size = flags.bytewidth
+            self.Prep(size, 0)
+            self.head -= size
+            flags.packer_type.pack_into(self.Bytes, self.head, x)
+            self.current_vtable[o] = len(self.Bytes) - self.head
+
     def StartObject(self, numfields: int) -> None:
-        super().StartObject(numfields)
+        self.current_vtable = [0] * numfields
+        self.objectEnd = len(self.Bytes) - self.head
+        self.nested = True
         self._children = {}
 
+    def PrependUOffsetTRelative(self, off: int) -> None:
+        self.Prep(4, 0)
+        place = len(self.Bytes) - self.head + 4
+        self.head -= 4
+        _OFFSET.pack_into(self.Bytes, self.head, place - off)
+
     def PrependUOffsetTRelativeSlot(self, o: int, x: int, d: int) -> None:
-        super().PrependUOffsetTRelativeSlot(o, x, d)
         if x != d:
+            self.PrependUOffsetTRelative(x)
+            self.current_vtable[o] = len(self.Bytes) - self.head
             self._children[o] = x
 
     def EndObject(self) -> int:
-        empty = self._written.get((_BYTES, b""))
+        self.nested = False
+        end, size = self.objectEnd, len(self.Bytes) - self.head - self.objectEnd
+        places = tuple([place and place - end for place in self.current_vtable])
         # A buffer's: what it holds is filled in later, in each by itself.
+        empty = self._written.get((_BYTES, b""))
         if empty is not None and empty in self._children.values():
-            return super().EndObject()
-        end, size = self.objectEnd, self.Offset() - self.objectEnd
-        fields = bytearray(self.Bytes[self.head : self.head + size])
+            return self._end_table(places)
+        fields = self.Bytes[self.head : self.head + size]
         for slot in self._children:
             # Offsets count from where they stand, which differs between equal tables.
-            start = self.Offset() - self.current_vtable[slot]
+            start = end + size - self.current_vtable[slot]
             fields[start : start + 4] = bytes(4)
-        places = tuple(place and place - end for place in self.current_vtable)
-        key = ("table", places, bytes(fields), tuple(self._children.items()))
+        key = (places, bytes(fields), tuple(self._children.items()))
         if key not in self._written:
-            self._written[key] = super().EndObject()
+            self._written[key] = self._end_table(places)
             return self._written[key]
         self.head = len(self.Bytes) - end
-        self.current_vtable, self.objectEnd, self.nested = None, None, False
+        self.current_vtable, self.objectEnd = None, None
         return self._written[key]
+
+    def _end_table(self, places: tuple[int, ...]) -> int:
+        """Ends a table with its vtable, which is written once for equal ones.
+
+        Args:
+          places: of the fields, from the table's end; 0 for those that are not there.
+
+        Returns:
+          Where the table is.
+        """
+        self.Prep(4, 0)
+        table = len(self.Bytes) - self.head + 4
+        last = len(places)
+        while last and not places[last - 1]:
+            last -= 1
+        key = (places[:last], table - self.objectEnd)
+        if key not in self._tables:
+            end = self.WriteVtable()
+            self._tables[key] = len(self.Bytes) - self.head
+            return end
+        self.head -= 4
+        struct.pack_into("<i", self.Bytes, self.head, self._tables[key] - table)
+        self.current_vtable, self.objectEnd = None, None
+        return table
 
     def CreateNumpyVector(self, x: np.ndarray) -> int:
         little_endian = np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("<"))
@@ -434,18 +518,61 @@ class _SharingBuilder(flatbuffers.Builder):
         return self._written[key]
 
     def CreateString(self, s, encoding="utf-8", errors="strict") -> int:
-        key = ("string", s)
+        content = s.encode(encoding, errors) if isinstance(s, str) else s
+        key = ("string", content)
         if key not in self._written:
-            self._written[key] = super().CreateString(s, encoding, errors)
+            self._written[key] = super().CreateString(content)
         return self._written[key]
 
 
-def _pack(model: schema.ModelT) -> bytearray:
+def _pack(table) -> bytearray:
     builder = _SharingBuilder(65536)
     # What follows the flatbuffer then counts its alignment from the start of the file.
     builder.minalign = _BUFFER_ALIGNMENT
-    builder.Finish(model.Pack(builder), file_identifier=_IDENTIFIER)
+    builder.Finish(table.Pack(builder), file_identifier=_IDENTIFIER)
     return builder.Output()
+
+
+@functools.cache
+def _vector_type(kind: type, field: str) -> np.dtype | None:
+    """Says what a table's vector of numbers holds; None for a field that holds tables."""
+    table = kind()
+    setattr(table, field, [0])
+    try:
+        return getattr(kind.InitFromPackedBuf(_pack(table)), field).dtype
+    except AttributeError:
+        return None
+
+
+def _with_arrays(table):
+    """Makes arrays of a table's lists of numbers, at any depth.
+
+    Which of the two a model holds depends on the code that made it; its bytes must not.
+
+    Args:
+      table: one of the schema's objects; it is not changed.
+
+    Returns:
+      The table, or a copy of it where something is an array now.
+    """
+    changed = {}
+    for field, value in vars(table).items():
+        if isinstance(value, list):
+            if value and hasattr(value[0], "Pack"):
+                tables = [_with_arrays(one) for one in value]
+                if any(one is not other for one, other in zip(tables, value, strict=True)):
+                    changed[field] = tables
+            elif (dtype := _vector_type(type(table), field)) is not None:
+                changed[field] = np.array(value, dtype)
+        elif hasattr(value, "Pack"):
+            one = _with_arrays(value)
+            if one is not value:
+                changed[field] = one
+    if not changed:
+        return table
+    result = copy.copy(table)
+    vars(result).update(changed)
+    return result
 
 
 def _contents(buffer: schema.BufferT) -> np.ndarray | None:
@@ -497,44 +624,68 @@ def _with_data(structure: bytearray, contents: list[np.ndarray | None], where: s
     return b"".join(pieces)
 
 
-def _written(model: TfliteModel, canonical: bool) -> bytes:
-    """Writes a model without its associated files; raises as `model_bytes`."""
+def _data_of(model: TfliteModel) -> list[np.ndarray | None]:
+    """Reads what the buffers hold; raises as `model_bytes`."""
     data = sum(0 if buffer.data is None else len(buffer.data) for buffer in model.schema.buffers)
     if data > MAXIMUM_BYTES:
         raise InputError(
             f"{model.where}: {data} bytes of constants; a TFLite flatbuffer holds at most "
             f"{MAXIMUM_BYTES}, split the model"
         )
-    # The constants, which are nearly all of a model, are never built into tables: they
-    # would be copied for each time that the tables are written.
-    contents = [_contents(buffer) for buffer in model.schema.buffers]
-    bare = copy.copy(model.schema)
-    bare.buffers = [
-        schema.BufferT(None if held is None else np.empty(0, np.uint8), buffer.offset, buffer.size)
-        for held, buffer in zip(contents, model.schema.buffers, strict=True)
-    ]
-    structure = _pack(bare)
-    if canonical:
-        # Read again and written again, lists and arrays are alike: what the bytes are
-        # does not depend on which code made the model.
-        structure = _pack(schema.ModelT.InitFromObj(schema.Model.GetRootAs(structure, 0)))
-    return _with_data(structure, contents, model.where)
+    return [_contents(buffer) for buffer in model.schema.buffers]
 
 
-def runnable_bytes(model: TfliteModel) -> bytes:
-    """Writes a model that is only run here, in about a third of the time of `model_bytes`.
+def runnable_tables(model: TfliteModel) -> bytes:
+    """Writes a model without the bytes of its constants, for `with_constants`.
 
     Args:
       model: the model; it is not changed.
 
     Returns:
-      A .tflite file without the associated files. It computes what that of `model_bytes`
-      does, but its bytes may be others where other code made the same model.
+      A flatbuffer whose buffers are empty.
+    """
+    # The constants, which are nearly all of a model, are never built into tables: they
+    # would be copied for each time that the tables grow.
+    bare = copy.copy(model.schema)
+    bare.buffers = [
+        schema.BufferT(
+            None if buffer.data is None else np.empty(0, np.uint8), buffer.offset, buffer.size
+        )
+        for buffer in model.schema.buffers
+    ]
+    return bytes(_pack(_with_arrays(bare)))
+
+
+def with_constants(tables: bytes, model: TfliteModel) -> bytes:
+    """Puts the bytes of a model's constants behind its tables.
+
+    Args:
+      tables: from `runnable_tables`, of this model or of one that differs in its constants'
+        values alone.
+      model: the model; it is not changed.
+
+    Returns:
+      A whole .tflite file, without the associated files.
 
     Raises:
       InputError: as `model_bytes`.
     """
-    return _written(model, canonical=False)
+    return _with_data(bytearray(tables), _data_of(model), model.where)
+
+
+def runnable_bytes(model: TfliteModel) -> bytes:
+    """Writes a model that is only run here, without the associated files.
+
+    Args:
+      model: the model; it is not changed.
+
+    Returns:
+      A .tflite file, which computes what that of `model_bytes` does.
+
+    Raises:
+      InputError: as `model_bytes`.
+    """
+    return with_constants(runnable_tables(model), model)
 
 
 def model_bytes(model: TfliteModel) -> bytes:
@@ -552,7 +703,7 @@ def model_bytes(model: TfliteModel) -> bytes:
     Raises:
       InputError: when the model is too large for a flatbuffer.
     """
-    content = _written(model, canonical=True)
+    content = runnable_bytes(model)
     if not model.associated_files:
         return content
     stream = io.BytesIO(content)

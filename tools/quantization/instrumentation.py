@@ -17,14 +17,19 @@ Three kinds are not reduced, because their statistics follow from others:
   a bound from below and lies in every range.
 """
 
-import copy
 import dataclasses
 from collections.abc import Collection, Iterable
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.graph.flatbuffer import TfliteModel, runnable_bytes, shape_of, tensor_name
+from tools.graph.flatbuffer import (
+    TfliteModel,
+    copied_model,
+    runnable_bytes,
+    shape_of,
+    tensor_name,
+)
 from tools.graph.pruning import prune
 from tools.graph.topology import Topology
 
@@ -338,13 +343,6 @@ class _Extension:
         return index
 
 
-def _copy(model: TfliteModel) -> TfliteModel:
-    """Copies a model's structure; the constants' bytes, which nothing here changes, stay one."""
-    constants = [buffer.data for buffer in model.schema.buffers if buffer.data is not None]
-    schema_copy = copy.deepcopy(model.schema, {id(data): data for data in constants})
-    return TfliteModel(schema_copy, [], model.where)
-
-
 _REDUCTIONS = {HIGHEST: "REDUCE_MAX", LOWEST: "REDUCE_MIN", MEAN: "MEAN"}
 
 
@@ -360,7 +358,7 @@ def instrumented(model: TfliteModel, layout: Layout) -> bytes:
       and the statistics that have columns as its outputs, each float32, in the order
       of the layout's columns. Operators that none of them depends on are left out.
     """
-    changed = _copy(model)
+    changed = copied_model(model)
     extension = _Extension(changed)
     added: dict[int, list] = {}
     results: dict[str, list[int]] = {}
@@ -401,7 +399,7 @@ def with_outputs(model: TfliteModel, tensors: Collection[int]) -> bytes:
     Returns:
       A .tflite file without a signature; its outputs are the tensors, in this order.
     """
-    changed = _copy(model)
+    changed = copied_model(model)
     changed.schema.subgraphs[0].outputs = [int(index) for index in tensors]
     changed.schema.signatureDefs = None
     prune(changed)

@@ -4,8 +4,8 @@ Both models run side by side over calibration samples, one layer at a time
 (tools.quantization.layer_execution). What enters a layer of the quantized model has then
 been through all corrected layers before it. The layer's weights are fitted to it
 (tools.quantization.weight_refit) and its bias corrected
-(tools.quantization.bias_correction); only then does it run. One sweep over the model
-costs about two runs of either model a sample.
+(tools.quantization.bias_correction); only then does it run. Two candidates, with weights
+fitted and without, go through the layers beside one run of the float model.
 
 Layers that compute in float are left: what enters them is corrected, and of an output
 head a fit would serve the many places where nothing is seen before the few that decide.
@@ -19,14 +19,20 @@ samples could judge otherwise, and corrected biases are no longer equal to each 
 which costs bytes.
 """
 
-import copy
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, shape_of, tensor_name
+from tools.graph.flatbuffer import (
+    TfliteModel,
+    copied_model,
+    model_bytes,
+    parse_model,
+    shape_of,
+    tensor_name,
+)
 from tools.graph.topology import Topology
 from tools.quantization.bias_correction import corrected_bias
 from tools.quantization.layer_execution import LayerExecution, dequantized
@@ -95,55 +101,73 @@ def _write_bias(graph: Topology, tensor: schema.TensorT, bias: np.ndarray) -> No
     tensor.buffer = graph.model.add_constant(codes.reshape(shape_of(tensor)))
 
 
-def _correct(
-    floating: LayerExecution, quantized: LayerExecution, layer: _Layer, refit: bool
-) -> None:
-    """Changes one layer's constants."""
-    source, changed_source = int(layer.operator.inputs[0]), int(layer.quantized.inputs[0])
-    values, changed = floating.values[source], quantized.values[changed_source]
-    tensor = quantized.graph.tensor(changed_source)
-    zero = int(tensor.quantization.zeroPoint[0])
-    depthwise = floating.graph.name(layer.operator) == "DEPTHWISE_CONV_2D"
-    rows = _DEPTHWISE_ROWS if depthwise else _ROWS
-    gather = LayerInputs(floating.graph, layer.operator, len(values), rows)
-    inputs = gather.rows(values)
-    changed_inputs = dequantized(tensor, gather.rows(changed, zero))
-    model = floating.graph.model
-    weights = gather.matrix(model.tensor_data(floating.graph.tensor(layer.operator.inputs[1])))
-    bias = model.tensor_data(floating.graph.tensor(layer.operator.inputs[2])).reshape(-1)
-    scales = np.asarray(layer.weights.quantization.scale, np.float64)
-    if refit:
-        codes = rounded_codes(refitted(weights, inputs, changed_inputs), scales, _MOST_CODE)
-        layer.weights.buffer = quantized.graph.model.add_constant(gather.weights(codes))
-    codes = gather.matrix(quantized.graph.model.tensor_data(layer.weights))
-    stored = codes * scales.reshape(-1, 1)
-    corrected = corrected_bias(bias, weights, stored, inputs, changed_inputs)
-    _write_bias(quantized.graph, layer.bias, corrected)
+class _FloatLayer:
+    """What a layer of the float model multiplies on the places that are looked at."""
+
+    def __init__(self, execution: LayerExecution, operator: schema.OperatorT):
+        graph, source = execution.graph, int(operator.inputs[0])
+        values = execution.values[source]
+        depthwise = graph.name(operator) == "DEPTHWISE_CONV_2D"
+        rows = _DEPTHWISE_ROWS if depthwise else _ROWS
+        self.places = LayerInputs(graph, operator, len(values), rows)
+        self.inputs = self.places.rows(values)
+        weights, bias = (graph.model.tensor_data(graph.tensor(i)) for i in operator.inputs[1:3])
+        self.weights, self.bias = self.places.matrix(weights), bias.reshape(-1)
+
+
+class _Candidate:
+    """A copy of the artifact whose layers are corrected, one after the other.
+
+    Attributes:
+      execution: of the copy.
+      layers: of the copy, paired with the float model's.
+    """
+
+    def __init__(self, floating: Topology, execution: LayerExecution, refit: bool):
+        self.execution, self._refit = execution, refit
+        self.layers = _layers(floating, execution.graph)
+
+    def correct(self, layer: _Layer, floating: _FloatLayer) -> None:
+        """Runs up to a layer and changes the layer's constants."""
+        self.execution.run_until(layer.quantized)
+        graph, source = self.execution.graph, int(layer.quantized.inputs[0])
+        tensor = graph.tensor(source)
+        zero = int(tensor.quantization.zeroPoint[0])
+        changed = floating.places.rows(self.execution.values[source], zero)
+        changed = dequantized(tensor, changed)
+        scales = np.asarray(layer.weights.quantization.scale, np.float64)
+        if self._refit:
+            fitted = refitted(floating.weights, floating.inputs, changed)
+            codes = floating.places.weights(rounded_codes(fitted, scales, _MOST_CODE))
+            layer.weights.buffer = graph.model.add_constant(codes)
+        codes = floating.places.matrix(graph.model.tensor_data(layer.weights))
+        stored = codes * scales.reshape(-1, 1)
+        corrected = corrected_bias(
+            floating.bias, floating.weights, stored, floating.inputs, changed
+        )
+        _write_bias(graph, layer.bias, corrected)
 
 
 def _sweep(
-    model: TfliteModel,
-    artifact: TfliteModel,
-    samples: Sequence[Mapping[str, np.ndarray]],
-    refit: bool,
+    floating: LayerExecution,
+    candidates: Sequence[_Candidate],
     progress: Callable[[int, int], None] | None,
-) -> int:
-    """Corrects all layers of an artifact in place. Returns how many there are."""
-    floating = LayerExecution(Topology(model), samples)
-    quantized = LayerExecution(Topology(artifact), samples)
-    layers = _layers(floating.graph, quantized.graph)
-    for layer in layers:
-        floating.hold(layer.operator.inputs[0])
-    for number, layer in enumerate(layers):
-        producer = floating.graph.producer.get(int(layer.operator.inputs[0]))
+) -> None:
+    """Corrects all layers of candidates in place."""
+    layers = [candidate.layers for candidate in candidates]
+    originals = [layer.operator for layer in layers[0]]
+    for original in originals:
+        floating.hold(original.inputs[0])
+    for number, (original, *pairs) in enumerate(zip(originals, *layers, strict=True)):
+        producer = floating.graph.producer.get(int(original.inputs[0]))
         if producer is not None:
             floating.run_through(producer)
-        quantized.run_until(layer.quantized)
-        _correct(floating, quantized, layer, refit)
-        floating.release(layer.operator.inputs[0])
+        layer = _FloatLayer(floating, original)
+        for candidate, pair in zip(candidates, pairs, strict=True):
+            candidate.correct(pair, layer)
+        floating.release(original.inputs[0])
         if progress:
-            progress(number + 1, len(layers))
-    return len(layers)
+            progress(number + 1, len(originals))
 
 
 def _signal_to_noise(expected: list[np.ndarray], found: list[np.ndarray]) -> float:
@@ -156,8 +180,76 @@ def _signal_to_noise(expected: list[np.ndarray], found: list[np.ndarray]) -> flo
     return float(np.mean(ratios))
 
 
-def _outputs(model: TfliteModel, samples: Sequence[Mapping[str, np.ndarray]]) -> list[np.ndarray]:
-    return LayerExecution(Topology(model), samples).run_all()
+def _reason_to_leave(graph: Topology, count: int) -> str:
+    """Says why layers cannot be corrected; "" where they can."""
+    names = {graph.name(operator) for operator in graph.subgraph.operators}
+    if len(graph.model.schema.subgraphs) > 1 or names & _STATEFUL:
+        return "the model has several subgraphs or a state"
+    return f"{count} samples are too few to correct by" if count < _LEAST_SAMPLES else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Choice:
+    """What became of the layers.
+
+    Attributes:
+      model: to go on with.
+      changed: how many layers are not as they were.
+      detail: what was done to them.
+      before: decibels, of the artifact as it was.
+      after: of the model.
+    """
+
+    model: TfliteModel
+    changed: int
+    detail: str
+    before: float
+    after: float
+
+
+def _best(
+    model: TfliteModel,
+    artifact: Topology,
+    used: Sequence[Mapping[str, np.ndarray]],
+    kinds: Sequence[bool],
+    progress: Callable[[int, int], None] | None,
+) -> _Choice:
+    """Corrects copies of an artifact and chooses one, or none.
+
+    Args:
+      model: the float model.
+      artifact: the quantized one.
+      used: the samples, of which every fourth judges.
+      kinds: for each copy, whether its weights are fitted too.
+      progress: called with (layers done, layers in all).
+
+    Returns:
+      The choice.
+    """
+    judges = used[3::4]
+    learning = [sample for number, sample in enumerate(used) if number % 4 != 3]
+    tables: MutableMapping[tuple, bytes] = {}
+    graph = Topology(model)
+    expected = LayerExecution(graph, judges).run_all()
+
+    def judged(candidate: Topology) -> float:
+        return _signal_to_noise(expected, LayerExecution(candidate, judges, tables).run_all())
+
+    copies = [Topology(copied_model(artifact.model)) for _ in kinds]
+    candidates = [
+        _Candidate(graph, LayerExecution(copy, learning, tables), refit)
+        for copy, refit in zip(copies, kinds, strict=True)
+    ]
+    _sweep(LayerExecution(graph, learning), candidates, progress)
+    count = len(candidates[0].layers)
+    before = judged(artifact)
+    best = _Choice(artifact.model, 0, "as they were", before, before)
+    for copy, refit in zip(copies if count else (), kinds, strict=bool(count)):
+        ratio = judged(copy)
+        if ratio > best.after and ratio >= before + _LEAST_GAIN:
+            detail = "fitted, and their biases corrected" if refit else "given corrected biases"
+            best = _Choice(copy.model, count, detail, before, ratio)
+    return best
 
 
 def correct_layers(
@@ -177,44 +269,30 @@ def correct_layers(
       samples: the representative dataset; each maps signature input names to arrays.
       most_samples: of those, how many are used, spread evenly.
       refit: whether weights are fitted too.
-      progress: called with (layers done, layers in all) of each sweep.
+      progress: called with (layers done, layers in all).
 
     Returns:
       The model to go on with, and the report's entry.
     """
     graph = Topology(artifact)
-    names = {graph.name(operator) for operator in graph.subgraph.operators}
-    count, reason = min(len(samples), most_samples), ""
-    if len(model.schema.subgraphs) > 1 or names & _STATEFUL:
-        reason = "the model has several subgraphs or a state"
-    elif count < _LEAST_SAMPLES:
-        reason = f"{count} samples are too few to correct by"
+    count = min(len(samples), most_samples)
+    reason = _reason_to_leave(graph, count)
     if reason:
         entry = {"changed": 0, "detail": f"layers are left: {reason}", "name": "layer_correction"}
         return artifact, entry
     chosen = np.unique(np.linspace(0, len(samples) - 1, count).astype(int))
     used = [samples[int(number)] for number in chosen]
-    judges = used[3::4]
-    learning = [sample for number, sample in enumerate(used) if number % 4 != 3]
-    expected = _outputs(model, judges)
-    before = _signal_to_noise(expected, _outputs(artifact, judges))
-    best, kept, detail, changed = before, artifact, "as they were", 0
-    for fits in (False, True) if refit else (False,):
-        candidate = dataclasses.replace(artifact, schema=copy.deepcopy(artifact.schema))
-        count = _sweep(model, candidate, learning, fits, progress)
-        ratio = _signal_to_noise(expected, _outputs(candidate, judges))
-        if count and ratio > best and ratio >= before + _LEAST_GAIN:
-            best, kept, changed = ratio, candidate, count
-            detail = "fitted, and their biases corrected" if fits else "given corrected biases"
-    return parse_model(model_bytes(kept), artifact.where), {
-        "changed": changed,
-        "detail": f"{changed} layers {detail}, on {len(learning)} samples"
-        if changed
+    best = _best(model, graph, used, (False, True) if refit else (False,), progress)
+    judges = len(used[3::4])
+    return parse_model(model_bytes(best.model), artifact.where), {
+        "changed": best.changed,
+        "detail": f"{best.changed} layers {best.detail}, on {len(used) - judges} samples"
+        if best.changed
         else "layers are as they were: no correction gained 0.75 dB",
         "gain": {
-            "metric": f"signal-to-noise ratio of asinh(outputs) on {len(judges)} other samples, dB",
-            "before": round(before, 2),
-            "after": round(best, 2),
+            "metric": f"signal-to-noise ratio of asinh(outputs) on {judges} other samples, dB",
+            "before": round(best.before, 2),
+            "after": round(best.after, 2),
         },
         "name": "layer_correction",
     }

@@ -4,16 +4,19 @@ What an operator computes for all samples is there before the next one runs, so 
 layer can be changed in the light of what really enters it. Each piece is a small model
 of its own, run by the runtime with its delegate: the kernels are those of the whole
 model. An activation is forgotten when its last reader has run.
+
+Models that differ in their constants' values alone, such as corrections of one artifact,
+have the same pieces but for these: their tables are written once.
 """
 
 import copy
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.graph.flatbuffer import TfliteModel, runnable_bytes
+from tools.graph.flatbuffer import TfliteModel, runnable_tables, with_constants
 from tools.graph.topology import Topology
 from tools.quantization.calibration import open_interpreter, signature_inputs
 
@@ -33,15 +36,24 @@ class LayerExecution:
         tensor's own type.
     """
 
-    def __init__(self, graph: Topology, samples: Sequence[Mapping[str, np.ndarray]]):
+    def __init__(
+        self,
+        graph: Topology,
+        samples: Sequence[Mapping[str, np.ndarray]],
+        tables: MutableMapping[tuple, bytes] | None = None,
+    ):
         """Begins with the inputs.
 
         Args:
           graph: of a model whose constants may be changed while it runs; its operators
             and their order may not.
           samples: each maps signature input names to arrays.
+          tables: of the pieces that were written so far, which models share that differ
+            in their constants' values alone.
         """
         self.graph = graph
+        self._tables = {} if tables is None else tables
+        self._done = 0
         self.values = {
             index: quantized(graph.tensor(index), np.stack([sample[name] for sample in samples]))
             for name, index in signature_inputs(graph.model).items()
@@ -51,11 +63,10 @@ class LayerExecution:
         for operator in graph.subgraph.operators:
             if all(self._is_known(index) for index in operator.inputs):
                 self._made_of_constants |= {int(index) for index in operator.outputs}
-        self._waiting = [
-            operator
-            for operator in graph.subgraph.operators
-            if not self._made_of_constants >= {int(index) for index in operator.outputs}
-        ]
+        self._waiting, self._unpacking = [], []
+        for operator in graph.subgraph.operators:
+            unpacks = self._made_of_constants >= {int(index) for index in operator.outputs}
+            (self._unpacking if unpacks else self._waiting).append(operator)
         self._readers = Counter(int(i) for op in self._waiting for i in op.inputs)
         # Outputs are read at the end.
         self._readers.update(graph.outputs)
@@ -103,7 +114,12 @@ class LayerExecution:
         inside = Counter(int(index) for operator in operators for index in operator.inputs)
         inputs = sorted(index for index in read - made if not self._is_known(index))
         outputs = sorted(index for index in made if self._readers[index] > inside[index])
-        content = self._piece(operators, inputs, outputs)
+        piece = self._piece(operators, inputs, outputs)
+        key = (self._done, count, *outputs)
+        if key not in self._tables:
+            self._tables[key] = runnable_tables(piece)
+        content = with_constants(self._tables[key], piece)
+        self._done += count
         interpreter = open_interpreter(content, self.graph.model.where)
         places = [details["index"] for details in interpreter.get_input_details()]
         results = interpreter.get_output_details()
@@ -111,24 +127,28 @@ class LayerExecution:
             index: np.empty((self._samples, *details["shape"]), details["dtype"])
             for index, details in zip(outputs, results, strict=True)
         }
+        given = [(place, self.values[index]) for index, place in zip(inputs, places, strict=True)]
+        taken = [
+            (interpreter.tensor(details["index"]), found[index])
+            for index, details in zip(outputs, results, strict=True)
+        ]
         for number in range(self._samples):
-            for index, place in zip(inputs, places, strict=True):
-                interpreter.set_tensor(place, self.values[index][number])
+            for place, values in given:
+                interpreter.set_tensor(place, values[number])
             interpreter.invoke()
-            for index, details in zip(outputs, results, strict=True):
-                found[index][number] = interpreter.get_tensor(details["index"])
+            for shown, values in taken:
+                values[number] = shown()
         self.values |= found
         for operator in operators:
             for index in operator.inputs:
                 if not self._is_known(index):
                     self.release(index)
 
-    def _piece(self, operators: list, inputs: list[int], outputs: list[int]) -> bytes:
+    def _piece(self, operators: list, inputs: list[int], outputs: list[int]) -> TfliteModel:
         """Makes a model of some operators, and of those that unpack their constants."""
         needed, unpacking = {int(i) for op in operators for i in op.inputs}, []
-        for operator in reversed(self.graph.subgraph.operators):
-            made = {int(index) for index in operator.outputs}
-            if made & needed and made <= self._made_of_constants:
+        for operator in reversed(self._unpacking):
+            if not needed.isdisjoint(int(index) for index in operator.outputs):
                 needed |= {int(index) for index in operator.inputs}
                 unpacking.append(operator)
         model, subgraph = schema.ModelT(), schema.SubGraphT()
@@ -156,7 +176,7 @@ class LayerExecution:
             subgraph.operators.append(own)
         subgraph.inputs = [place(index) for index in inputs]
         subgraph.outputs = [place(index) for index in outputs]
-        return runnable_bytes(TfliteModel(model, [], self.graph.model.where))
+        return TfliteModel(model, [], self.graph.model.where)
 
 
 def dequantized(tensor: schema.TensorT, values: np.ndarray) -> np.ndarray:

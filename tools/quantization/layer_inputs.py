@@ -65,27 +65,39 @@ class LayerInputs:
         if self.name == "FULLY_CONNECTED":
             return values.reshape(-1, self._weights[-1])[self._chosen]
         pictures = values.reshape(values.shape[0], *self._input[1:])
-        options, (height, width) = self._options, self._weights[1:3]
-        steps = (options.strideH, options.strideW)
-        spread = (options.dilationHFactor, options.dilationWFactor)
-        edges = [(0, 0)]
-        for axis, size in enumerate((height, width)):
-            reach = (self._places[axis + 1] - 1) * steps[axis] + (size - 1) * spread[axis] + 1
-            missing = max(reach - self._input[axis + 1], 0)
-            if options.padding == schema.Padding.VALID:
-                missing = 0
-            edges.append((missing // 2, missing - missing // 2))
-        padded = np.pad(pictures, [*edges, (0, 0)], constant_values=zero)
-        number, row, column = self._chosen
-        taps = [
-            padded[number, row * steps[0] + y * spread[0], column * steps[1] + x * spread[1]]
-            for y in range(height)
-            for x in range(width)
-        ]
+        number, *place = self._chosen
+        (rows, above), (columns, beside) = (self._taps(axis, place[axis]) for axis in (0, 1))
+        # Whole pictures with an edge would be many times what is looked at.
+        found = pictures[number[:, None, None], rows[:, :, None], columns[:, None, :]]
+        outside = above[:, :, None] | beside[:, None, :]
+        if outside.any():
+            found[outside] = zero
         if self.name == "CONV_2D":
-            return np.stack(taps, axis=1).reshape(len(number), -1)
-        found = np.stack(taps, axis=2).transpose(1, 0, 2)
-        return np.repeat(found, self._weights[-1] // found.shape[0], axis=0)
+            return found.reshape(len(number), -1)
+        found = found.reshape(len(number), -1, found.shape[-1]).transpose(2, 0, 1)
+        repeats = self._weights[-1] // found.shape[0]
+        return found if repeats == 1 else np.repeat(found, repeats, axis=0)
+
+    def _taps(self, axis: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Finds what the kernel reads along one axis of a picture.
+
+        Args:
+          axis: 0 is down, 1 across.
+          places: of the output, [rows].
+
+        Returns:
+          (positions in the picture, whether they are beyond its edge and stand for zero),
+          both [rows, the kernel's size].
+        """
+        options, size = self._options, self._weights[axis + 1]
+        step = (options.strideH, options.strideW)[axis]
+        spread = (options.dilationHFactor, options.dilationWFactor)[axis]
+        length = self._input[axis + 1]
+        reach = (self._places[axis + 1] - 1) * step + (size - 1) * spread + 1
+        missing = 0 if options.padding == schema.Padding.VALID else max(reach - length, 0)
+        wanted = places[:, None] * step - missing // 2 + np.arange(size) * spread
+        inside = np.clip(wanted, 0, length - 1)
+        return inside, inside != wanted
 
 
 def is_plain(graph: Topology, operator: schema.OperatorT) -> bool:

@@ -13,8 +13,8 @@ numbers, in AdaRound (Nagel et al. 2020, eq. 25), but solved in one step. lambda
 mean of the diagonal of X'^T X': directions in which the inputs hardly move stay as they
 were trained, so that a few thousand rows do not fit noise.
 
-A weight of zero stays zero, so that sparse weights stay sparse: rows with zeros are
-solved each for itself, without them.
+A weight of zero stays zero, so that sparse weights stay sparse: the equations of a row are
+those of its other weights.
 
 The fitted weights are rounded to the nearest of the layer's steps, which stay: rounding
 to 8 bits costs far less here than what the activations' steps cost. The bias takes up
@@ -25,6 +25,48 @@ import numpy as np
 
 _RIDGE = 1.0
 _ROWS_OF_A_TERM = 4
+# Numbers that are worked on at once: as many as stay in a core's own cache, or nearly.
+_CHUNK = 1 << 19
+
+
+def _without_few(product: np.ndarray, target: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Solves as `_solved`, where most terms are free.
+
+    With A the product, B its inverse, w = B t the solution without zeros and Z the places of
+    the zeros, that with them is
+
+        w - B_Z (B_ZZ)^-1 w_Z,
+
+    so that one solution serves all outputs, and each has a small one of its own.
+    """
+    held = ~free
+    columns = np.flatnonzero(held.any(axis=0))
+    units = np.zeros((len(product), columns.size))
+    units[columns, np.arange(columns.size)] = 1
+    outputs = target.shape[1]
+    both = np.linalg.solve(product, np.concatenate([target, units], axis=1))
+    result, inverse = both[:, :outputs].T, both[:, outputs:]
+    for row in np.flatnonzero(held.any(axis=1)):
+        places = np.flatnonzero(held[row])
+        response = inverse[:, np.searchsorted(columns, places)]
+        result[row] -= response @ np.linalg.solve(response[places], result[row, places])
+        result[row, places] = 0
+    return result
+
+
+def _of_few(product: np.ndarray, target: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Solves as `_solved`, each output by itself; those of equally many free terms together."""
+    result = np.zeros(free.shape)
+    counts = free.sum(axis=1)
+    for count in np.unique(counts[counts > 0]):
+        rows = np.flatnonzero(counts == count)
+        step = max(1, _CHUNK // int(count) ** 2)
+        for part in (rows[start : start + step] for start in range(0, rows.size, step)):
+            places = np.nonzero(free[part])[1].reshape(part.size, count)
+            products = product[places[:, :, None], places[:, None, :]]
+            targets = target[places, part[:, None]][:, :, None]
+            result[part[:, None], places] = np.linalg.solve(products, targets)[:, :, 0]
+    return result
 
 
 def _solved(product: np.ndarray, target: np.ndarray, free: np.ndarray) -> np.ndarray:
@@ -38,14 +80,81 @@ def _solved(product: np.ndarray, target: np.ndarray, free: np.ndarray) -> np.nda
     Returns:
       float64 [outputs, terms].
     """
-    result = np.zeros(free.shape)
-    whole = free.all(axis=1)
-    if whole.any():
-        result[whole] = np.linalg.solve(product, target[:, whole]).T
-    for row in np.flatnonzero(~whole):
-        places = np.flatnonzero(free[row])
-        part = product[np.ix_(places, places)]
-        result[row, places] = np.linalg.solve(part, target[places, row])
+    result = np.empty(free.shape)
+    # By itself an output takes (terms - zeros)^3 / 3 products, with the others about
+    # terms^2 for each zero, most of which they share.
+    most = (~free).sum(axis=1) * 8 <= free.shape[1]
+    for rows, solve in ((most, _without_few), (~most, _of_few)):
+        if rows.any():
+            result[rows] = solve(product, target[:, rows], free[rows])
+    return result
+
+
+def _solved_each(products: np.ndarray, targets: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Solves products[i] w[i] = targets[i], zero where it is not free.
+
+    Args:
+      products: float64 [outputs, terms, terms], positive definite; changed.
+      targets: float64 [outputs, terms].
+      free: bool [outputs, terms].
+
+    Returns:
+      float64 [outputs, terms].
+    """
+    # A term that is not free becomes an equation of its own: w = 0.
+    held = ~free
+    products[held[:, :, None] | held[:, None, :]] = 0
+    output, term = np.nonzero(held)
+    products[output, term, term] = 1
+    return np.linalg.solve(products, np.where(free, targets, 0)[:, :, None])[:, :, 0]
+
+
+def _ridges(products: np.ndarray, rows: int) -> np.ndarray:
+    """Gives lambda of each product, float64 [..., terms, terms] over so many rows."""
+    terms = products.shape[-1]
+    ridges = np.trace(products, axis1=-2, axis2=-1) / terms * _RIDGE
+    ridges *= max(1, _ROWS_OF_A_TERM * terms / rows)
+    # Inputs that never move say nothing, and must leave something to divide by.
+    return np.maximum(ridges, np.finfo(np.float32).tiny)
+
+
+def _refitted_together(
+    trained: np.ndarray, inputs: np.ndarray, quantized_inputs: np.ndarray
+) -> np.ndarray:
+    """Fits the weights of outputs that see the same inputs; as `refitted`."""
+    given, found = inputs.astype(np.float64), quantized_inputs.astype(np.float64)
+    given -= given.mean(axis=0)
+    found -= found.mean(axis=0)
+    product = found.T @ found
+    ridge = _ridges(product, len(inputs))
+    target = found.T @ (given @ trained.T) + ridge * trained.T
+    product[np.diag_indices(len(product))] += ridge
+    return _solved(product, target, trained != 0)
+
+
+def _refitted_each(
+    trained: np.ndarray, inputs: np.ndarray, quantized_inputs: np.ndarray
+) -> np.ndarray:
+    """Fits the weights of outputs that see inputs of their own; as `refitted`."""
+
+    def centred(values: np.ndarray) -> np.ndarray:
+        # Rows last, as sums over them are what takes the time.
+        turned = np.ascontiguousarray(np.swapaxes(values, 1, 2), np.float64)
+        turned -= turned.mean(axis=2, keepdims=True)
+        return turned
+
+    outputs, terms = trained.shape
+    rows, result = inputs.shape[1], np.empty(trained.shape)
+    step = max(1, _CHUNK // (rows * terms))
+    for start in range(0, outputs, step):
+        part = slice(start, start + step)
+        given, found, weights = centred(inputs[part]), centred(quantized_inputs[part]), trained[part]
+        products = found @ np.swapaxes(found, 1, 2)
+        ridges = _ridges(products, rows)[:, None]
+        aims = weights[:, None, :] @ given
+        targets = (found @ np.swapaxes(aims, 1, 2))[:, :, 0] + ridges * weights
+        products += ridges[:, :, None] * np.eye(terms)
+        result[part] = _solved_each(products, targets, weights != 0)
     return result
 
 
@@ -63,24 +172,8 @@ def refitted(weights: np.ndarray, inputs: np.ndarray, quantized_inputs: np.ndarr
     """
     # In float64, the last bits of a sum decide about no rounding.
     trained = weights.astype(np.float64)
-    given, found = inputs.astype(np.float64), quantized_inputs.astype(np.float64)
-    given -= given.mean(axis=-2, keepdims=True)
-    found -= found.mean(axis=-2, keepdims=True)
-    turned = np.swapaxes(found, -1, -2)
-    product = turned @ found
-    terms = weights.shape[1]
-    # Inputs that never move say nothing, and must leave something to divide by.
-    ridge = np.trace(product, axis1=-2, axis2=-1) / terms * _RIDGE
-    ridge *= max(1, _ROWS_OF_A_TERM * terms / inputs.shape[-2])
-    ridge = np.maximum(ridge, np.finfo(np.float32).tiny)
-    if inputs.ndim == 2:
-        target = turned @ (given @ trained.T) + ridge * trained.T
-        product[np.diag_indices(terms)] += ridge
-        return _solved(product, target, trained != 0)
-    target = turned @ (given @ trained[:, :, None]) + ridge[:, None, None] * trained[:, :, None]
-    product += ridge[:, None, None] * np.eye(terms)
-    rows = zip(product, target, trained != 0, strict=True)
-    return np.stack([_solved(one, aim, free[None])[0] for one, aim, free in rows])
+    fit = _refitted_together if inputs.ndim == 2 else _refitted_each
+    return fit(trained, inputs, quantized_inputs)
 
 
 def rounded_codes(weights: np.ndarray, scales: np.ndarray, most: int) -> np.ndarray:
