@@ -192,8 +192,10 @@ def dequantized(tensor: schema.TensorT, values: np.ndarray) -> np.ndarray:
     if tensor.type == schema.TensorType.FLOAT32:
         return values
     parameters = tensor.quantization
-    zero = np.float32(parameters.zeroPoint[0])
-    return (values.astype(np.float32) - zero) * np.float32(parameters.scale[0])
+    result = values.astype(np.float32)
+    result -= np.float32(parameters.zeroPoint[0])
+    result *= np.float32(parameters.scale[0])
+    return result
 
 
 def quantized(tensor: schema.TensorT, values: np.ndarray) -> np.ndarray:
