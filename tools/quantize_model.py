@@ -8,7 +8,7 @@ import importlib.metadata
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--output_model",
         type=user_path,
-        help="file to write; may be left out where --prepared_output is all that is wanted",
+        help="file to write; without it, --prepared_output stops before anything is quantized",
     )
     add_settings_flags(result)
     result.add_argument(
@@ -305,21 +305,20 @@ class _Quantized:
 
     Attributes:
       master: the float master.
-      settings: as they were applied.
-      samples: the tools.samples.loading.SampleSet, or None.
+      prepared: the tools.quantization.pipeline.Prepared.
       result: the tools.quantization.pipeline.QuantizationResult.
     """
 
     master: bytes
-    settings: Any
-    samples: Any
+    prepared: Any
     result: Any
 
     def summary(self) -> dict:
         """Says what was done, for the report."""
         from tools.quantization.recipes import recipe_sha256
 
-        samples, result = self.samples, self.result
+        prepared, result = self.prepared, self.result
+        samples = prepared.data and prepared.data.samples
         return {
             "artifact": _identity(result.model),
             "calibration": samples
@@ -329,24 +328,22 @@ class _Quantized:
             "passes": result.passes,
             "recipe": {"entries": len(result.recipe), "sha256": recipe_sha256(result.recipe)},
             "schema_version": SUMMARY_SCHEMA_VERSION,
-            "scheme": self.settings.scheme,
+            "scheme": prepared.settings.scheme,
             "tools": tool_versions(),
             "warnings": result.warnings,
         }
 
 
-def _quantize(
-    arguments: argparse.Namespace,
-    master: bytes,
-    settings,
-    calibration: list[str],
-    prepared: Callable[[bytes], None] | None = None,
-) -> _Quantized:
-    """Quantizes the master of the model that `arguments.input_model` names."""
-    from tools.quantization.pipeline import quantize
+def _prepare(arguments: argparse.Namespace, master: bytes, settings, calibration: list[str]):
+    """Prepares the master of the model that `arguments.input_model` names.
 
-    where = str(arguments.input_model)
-    samples = None
+    Returns:
+      A tools.quantization.pipeline.Prepared.
+    """
+    from tools.quantization.passes import CalibrationData
+    from tools.quantization.pipeline import prepare
+
+    data = None
     if calibration and settings.needs_calibration:
         samples = load_model_samples(arguments, master, [user_path(path) for path in calibration])
         if settings.input_type != "float32" and samples.are_images:
@@ -355,13 +352,21 @@ def _quantize(
             # The summary names the data by it. Found first, what is decoded for it is there
             # for the processes that calibrate.
             _ = samples.digest
-    how = {}
-    if arguments.calibration_statistics and samples is not None:
-        how["gather"] = _gather_from(arguments.calibration_statistics, samples)
-    result = quantize(master, settings, samples, progress_bar(), where, prepared=prepared, **how)
+        data = CalibrationData(samples, progress_bar())
+        if arguments.calibration_statistics:
+            gather = _gather_from(arguments.calibration_statistics, samples)
+            data = dataclasses.replace(data, gather=gather)
+    return prepare(master, settings, data, str(arguments.input_model))
+
+
+def _finish(master: bytes, prepared) -> _Quantized:
+    """Makes the artifact of what `_prepare` returns, and tells of its warnings."""
+    from tools.quantization.pipeline import finish
+
+    result = finish(prepared)
     for warning in result.warnings:
-        print(f"quantize_model: warning: {where}: {warning}", file=sys.stderr)
-    return _Quantized(master, settings, samples, result)
+        print(f"quantize_model: warning: {prepared.model.where}: {warning}", file=sys.stderr)
+    return _Quantized(master, prepared, result)
 
 
 def _print_sizes(name: str, original_bytes: int, made: _Quantized) -> None:
@@ -378,7 +383,7 @@ def _print_sizes(name: str, original_bytes: int, made: _Quantized) -> None:
 def _settings_of_members(arguments: argparse.Namespace, models: Iterable[str]) -> dict:
     """Reads how each model of a bundle is to be quantized; None for those that stay."""
     from tools.bundle.member_flags import one_by_member
-    from tools.quantization.schemes import SCHEMES
+    from tools.quantization.scheme_names import SCHEMES
 
     where = str(arguments.input_model)
     how = one_by_member("member", arguments.member, list(models), where)
@@ -436,7 +441,8 @@ def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
         one = argparse.Namespace(**vars(arguments) | {"input_model": f"{where}/{path}"})
         try:
             master, _ = make_float_master(original, one.input_model)
-            made[path] = _quantize(one, master, settings[path], calibration.get(path, []))
+            prepared = _prepare(one, master, settings[path], calibration.get(path, []))
+            made[path] = _finish(master, prepared)
         except InputError as error:
             raise InputError(f"{error} (--member={path}=keep leaves it as it is)") from None
         return made[path].result.model
@@ -459,7 +465,7 @@ def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
     for path, model in models.items():
         if path in made:
             one = made[path]
-            print(f"{path}: {one.settings.scheme}, {len(one.result.model):,} bytes")
+            print(f"{path}: {one.prepared.settings.scheme}, {len(one.result.model):,} bytes")
             _print_sizes(path, len(model), one)
         else:
             print(f"{path}: kept, {len(model):,} bytes")
@@ -475,6 +481,8 @@ def main(arguments: argparse.Namespace) -> int:
 
     if not (arguments.output_model or arguments.prepared_output):
         raise InputError("give --output_model, the file to write")
+    if arguments.summary_output and not arguments.output_model:
+        raise InputError("--summary_output tells of the artifact; give --output_model as well")
     original = read_bytes(arguments.input_model)
     if is_task_bundle(original):
         return _quantize_bundle(arguments, original)
@@ -485,28 +493,27 @@ def main(arguments: argparse.Namespace) -> int:
     master, _ = make_float_master(original, str(arguments.input_model))
     # Of a large model, one copy less.
     del original
-    prepared: list[bytes] = []
-    keep = prepared.append if arguments.prepared_output else None
-    made = _quantize(arguments, master, settings, arguments.calibration_data, keep)
-    result = made.result
-    for content in prepared:
+    prepared = _prepare(arguments, master, settings, arguments.calibration_data)
+    made = _finish(master, prepared) if arguments.output_model else None
+    if arguments.prepared_output:
         with whole_file(arguments.prepared_output) as file:
-            file.write(content)
-    if arguments.output_model:
+            file.write(prepared.content())
+    if made:
         with whole_file(arguments.output_model) as file:
-            file.write(result.model)
+            file.write(made.result.model)
     if arguments.recipe_output:
         with whole_file(arguments.recipe_output, "w") as file:
-            file.write(recipe_text(result.recipe))
+            file.write(recipe_text(prepared.recipe))
     if arguments.settings_output:
         with whole_file(arguments.settings_output, "w") as file:
-            file.write(settings_text(made.settings))
+            file.write(settings_text(prepared.settings))
     if arguments.summary_output:
         with whole_file(arguments.summary_output, "w") as file:
             file.write(json.dumps(made.summary(), indent=2, sort_keys=True) + "\n")
     # Inside a build nobody reads this; a person who typed the command does.
-    if arguments.output_model and not arguments.summary_output:
-        print(f"{arguments.output_model}: {settings.scheme}, {len(result.model):,} bytes")
+    if made and not arguments.summary_output:
+        size = len(made.result.model)
+        print(f"{arguments.output_model}: {settings.scheme}, {size:,} bytes")
         _print_sizes(arguments.input_model.name, original_bytes, made)
     return 0
 

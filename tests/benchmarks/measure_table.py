@@ -71,7 +71,7 @@ def _stock(master: bytes, samples) -> list[Variant]:
     from litert_quantizer import quantizer, recipe
 
     from tools.graph.flatbuffer import model_bytes, parse_model
-    from tools.quantization.pipeline import quiet_library
+    from tools.quantization.recipe_application import quiet_library
     from tools.quantization.recipes import unquantized
 
     # It leaves this deprecated list as it is while it numbers buffers anew.

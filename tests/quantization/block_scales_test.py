@@ -10,7 +10,8 @@ from tools.graph.float_master import make_float_master
 from tools.graph.pruning import prune
 from tools.graph.topology import Topology
 from tools.quantization.block_scales import mend_block_scales
-from tools.quantization.pipeline import _apply, quantize
+from tools.quantization.pipeline import quantize
+from tools.quantization.recipe_application import apply_recipe
 from tools.quantization.schemes import plan
 from tools.quantization.settings import QuantizationSettings
 
@@ -31,7 +32,7 @@ def _model(weights: np.ndarray) -> bytes:
 
 def _library(master: bytes) -> bytes:
     model = parse_model(master)
-    return _apply(model, plan(Topology(model), _SETTINGS).recipe, None)
+    return apply_recipe(model, plan(Topology(model), _SETTINGS).recipe, None)
 
 
 def _scales(content: bytes) -> list[np.ndarray]:

@@ -9,13 +9,11 @@ from PIL import Image
 
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, float_models, random_image, tiny_model
-from tests.scenes.photo_files import photo_path
 from tools.errors import InputError
-from tools.graph.flatbuffer import model_bytes, parse_model, tensor_name
+from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
 from tools.graph.topology import Topology
 from tools.quantization.calibration import (
-    channel_means,
     computed_tensors,
     gather_histograms,
     gather_statistics,
@@ -24,9 +22,7 @@ from tools.quantization.calibration import (
     run_samples,
     signature_inputs,
 )
-from tools.quantization.pipeline import quantize
 from tools.quantization.range_estimators import HALF_BINS
-from tools.quantization.settings import QuantizationSettings
 from tools.samples.loading import InputSpec, Preprocessing, load_samples
 
 
@@ -230,35 +226,6 @@ def test_chosen_tensors_only():
     for index in wanted:
         np.testing.assert_array_equal(part[index].highest, whole[index].highest)
         np.testing.assert_array_equal(part[index].channel_lowest, whole[index].channel_lowest)
-
-
-def test_channel_means_of_a_float_and_of_a_quantized_model():
-    content, _ = make_float_master(model_path("face_detection_short_range").read_bytes())
-    photo = Image.open(photo_path("coffee.png")).convert("RGB")
-    images = [
-        np.asarray(photo.resize((128, 128), box=(x, 0, x + 300, 300)), np.float32) / 127.5 - 1
-        for x in (0, 100, 200)
-    ]
-    samples = [{"input": image[np.newaxis]} for image in images]
-    master = parse_model(content)
-    artifact = parse_model(quantize(content, QuantizationSettings("int8"), samples).model)
-    name = "conv2d_10"  # An activation deep inside, which is int8 in the artifact.
-    found = {}
-    for model in (master, artifact):
-        names = [tensor_name(tensor) for tensor in model.schema.subgraphs[0].tensors]
-        (index,) = [i for i in range(len(names)) if names[i] == name]
-        found[id(model)] = channel_means(model, samples, [index])[index]
-        seen = []
-        run_samples(model, [index], samples, lambda _, __, values, seen=seen: seen.append(values))
-        tensor = model.schema.subgraphs[0].tensors[index]
-        values = np.concatenate(seen).astype(np.float64)
-        if tensor.type == schema.TensorType.INT8:
-            scale, zero = tensor.quantization.scale[0], tensor.quantization.zeroPoint[0]
-            values = (values - zero) * float(scale)
-        expected = values.mean(axis=(0, 1, 2))
-        size = np.abs(values).mean(axis=(0, 1, 2))
-        assert (np.abs(found[id(model)] - expected) <= 1e-5 * size).all()
-    assert tensor.type == schema.TensorType.INT8
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)

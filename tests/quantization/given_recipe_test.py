@@ -88,7 +88,6 @@ def test_entry_that_does_nothing_is_one_line(entry, message, master):
 def test_entries_for_inputs_and_outputs_match_their_names(master):
     graph = Topology(parse_model(master, "net"))
     planned = plan_given(graph, [recipes.static(8, 8), recipes.unquantized("scores", "OUTPUT")])
-    assert planned.needs_calibration
     assert planned.float_outputs
     assert planned.kept_float == {}
     with pytest.raises(InputError, match=r"entry 1: nosuch matches none of 1 names"):

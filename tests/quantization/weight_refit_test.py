@@ -88,3 +88,38 @@ def test_a_corrected_bias_gives_the_float_layers_mean(seed, depthwise):
     np.testing.assert_allclose(
         (_outputs(changed, stored) + corrected).mean(axis=0), expected, atol=1e-4
     )
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 10**6),
+    terms=st.integers(1, 24),
+    outputs=st.integers(1, 12),
+    zeros=st.floats(0, 1),
+    depthwise=st.booleans(),
+)
+def test_each_output_solves_the_equations_of_its_own_weights(
+    seed, terms, outputs, zeros, depthwise
+):
+    """Few zeros, many or all: they take different ways to the same solution."""
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(size=(outputs, terms)).astype(np.float32)
+    weights[rng.random(weights.shape) < zeros] = 0
+    shape = (outputs, 120, terms) if depthwise else (120, terms)
+    inputs = rng.normal(1, 1, size=shape).astype(np.float32)
+    changed = (inputs * 0.9 + rng.normal(0, 0.1, size=shape)).astype(np.float32)
+    fitted = refitted(weights, inputs, changed)
+    for row in range(outputs):
+        given, found = (
+            (values[row] if depthwise else values).astype(np.float64)
+            for values in (inputs, changed)
+        )
+        given, found = given - given.mean(axis=0), found - found.mean(axis=0)
+        product = found.T @ found
+        ridge = np.trace(product) / terms * max(1, 4 * terms / 120)
+        target = found.T @ (given @ weights[row]) + ridge * weights[row]
+        product += ridge * np.eye(terms)
+        free = np.flatnonzero(weights[row])
+        expected = np.zeros(terms)
+        expected[free] = np.linalg.solve(product[np.ix_(free, free)], target[free])
+        np.testing.assert_allclose(fitted[row], expected, rtol=1e-9, atol=1e-12)

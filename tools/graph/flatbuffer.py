@@ -32,6 +32,9 @@ _BUFFER_ALIGNMENT = 16
 _BYTES = np.dtype(np.uint8).str
 _OFFSET = struct.Struct("<I")
 
+# What is remembered of a model holds its file in memory.
+_MOST_REMEMBERED_BYTES = 2**26
+
 # A zip of a megabyte may say that it holds a gigabyte of zeros.
 _MOST_ASSOCIATED_BYTES = 2**28
 
@@ -240,7 +243,7 @@ def _parsed(content: bytes) -> TfliteModel:
 
 
 def model_to_read(content: bytes, where: str = "model") -> TfliteModel:
-    """Reads a model that is only looked at: the last few are remembered, and parsed once.
+    """Reads a model that is only looked at: the last few small ones are remembered.
 
     Args:
       content: a whole .tflite file.
@@ -252,6 +255,8 @@ def model_to_read(content: bytes, where: str = "model") -> TfliteModel:
     Raises:
       InputError: as `parse_model`.
     """
+    if len(content) > _MOST_REMEMBERED_BYTES:
+        return parse_model(content, where)
     try:
         return dataclasses.replace(_parsed(content), where=where)
     except InputError:

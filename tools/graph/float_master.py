@@ -23,8 +23,9 @@ from tools.graph.flatbuffer import (
     MAXIMUM_BYTES,
     TfliteModel,
     builtin_code,
+    copied_model,
     model_bytes,
-    parse_model,
+    model_to_read,
     shape_of,
     tensor_name,
     text,
@@ -235,7 +236,7 @@ def make_float_master(original: bytes, where: str = "model") -> tuple[bytes, dic
     Raises:
       InputError: when the model is no float TFLite model, or a damaged one.
     """
-    model = parse_model(original, where)
+    model = copied_model(model_to_read(original, where))
     refuse_quantized(model)
     moved = 0
     for code in model.schema.operatorCodes:

@@ -26,6 +26,75 @@ def _list(values) -> list[int]:
     return [] if values is None else [int(value) for value in values]
 
 
+def _block_sizes(
+    shape: tuple[int, ...], blocks: list[int], by_level: dict[int, schema.DimensionMetadataT]
+) -> list[int]:
+    """Reads the sizes of blocks, and checks that all dimensions fit the shape.
+
+    Args:
+      shape: the dense tensor's.
+      blocks: the dimension that each block divides.
+      by_level: how each dimension is stored, and then each block's inside.
+
+    Returns:
+      A size for each of `blocks`.
+
+    Raises:
+      ValueError: when they do not fit.
+    """
+    sizes = []
+    for level in range(len(shape), len(shape) + len(blocks)):
+        if by_level[level].format != schema.DimensionType.DENSE:
+            raise ValueError("its blocks are sparse themselves")
+        sizes.append(int(by_level[level].denseSize))
+    for dimension, length in enumerate(shape):
+        if by_level[dimension].format == schema.DimensionType.DENSE:
+            own = [s for s, of in zip(sizes, blocks, strict=True) if of == dimension]
+            if math.prod(own) * int(by_level[dimension].denseSize) != length:
+                raise ValueError("its dimensions do not fit its shape")
+    return sizes
+
+
+def _walked(
+    metadata: schema.DimensionMetadataT, position: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Walks one level of what is stored.
+
+    Args:
+      metadata: how the level is stored.
+      position: int64 [rows], of each element of the level before.
+      most: elements that the dense tensor has.
+
+    Returns:
+      (how many elements of this level each row has, [rows]; where each of them stands in
+      this level's storage; where along its dimension).
+
+    Raises:
+      ValueError: when the metadata does not fit itself or the tensor.
+    """
+    if metadata.format == schema.DimensionType.DENSE:
+        size = int(metadata.denseSize)
+        # Every position is an element of its own.
+        if size < 0 or position.size * size > most:
+            raise ValueError("its dimensions are larger than its shape")
+        along = np.tile(np.arange(size), position.size)
+        return np.full(position.size, size), np.repeat(position * size, size) + along, along
+    segments, indices = _integers(metadata.arraySegments), _integers(metadata.arrayIndices)
+    if position.size and position.max() + 1 >= segments.size:
+        raise ValueError("its segments end before its rows do")
+    starts = segments[position]
+    counts = segments[position + 1] - starts
+    if counts.size and (counts.min() < 0 or segments.min() < 0 or segments.max() > indices.size):
+        raise ValueError("its segments run backwards or past its indices")
+    if counts.sum() > most:
+        raise ValueError("it names more elements than its shape has")
+    if indices.min(initial=0) < 0:
+        raise ValueError("its indices lie outside its shape")
+    offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.repeat(starts, counts) + offsets
+    return counts, places, indices[places]
+
+
 def densify(
     values: np.ndarray, shape: tuple[int, ...], sparsity: schema.SparsityParametersT
 ) -> np.ndarray:
@@ -54,50 +123,16 @@ def densify(
     if not all(0 <= dimension < len(shape) for dimension in blocks):
         raise ValueError("its blocks name dimensions that it does not have")
     by_level = dict(zip(order, sparsity.dimMetadata, strict=True))
-    block_sizes = []
-    for level in range(len(shape), levels):
-        if by_level[level].format != schema.DimensionType.DENSE:
-            raise ValueError("its blocks are sparse themselves")
-        block_sizes.append(int(by_level[level].denseSize))
-    for dimension, length in enumerate(shape):
-        if by_level[dimension].format == schema.DimensionType.DENSE:
-            sizes = [s for s, of in zip(block_sizes, blocks, strict=True) if of == dimension]
-            if math.prod(sizes) * int(by_level[dimension].denseSize) != length:
-                raise ValueError("its dimensions do not fit its shape")
+    block_sizes = _block_sizes(shape, blocks, by_level)
 
     # One row for each stored position, one column for each level walked so far.
     position = np.zeros(1, dtype=np.int64)
     coordinates: dict[int, np.ndarray] = {}
     for dimension, metadata in zip(order, sparsity.dimMetadata, strict=True):
-        if metadata.format == schema.DimensionType.DENSE:
-            size = int(metadata.denseSize)
-            # Every position is an element of its own.
-            if size < 0 or position.size * size > math.prod(shape):
-                raise ValueError("its dimensions are larger than its shape")
-            counts = np.full(position.size, size)
-            along = np.tile(np.arange(size), position.size)
-            next_position = np.repeat(position * size, size) + along
-        else:
-            segments = _integers(metadata.arraySegments)
-            indices = _integers(metadata.arrayIndices)
-            if position.size and position.max() + 1 >= segments.size:
-                raise ValueError("its segments end before its rows do")
-            starts = segments[position]
-            counts = segments[position + 1] - starts
-            if counts.size and (
-                counts.min() < 0 or segments.min() < 0 or segments.max() > indices.size
-            ):
-                raise ValueError("its segments run backwards or past its indices")
-            if counts.sum() > math.prod(shape):
-                raise ValueError("it names more elements than its shape has")
-            if indices.min(initial=0) < 0:
-                raise ValueError("its indices lie outside its shape")
-            offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-            next_position = np.repeat(starts, counts) + offsets
-            along = indices[next_position]
+        counts, places, along = _walked(metadata, position, math.prod(shape))
         coordinates = {key: np.repeat(old, counts) for key, old in coordinates.items()}
         coordinates[dimension] = along
-        position = next_position
+        position = places
     if position.size and position.max() >= values.size:
         raise ValueError("it holds fewer values than its metadata names")
 

@@ -20,13 +20,7 @@ from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, model_to_read, tensor_name, text
 from tools.graph.topology import Topology
 from tools.quantization.activation_statistics import ActivationStatistics, Rows
-from tools.quantization.instrumentation import (
-    MEAN,
-    Layout,
-    instrumented,
-    plan_layout,
-    with_outputs,
-)
+from tools.quantization.instrumentation import Layout, instrumented, plan_layout, with_outputs
 from tools.quantization.range_estimators import HALF_BINS, Histogram
 from tools.quantization.sample_processes import over_samples
 
@@ -331,42 +325,6 @@ def scaled_statistics(
             ):
                 return gather_statistics(model, samples, progress, list(derived))
     return derived
-
-
-def channel_means(
-    model: TfliteModel,
-    samples: Sequence[Mapping[str, np.ndarray]],
-    tensors: Collection[int],
-    progress: Callable[[int], None] | None = None,
-    processes: int | None = None,
-) -> dict[int, np.ndarray]:
-    """Averages channels over a dataset, of a float or of a quantized model.
-
-    The cheap way to what bias correction needs: only operators that the tensors depend
-    on are run, and one reduction a tensor.
-
-    Args:
-      model: float, or quantized with float inputs.
-      samples: the dataset; each maps signature input names to float32 arrays.
-      tensors: indices of activations. Those of integers are dequantized before they are
-        averaged.
-      progress: called with the number of samples done.
-      processes: as of `gather_statistics`.
-
-    Returns:
-      Tensor index to float64 [channels], the mean over samples and all dimensions but the
-      last, in the units of the float model.
-
-    Raises:
-      InputError: as `gather_statistics`.
-    """
-    wanted = [int(index) for index in tensors]
-    layout = plan_layout(model, (), wanted)
-    rows = _gather_rows(model, layout, samples, progress, processes)
-    sums = np.zeros(layout.width)
-    for block in rows.blocks():
-        sums += block.sum(axis=0, dtype=np.float64)
-    return {i: sums[place] / len(samples) for i, place in layout.columns[MEAN].items()}
 
 
 # Values that are binned together: as many as stay in a core's own cache.

@@ -26,8 +26,10 @@ def _names_of_activations(model: TfliteModel) -> set[str]:
     return {tensor_name(graph.tensor(index)) for index in kept}
 
 
-def compact(model: TfliteModel, original_bytes: int, float_model: TfliteModel) -> dict:
-    """Removes what is spare.
+def compact(
+    model: TfliteModel, original_bytes: int, float_model: TfliteModel
+) -> tuple[bytes, dict]:
+    """Removes what is spare, and writes the file.
 
     Args:
       model: a quantized model; changed in place.
@@ -35,7 +37,7 @@ def compact(model: TfliteModel, original_bytes: int, float_model: TfliteModel) -
       float_model: what it was quantized from.
 
     Returns:
-      The report's entry; `changed` is in bytes.
+      The whole .tflite file, and the report's entry; `changed` is in bytes.
     """
     # Deprecated for `metadata`. The library numbers buffers anew, but not here: these
     # would be any of the model's constants.
@@ -49,8 +51,9 @@ def compact(model: TfliteModel, original_bytes: int, float_model: TfliteModel) -
         if tensor.quantization is not None and _is_empty(tensor.quantization):
             tensor.quantization = None
     model.associated_files = float_model.associated_files
-    size = len(model_bytes(model))
-    return {
+    content = model_bytes(model)
+    size = len(content)
+    return content, {
         "changed": original_bytes - size,
         "detail": f"{original_bytes - size} bytes of names and repeated vectors removed",
         "gain": {"metric": "file, bytes", "before": original_bytes, "after": size},

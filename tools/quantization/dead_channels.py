@@ -26,6 +26,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tools.graph.flatbuffer import TfliteModel, model_bytes, shape_of
 from tools.graph.pruning import prune
 from tools.graph.topology import PER_CHANNEL, Topology
+from tools.quantization.tied_channels import TiedChannels
 
 _NOTHING = 2.0**-64
 
@@ -33,27 +34,21 @@ _NOTHING = 2.0**-64
 class _Liveness:
     """Which channels of which tensors something depends on.
 
-    Channels of tensors that operators tie together are one element of a forest.
+    Channels that operators tie together live or die together.
     """
 
     def __init__(self, graph: Topology, least_share: float):
         self.graph = graph
         self.least_share = least_share
         self.computed = graph.inputs | set(graph.producer)
-        self.first: dict[int, int] = {}
-        count = 0
-        for index in sorted(self.computed):
-            shape = shape_of(graph.tensor(index))
-            self.first[index] = count
-            count += shape[-1] if shape else 1
-        self.parent = np.arange(count)
+        self.tied = TiedChannels({index: self.channels(index) for index in sorted(self.computed)})
         self.fixed: list[int] = []
         self.readers: list[tuple[np.ndarray, int, int]] = []
         for operator in graph.subgraph.operators:
             self._read(operator)
         signatures = graph.model.schema.signatureDefs or []
         entries = [e for s in signatures if s.subgraphIndex == 0 for e in s.inputs + s.outputs]
-        self.fixed += [e.tensorIndex for e in entries if e.tensorIndex in self.first]
+        self.fixed += [e.tensorIndex for e in entries if e.tensorIndex in self.computed]
         # A constant may be an output as well.
         self.fixed += sorted((graph.inputs | graph.outputs) & self.computed)
         self.alive = self._spread()
@@ -61,23 +56,6 @@ class _Liveness:
     def channels(self, index: int) -> int:
         shape = shape_of(self.graph.tensor(index))
         return shape[-1] if shape else 1
-
-    def _find(self, element: int) -> int:
-        while self.parent[element] != element:
-            self.parent[element] = self.parent[self.parent[element]]
-            element = int(self.parent[element])
-        return element
-
-    def roots(self, index: int) -> np.ndarray:
-        start = self.first[index]
-        roots = [self._find(start + channel) for channel in range(self.channels(index))]
-        return np.array(roots, np.int64)
-
-    def _tie(self, one: int, other: int) -> None:
-        for channel in range(self.channels(one)):
-            self.parent[self._find(self.first[one] + channel)] = self._find(
-                self.first[other] + channel
-            )
 
     def _read(self, operator: schema.OperatorT) -> None:
         graph = self.graph
@@ -96,7 +74,7 @@ class _Liveness:
                     return
             elif self._hands_on(name, operator, sources, results[0]):
                 for source in sources:
-                    self._tie(source, results[0])
+                    self.tied.tie(source, results[0])
                 return
         self.fixed += sources + results
 
@@ -131,27 +109,27 @@ class _Liveness:
 
     def _spread(self) -> np.ndarray:
         """Finds the living roots, from the fixed ones to what they are made of."""
-        alive = np.zeros(self.parent.size, bool)
+        roots = {index: self.tied.roots(index) for index in self.tied.sizes}
+        alive = np.zeros(self.tied.count, bool)
         for index in self.fixed:
-            alive[self.roots(index)] = True
-        edges = [(m >= _NOTHING, self.roots(s), self.roots(r)) for m, s, r in self.readers]
+            alive[roots[index]] = True
+        edges = [(m >= _NOTHING, roots[s], roots[r]) for m, s, r in self.readers]
         before = -1
         while before != (before := int(alive.sum())):
             # Writers stand before readers: backwards, one round does most of it.
             for weights, into, out in reversed(edges):
                 alive[into[weights[alive[out]].any(axis=0)]] = True
-        for index in self.first:
-            roots = self.roots(index)
-            if (~alive[roots]).sum() < self.least_share * roots.size:
-                alive[roots] = True
+        for own in roots.values():
+            if (~alive[own]).sum() < self.least_share * own.size:
+                alive[own] = True
             # A tensor without channels is no tensor.
-            elif roots.size and not alive[roots].any():
-                alive[roots[0]] = True
+            elif own.size and not alive[own].any():
+                alive[own[0]] = True
         return alive
 
     def kept(self, index: int) -> np.ndarray:
         """bool [channels] of a computed tensor."""
-        return self.alive[self.roots(index)]
+        return self.alive[self.tied.roots(index)]
 
 
 def _own_values(graph: Topology, operator: schema.OperatorT, position: int) -> np.ndarray | None:
@@ -206,7 +184,7 @@ def remove_dead_channels(model: TfliteModel, least_share: float = 1 / 64) -> dic
     """
     graph = Topology(model)
     live = _Liveness(graph, least_share)
-    dead = {index: int((~live.kept(index)).sum()) for index in live.first}
+    dead = {index: int((~live.kept(index)).sum()) for index in live.tied.sizes}
     removed = sum(dead.values())
     gain = None
     if removed:

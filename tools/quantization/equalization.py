@@ -36,6 +36,7 @@ from tools.graph.flatbuffer import TfliteModel, shape_of, tensor_name
 from tools.graph.pruning import prune
 from tools.graph.topology import PER_CHANNEL, Topology
 from tools.quantization.activation_statistics import TensorStatistics
+from tools.quantization.tied_channels import TiedChannels
 
 _HOMOGENEOUS = frozenset(
     {
@@ -52,40 +53,19 @@ _LEAST_SAMPLES = 32
 _LEAST_EXPONENT = -6
 
 
-class _Channels:
-    """A union-find over (tensor, channel)."""
+class _Streams:
+    """Channels that must share a scale.
 
-    def __init__(self):
-        self.parent: list[int] = []
-        self.first: dict[int, int] = {}
-        self.size: dict[int, int] = {}
+    Attributes:
+      tied: the channels of all computed tensors.
+      fixed: tensors that are not scaled.
+      clipped: tensors that a RELU6 writes.
+    """
+
+    def __init__(self, tied: TiedChannels):
+        self.tied = tied
         self.fixed: set[int] = set()
         self.clipped: set[int] = set()
-
-    def add(self, tensor: int, channels: int) -> None:
-        start = self.first[tensor] = len(self.parent)
-        self.size[tensor] = channels
-        self.parent.extend(range(start, start + channels))
-
-    def find(self, element: int) -> int:
-        while self.parent[element] != element:
-            self.parent[element] = self.parent[self.parent[element]]
-            element = self.parent[element]
-        return element
-
-    def join(self, one: int, other: int, count: int, one_start: int = 0, other_start: int = 0):
-        for channel in range(count):
-            root_one = self.find(self.first[one] + one_start + channel)
-            root_other = self.find(self.first[other] + other_start + channel)
-            if root_one != root_other:
-                self.parent[root_one] = root_other
-
-    def fix(self, tensor: int) -> None:
-        self.fixed.add(tensor)
-
-    def roots(self, tensor: int) -> np.ndarray:
-        start = self.first[tensor]
-        return np.array([self.find(e) for e in range(start, start + self.size[tensor])], np.int64)
 
 
 def _fused(operator: schema.OperatorT) -> int:
@@ -110,37 +90,34 @@ def _weights_are_its_own(
     return True
 
 
-def _streams(graph: Topology) -> _Channels:
+def _streams(graph: Topology) -> _Streams:
     """Ties together channels that must share a scale; fixes those that must not have one."""
-    channels = _Channels()
     computed = graph.inputs | set(graph.producer)
-    for index in sorted(computed):
-        shape = shape_of(graph.tensor(index))
-        channels.add(index, shape[-1] if shape else 1)
+    shapes = {index: shape_of(graph.tensor(index)) for index in sorted(computed)}
+    tied = TiedChannels({index: shape[-1] if shape else 1 for index, shape in shapes.items()})
+    streams = _Streams(tied)
     holders = Counter(tensor.buffer for tensor in graph.subgraph.tensors)
-    for index in (graph.inputs | graph.outputs) & computed:
-        channels.fix(index)
+    streams.fixed |= (graph.inputs | graph.outputs) & computed
     for operator in graph.subgraph.operators:
         name = graph.name(operator)
         sources = [int(i) for i in operator.inputs if int(i) in computed]
         results = [int(i) for i in operator.outputs]
         homogeneous = _fused(operator) in _HOMOGENEOUS
         if name == "RELU6" or _fused(operator) == schema.ActivationFunctionType.RELU6:
-            channels.clipped.update(results)
+            streams.clipped.update(results)
         if name in ("CONV_2D", "DEPTHWISE_CONV_2D"):
             free = len(sources) == 1 and _weights_are_its_own(graph, operator, holders)
             if name == "DEPTHWISE_CONV_2D":
                 free &= operator.builtinOptions.depthMultiplier == 1
             elif free:
                 # A grouped convolution's weights see only their group's channels.
-                free &= shape_of(graph.tensor(operator.inputs[1]))[-1] == channels.size[sources[0]]
+                free &= shape_of(graph.tensor(operator.inputs[1]))[-1] == tied.sizes[sources[0]]
             # Weights may be computed too.
-            for index in [] if free else sources:
-                channels.fix(index)
+            streams.fixed.update([] if free else sources)
             if not free or not homogeneous:
-                channels.fix(results[0])
+                streams.fixed.add(results[0])
         elif (name in PER_CHANNEL or name == "RELU6") and len(sources) == 1 and homogeneous:
-            channels.join(sources[0], results[0], channels.size[results[0]])
+            tied.tie(sources[0], results[0])
         elif (
             name == "ADD"
             and homogeneous
@@ -148,15 +125,12 @@ def _streams(graph: Topology) -> _Channels:
             and len({shape_of(graph.tensor(i)) for i in sources}) == 1
         ):
             for source in sources:
-                channels.join(source, results[0], channels.size[results[0]])
+                tied.tie(source, results[0])
         elif name == "PAD" and len(sources) == 1 and _padding(graph, operator) is not None:
-            before = int(_padding(graph, operator)[-1][0])
-            count = channels.size[sources[0]]
-            channels.join(sources[0], results[0], count, other_start=before)
+            tied.tie(sources[0], results[0], int(_padding(graph, operator)[-1][0]))
         else:
-            for index in sources + results:
-                channels.fix(index)
-    return channels
+            streams.fixed.update(sources + results)
+    return streams
 
 
 def _scale_weights(
@@ -174,6 +148,34 @@ def _scale_weights(
         bias = graph.tensor(operator.inputs[2])
         scaled = graph.model.tensor_data(bias) / out
         bias.buffer = graph.model.add_constant(scaled.astype(np.float32))
+
+
+def _scales(streams: _Streams, statistics: Mapping[int, TensorStatistics]) -> dict[int, np.ndarray]:
+    """Chooses what each channel is divided by, a power of two: float64 [channels] by tensor."""
+    tied = streams.tied
+    roots = {index: tied.roots(index) for index in tied.sizes}
+    fixed, magnitude = np.zeros(tied.count, bool), np.zeros(tied.count)
+    for index in streams.fixed:
+        fixed[roots[index]] = True
+    for index in roots:
+        if index in statistics:
+            np.maximum.at(magnitude, roots[index], statistics[index].channel_magnitude)
+
+    least = np.full(tied.count, float(_LEAST_EXPONENT))
+    for index in streams.clipped & set(statistics):
+        highest = np.maximum(statistics[index].channel_highest, np.finfo(np.float32).tiny)
+        np.maximum.at(least, roots[index], np.ceil(np.log2(highest / _BELOW_THE_CLIP)))
+    least = np.minimum(least, 0)
+
+    exponents = np.zeros(tied.count)
+    for own in roots.values():
+        # The loudest channel of any tensor of the stream sets its step.
+        loudest = magnitude[own].max(initial=0)
+        own = own[~fixed[own] & (magnitude[own] > 0)]
+        wanted = np.round(_POWER * np.log2(magnitude[own] / loudest))
+        # A stream's tensors agree on the strongest scaling that any of them wants.
+        exponents[own] = np.maximum(least[own], np.minimum(exponents[own], wanted))
+    return {index: np.exp2(exponents[own]) for index, own in roots.items()}
 
 
 def equalize(
@@ -197,37 +199,12 @@ def equalize(
       The report's entry: {"name", "changed", "detail"}.
     """
     graph = Topology(model)
-    channels = _streams(graph)
-    for index in channels.clipped:
+    streams = _streams(graph)
+    for index in streams.clipped:
         seen = statistics[index].highest.size if index in statistics else 0
         if not through_relu6 or seen < _LEAST_SAMPLES:
-            channels.fix(index)
-    tensors = sorted(channels.first)
-    roots = {index: channels.roots(index) for index in tensors}
-    fixed = {root for index in channels.fixed for root in roots[index]}
-    magnitude = np.zeros(len(channels.parent))
-    for index in tensors:
-        if index in statistics:
-            np.maximum.at(magnitude, roots[index], statistics[index].channel_magnitude)
-
-    least = np.full(len(channels.parent), float(_LEAST_EXPONENT))
-    for index in channels.clipped & set(statistics):
-        highest = np.maximum(statistics[index].channel_highest, np.finfo(np.float32).tiny)
-        np.maximum.at(least, roots[index], np.ceil(np.log2(highest / _BELOW_THE_CLIP)))
-    least = np.minimum(least, 0)
-
-    exponents = np.zeros(len(channels.parent))
-    for index in tensors:
-        # The loudest channel of any tensor of the stream sets its step.
-        loudest = magnitude[roots[index]].max(initial=0)
-        for root in roots[index]:
-            if root in fixed or magnitude[root] <= 0 or loudest <= 0:
-                continue
-            wanted = _POWER * np.log2(magnitude[root] / loudest)
-            # A stream's tensors agree on the strongest scaling that any of them wants.
-            exponents[root] = max(least[root], min(exponents[root], np.round(wanted)))
-
-    scale = {index: np.exp2(exponents[roots[index]]) for index in tensors}
+            streams.fixed.add(index)
+    scale = _scales(streams, statistics)
     changed = 0
     for operator in graph.subgraph.operators:
         if graph.name(operator) not in ("CONV_2D", "DEPTHWISE_CONV_2D"):

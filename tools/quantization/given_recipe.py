@@ -104,6 +104,5 @@ def plan_given(graph: Topology, recipe: list[dict]) -> Plan:
     return Plan(
         recipe=complete,
         kept_float=kept,
-        needs_calibration=manager.need_calibration(),
         float_outputs=outputs == _NO_QUANTIZATION,
     )

@@ -37,7 +37,6 @@ HIGHEST, LOWEST, MEAN = "highest", "lowest", "mean"
 
 _FUSED_CLAMPS = frozenset({schema.ActivationFunctionType.RELU, schema.ActivationFunctionType.RELU6})
 _CLAMPS = frozenset({"RELU", "RELU6", "RELU_0_TO_1"})
-_INTEGERS = frozenset({schema.TensorType.INT8, schema.TensorType.INT16, schema.TensorType.UINT8})
 
 # Operators that give finite results for finite inputs, but where numbers overflow. The
 # delegate's REDUCE_MAX and REDUCE_MIN pass over NaN, a MEAN does not: what any other
@@ -205,7 +204,7 @@ def plan_layout(
     """Decides which reductions a copy needs.
 
     Args:
-      model: a model; float where extremes are asked for.
+      model: a float model.
       extremes: indices of tensors whose channel extremes are wanted.
       means: of tensors whose channel means are wanted.
 
@@ -303,19 +302,6 @@ class _Extension:
         operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
         return operator, operator.outputs[0]
 
-    def real(self, index: int, operators: list) -> int:
-        """Makes a quantized tensor float, which adds to the operators."""
-        kind = self.subgraph.tensors[index].type
-        if kind not in _INTEGERS:
-            return index
-        version = 3 if kind == schema.TensorType.INT16 else 2
-        shape = shape_of(self.subgraph.tensors[index])
-        operator, result = self.operator(
-            "DEQUANTIZE", [index], shape, schema.DequantizeOptionsT(), version
-        )
-        operators.append(operator)
-        return result
-
     def reduce(self, name: str, index: int, operators: list) -> int:
         """Reduces a tensor to its last dimension, which adds to the operators.
 
@@ -362,13 +348,10 @@ def instrumented(model: TfliteModel, layout: Layout) -> bytes:
     extension = _Extension(changed)
     added: dict[int, list] = {}
     results: dict[str, list[int]] = {}
-    real: dict[int, int] = {}
     for statistic, places in layout.columns.items():
         for index in places:
             operators = added.setdefault(index, [])
-            if index not in real:
-                real[index] = extension.real(index, operators)
-            result = extension.reduce(_REDUCTIONS[statistic], real[index], operators)
+            result = extension.reduce(_REDUCTIONS[statistic], index, operators)
             results.setdefault(statistic, []).append(result)
     operators = [new for index in Topology(changed).inputs for new in added.get(index, [])]
     for operator in extension.subgraph.operators:

@@ -25,14 +25,7 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.graph.flatbuffer import (
-    TfliteModel,
-    copied_model,
-    model_bytes,
-    parse_model,
-    shape_of,
-    tensor_name,
-)
+from tools.graph.flatbuffer import TfliteModel, copied_model, shape_of, tensor_name
 from tools.graph.topology import Topology
 from tools.quantization.bias_correction import corrected_bias
 from tools.quantization.layer_execution import LayerExecution, dequantized
@@ -284,7 +277,7 @@ def correct_layers(
     used = [samples[int(number)] for number in chosen]
     best = _best(model, graph, used, (False, True) if refit else (False,), progress)
     judges = len(used[3::4])
-    return parse_model(model_bytes(best.model), artifact.where), {
+    return best.model, {
         "changed": best.changed,
         "detail": f"{best.changed} layers {best.detail}, on {len(used) - judges} samples"
         if best.changed

@@ -1,43 +1,66 @@
-"""Quantizes a float master: prepares the graph, finds ranges, applies a recipe, compacts."""
+"""Quantizes a float master in two halves.
 
-import contextlib
+`prepare` does all that changes the float graph and ends with a recipe and ranges; `finish`
+applies them and makes the artifact's file. tools.quantization.passes has the passes of both.
+"""
+
 import dataclasses
-import io
-import logging
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
-from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, tensor_name
+from tools.graph.flatbuffer import (
+    TfliteModel,
+    copied_model,
+    model_bytes,
+    model_to_read,
+    parse_model,
+    tensor_name,
+)
 from tools.graph.float_master import refuse_quantized
-from tools.graph.min_runtime import restate_min_runtime
-from tools.graph.model_metadata import restate_statistics
 from tools.graph.soundness import refuse_unmeasurable
 from tools.graph.topology import Topology
-from tools.quantization import recipes
+from tools.quantization import passes, recipes
 from tools.quantization.activation_statistics import ActivationStatistics
-from tools.quantization.bias_range import make_room_for_biases
-from tools.quantization.block_scales import mend_block_scales
-from tools.quantization.calibration import gather_histograms, gather_statistics, scaled_statistics
-from tools.quantization.compaction import compact
-from tools.quantization.dead_channels import remove_dead_channels
-from tools.quantization.equalization import equalize
-from tools.quantization.float16_constants import store_constants_float16
+from tools.quantization.calibration import gather_statistics
 from tools.quantization.given_recipe import plan_given
-from tools.quantization.hessians import GPTQ, add_hessians
 from tools.quantization.inner_subgraphs import inner_entries
-from tools.quantization.layer_correction import correct_layers
-from tools.quantization.narrow_convolutions import widen_narrow_convolutions
+from tools.quantization.passes import CalibrationData, Finishing, Preparation, run_passes
 from tools.quantization.patterns import EarlierScopes
-from tools.quantization.pointwise import use_matrix_products
-from tools.quantization.ranges import find_ranges
-from tools.quantization.relu_fusion import fuse_relus
+from tools.quantization.recipe_application import apply_recipe, restore_outputs
 from tools.quantization.schemes import Plan, check_layers, plan
 from tools.quantization.settings import QuantizationSettings
-from tools.quantization.shared_constants import separate_constants
-from tools.quantization.sparse_weights import store_weights_sparse
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A float graph that is ready for the library.
+
+    Attributes:
+      model: the graph; its tensors have the artifact's names and scales.
+      settings: as they were applied.
+      data: the representative dataset; None where the scheme needs none.
+      plan: the main subgraph's recipe, and what it leaves in float.
+      recipe: of all subgraphs, in litert-quantizer's JSON form.
+      ranges: of the activations, by name; None where the recipe takes none.
+      passes: what ran so far, as of `QuantizationResult`.
+      master_bytes: size of the float master.
+    """
+
+    model: TfliteModel
+    settings: QuantizationSettings
+    data: CalibrationData | None
+    plan: Plan
+    recipe: list[dict]
+    ranges: dict[str, dict] | None
+    passes: list[dict]
+    master_bytes: int
+
+    def content(self) -> bytes:
+        """Writes the graph as a whole .tflite file."""
+        return model_bytes(self.model)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,61 +81,6 @@ class QuantizationResult:
     passes: list[dict]
     float_tensors: list[dict]
     warnings: list[str]
-
-
-@contextlib.contextmanager
-def quiet_library():
-    """Silences the library's log and bars, which tell of its own insides."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        logging.disable(previous)
-
-
-def _apply(model: TfliteModel, recipe: list[dict], ranges: dict | None) -> bytes:
-    """Runs litert-quantizer; what it raises becomes one line."""
-    from litert_quantizer import quantizer
-
-    with quiet_library():
-        try:
-            library = quantizer.Quantizer(model_bytes(model))
-            library.load_quantization_recipe(recipes.joined(recipe))
-            result = library.quantize(
-                ranges, enable_progress_bar=False, enable_progress_report=False
-            )
-        except (ValueError, RuntimeError, KeyError, IndexError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise InputError(f"{model.where}: the recipe cannot be applied: {reason}") from error
-    return bytes(result.quantized_model)
-
-
-def _restore_outputs(artifact: TfliteModel, model: TfliteModel, stay_float: bool = True) -> None:
-    """Makes each output that is to stay float, and what signatures call it, float again.
-
-    Where an operator reads an output too, the library gives that operator's int8 tensor
-    as the output, or leaves the signature at the int8 tensor.
-    """
-    graph = Topology(artifact)
-    (before, *_), outputs = model.schema.subgraphs, []
-    for index, original in zip(graph.subgraph.outputs, before.outputs, strict=True):
-        wanted, producer = before.tensors[int(original)].type, graph.producer.get(int(index))
-        other = stay_float and graph.tensor(index).type != wanted
-        if other and producer and graph.name(producer) == "QUANTIZE":
-            index = producer.inputs[0]
-        outputs.append(int(index))
-    graph.subgraph.outputs = outputs
-    signatures = (m.schema.signatureDefs or [] for m in (artifact, model))
-    for after, before in zip(*signatures, strict=True):
-        old, new = (m.schema.subgraphs[before.subgraphIndex] for m in (model, artifact))
-        for field in ("inputs", "outputs"):
-            places = zip(getattr(old, field), getattr(new, field), strict=True)
-            moved = {int(one): int(other) for one, other in places}
-            entries = zip(getattr(after, field), getattr(before, field), strict=True)
-            for entry, original in entries:
-                entry.tensorIndex = moved.get(original.tensorIndex, entry.tensorIndex)
 
 
 def _float_tensors(
@@ -150,15 +118,6 @@ def _warnings(recipe: list[dict]) -> list[str]:
     return []
 
 
-def _layers_entry(settings: QuantizationSettings, planned: Plan) -> dict:
-    """Makes the report's entry of the operators that have a scheme of their own."""
-    told = [
-        f"{scheme} for the {count} that {pattern} matches"
-        for (pattern, scheme), count in zip(settings.layers, planned.matched, strict=True)
-    ]
-    return {"changed": sum(planned.matched), "detail": "; ".join(told), "name": "layers"}
-
-
 def graph_to_calibrate(
     master: bytes, settings: QuantizationSettings, where: str
 ) -> tuple[TfliteModel, EarlierScopes, list[dict]]:
@@ -177,20 +136,101 @@ def graph_to_calibrate(
       InputError: when the model is quantized already, or a pattern of `layers` matches
         nothing.
     """
-    model = parse_model(master, where)
+    model = copied_model(model_to_read(master, where))
     refuse_quantized(model)
     # Deprecated for `metadata`. The library numbers buffers anew, but not here.
     model.schema.metadataBuffer = None
-    before = EarlierScopes(Topology(model))
-    passes = (
-        ("dead_channels", remove_dead_channels),
-        ("relu_fusion", fuse_relus),
-        ("narrow_convolutions", widen_narrow_convolutions),
-    )
-    entries = [run(model) for name, run in passes if settings.enabled(name)]
+    work = Preparation(model, settings, EarlierScopes(Topology(model)))
+    entries = run_passes(passes.WITHOUT_DATA, work)
     # Before the long part, so that a pattern that matches nothing is refused at once.
-    check_layers(Topology(model), settings, before)
-    return model, before, entries
+    check_layers(Topology(model), settings, work.before)
+    return model, work.before, entries
+
+
+def prepare(
+    master: bytes,
+    settings: QuantizationSettings,
+    data: CalibrationData | None = None,
+    where: str = "model",
+) -> Prepared:
+    """Does the first half: prepares the graph, finds ranges, and plans the recipe.
+
+    Args:
+      master: a whole .tflite file, from `make_float_master`.
+      settings: how.
+      data: representative dataset. Needed where activations are quantized by ranges, inputs
+        or outputs are integers, or weights by GPTQ.
+      where: how messages name the model.
+
+    Returns:
+      What `finish` takes; the same arguments give the same.
+
+    Raises:
+      InputError: when the model is quantized already or cannot be run, when a scheme
+        that needs calibration data has none, or when activations become NaN or infinite.
+    """
+    model, before, entries = graph_to_calibrate(master, settings, where)
+    work = Preparation(model, settings, before, data)
+    if settings.needs_calibration:
+        refuse_unmeasurable(model)
+        if data is None:
+            raise InputError(
+                f"{where}: {settings.scheme} needs a representative dataset; give "
+                "--calibration_data"
+            )
+        work.statistics = data.gather(model, data.samples, data.told("calibrating"))
+        entries += run_passes(passes.WITH_RANGES, work)
+    entries += run_passes(passes.FOR_THE_RECIPE, work)
+    if settings.recipe is None:
+        work.plan = plan(Topology(model), settings, before)
+    else:
+        work.plan = plan_given(Topology(model), list(settings.recipe))
+    entries += run_passes(passes.BY_THE_RECIPE, work)
+    planned = work.plan.recipe
+    inner = [entry for entry in inner_entries(model, planned) if entry not in planned]
+    return Prepared(
+        model=model,
+        settings=settings,
+        data=data,
+        plan=work.plan,
+        recipe=planned + inner,
+        ranges=work.ranges,
+        passes=entries,
+        master_bytes=len(master),
+    )
+
+
+def finish(prepared: Prepared) -> QuantizationResult:
+    """Does the second half: applies the recipe, corrects what came out, makes it small.
+
+    Args:
+      prepared: from `prepare`; it is not changed.
+
+    Returns:
+      The result; the same argument gives the same bytes.
+
+    Raises:
+      InputError: when the library refuses the recipe, or the result would be larger than
+        the master.
+    """
+    model, settings, planned = prepared.model, prepared.settings, prepared.plan
+    quantized = apply_recipe(model, prepared.recipe, prepared.ranges)
+    artifact = parse_model(quantized, model.where)
+    restore_outputs(artifact, model, planned.float_outputs)
+    work = Finishing(artifact, settings, model, planned.recipe, prepared.data, len(quantized))
+    entries = run_passes(passes.ON_THE_ARTIFACT, work)
+    if len(work.content) >= prepared.master_bytes:
+        raise InputError(
+            f"{model.where}: {settings.scheme} makes it larger ({prepared.master_bytes} to "
+            f"{len(work.content)} bytes); it has too few weights that this scheme quantizes"
+        )
+    return QuantizationResult(
+        model=work.content,
+        recipe=prepared.recipe,
+        passes=prepared.passes + entries,
+        float_tensors=_float_tensors(work.model, planned.kept_float, settings),
+        warnings=_warnings(planned.recipe),
+    )
 
 
 def quantize(
@@ -200,126 +240,23 @@ def quantize(
     progress: Callable[[str, int, int], None] | None = None,
     where: str = "model",
     gather: Callable[..., ActivationStatistics] = gather_statistics,
-    prepared: Callable[[bytes], None] | None = None,
 ) -> QuantizationResult:
-    """Quantizes a float master.
+    """Does both halves.
 
     Args:
-      master: a whole .tflite file, from `make_float_master`.
+      master: as of `prepare`.
       settings: how.
-      calibration: representative dataset; each sample maps signature input names to
-        float32 arrays of the input's shape. Needed where activations are
-        quantized by ranges, inputs or outputs are integers, or weights by GPTQ.
-      progress: called with (what is done, samples done, samples in all).
+      calibration: samples of the representative dataset, as of `CalibrationData`; None where
+        there is none.
+      progress: as of `CalibrationData`.
       where: how messages name the model.
-      gather: stands in for `gather_statistics`, to remember what it found.
-      prepared: called with the float graph as it was prepared, whose tensors have the
-        artifact's names and scales.
+      gather: as of `CalibrationData`.
 
     Returns:
       The result; the same arguments give the same bytes.
 
     Raises:
-      InputError: when the model is quantized already or cannot be run, when a scheme
-        that needs calibration data has none, when activations become NaN or infinite,
-        or when the result would be larger than the master.
+      InputError: as `prepare` and `finish`.
     """
-    scheme = settings.scheme
-    passes = []
-
-    def report(entry: dict) -> None:
-        passes.append({"gain": None} | entry)
-
-    model, before, entries = graph_to_calibrate(master, settings, where)
-    for entry in entries:
-        report(entry)
-    ranges = None
-    if settings.needs_calibration:
-        refuse_unmeasurable(model)
-        if calibration is None:
-            raise InputError(
-                f"{where}: {scheme} needs a representative dataset; give --calibration_data"
-            )
-
-        def told(what: str) -> Callable[[int], None] | None:
-            return (lambda done: progress(what, done, len(calibration))) if progress else None
-
-        statistics = gather(model, calibration, told("calibrating"))
-        if settings.quantizes_activations and settings.enabled("equalization"):
-            scales: dict[str, np.ndarray] = {}
-            through_relu6 = settings.choices("equalization")["through_relu6"]
-            report(equalize(model, statistics, scales, through_relu6))
-            statistics = scaled_statistics(
-                model, calibration, statistics, scales, told("calibrating again")
-            )
-        ranges, entry = find_ranges(
-            Topology(model),
-            statistics,
-            settings.ranges,
-            lambda reach: gather_histograms(model, calibration, reach, told("counting values")),
-        )
-        report(entry)
-        if settings.enabled("bias_range"):
-            report(make_room_for_biases(model, ranges))
-    if settings.enabled("pointwise"):
-        report(use_matrix_products(model, settings, before))
-    separated = separate_constants(model)
-    if separated["changed"]:
-        report(separated)
-    if settings.recipe is None:
-        planned = plan(Topology(model), settings, before)
-    else:
-        planned = plan_given(Topology(model), list(settings.recipe))
-    if any(entry["algorithm_key"] == GPTQ for entry in planned.recipe):
-        report(add_hessians(model, calibration, ranges, told("gathering Hessians")))
-    if settings.layers:
-        report(_layers_entry(settings, planned))
-    inner = inner_entries(model, planned.recipe)
-    recipe = planned.recipe + [entry for entry in inner if entry not in planned.recipe]
-    if prepared:
-        prepared(model_bytes(model))
-    quantized = _apply(model, recipe, ranges)
-    artifact = parse_model(quantized, where)
-    _restore_outputs(artifact, model, planned.float_outputs)
-    if any(recipes.is_blockwise(entry) for entry in planned.recipe):
-        report(mend_block_scales(artifact))
-    correction = settings.choices("layer_correction")
-    if settings.quantizes_activations and correction["enabled"]:
-        artifact, entry = correct_layers(
-            model,
-            artifact,
-            calibration,
-            correction["samples"],
-            correction["fit_weights"],
-            (lambda *counts: progress("correcting layers", *counts)) if progress else None,
-        )
-        report(entry)
-    if settings.enabled("float16_constants"):
-        report(store_constants_float16(artifact))
-    if settings.enabled("sparse_weights"):
-        report(store_weights_sparse(artifact))
-    restated = [
-        what
-        for what, restate in (
-            ("minima and maxima of inputs and outputs", restate_statistics),
-            ("the runtime that it needs", restate_min_runtime),
-        )
-        if restate(artifact)
-    ]
-    if restated:
-        detail = f"says {' and '.join(restated)} anew"
-        report({"changed": len(restated), "detail": detail, "name": "metadata"})
-    report(compact(artifact, len(quantized), model))
-    content = model_bytes(artifact)
-    if len(content) >= len(master):
-        raise InputError(
-            f"{where}: {scheme} makes it larger ({len(master)} to {len(content)} bytes); "
-            "it has too few weights that this scheme quantizes"
-        )
-    return QuantizationResult(
-        model=content,
-        recipe=recipe,
-        passes=passes,
-        float_tensors=_float_tensors(artifact, planned.kept_float, settings),
-        warnings=_warnings(planned.recipe),
-    )
+    data = None if calibration is None else CalibrationData(calibration, progress, gather)
+    return finish(prepare(master, settings, data, where))

@@ -1,28 +1,9 @@
-"""What each scheme does with each operator of a model.
-
-| scheme              | weights                  | arithmetic                           |
-|---------------------|--------------------------|--------------------------------------|
-| int8                | int8                     | int8; output heads float             |
-| int4                | int4, else int8          | int8; output heads float             |
-| int16x8             | int8                     | int16 activations                    |
-| mixed               | int8, but as `layers` say| as `layers` say                      |
-| dynamic             | int8                     | int8 where that is faster, else float|
-| dynamic_int4        | int4, else int8          | int8, else float                     |
-| int2                | int2, else int8          | int8, else float                     |
-| blockwise_int4_SIZE | int4, a scale a block    | int8, else float                     |
-| weight_only_int8    | int8                     | float                                |
-| weight_only_int4    | int4, else int8          | float                                |
-| float16             | float16                  | float                                |
-| float               | float                    | float (in `layers` only)             |
-
-"else": for operators of which the library or the runtime has no such form.
-"""
+"""What each scheme (tools.quantization.scheme_names) does with each operator of a model."""
 
 import dataclasses
 import functools
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -33,11 +14,8 @@ from tools.quantization import patterns, recipes
 from tools.quantization.dynamic_cost import DYNAMIC_KERNELS, dynamic_wins
 from tools.quantization.float_streams import float_streams
 from tools.quantization.output_heads import output_heads
-
-if TYPE_CHECKING:
-    from tools.quantization.settings import QuantizationSettings
-
-BLOCK_SIZES = (32, 64, 128, 256)
+from tools.quantization.scheme_names import BLOCK_SIZES, STATIC
+from tools.quantization.settings import QuantizationSettings
 
 _Form = Callable[..., dict]
 _INT8 = functools.partial(recipes.static, 8, 8)
@@ -68,26 +46,6 @@ _FORMS: dict[str, tuple[_Form, ...]] = {
     "float16": (recipes.float16,),
     "float": (_FLOAT,),
 }
-# Arithmetic on activations of which the ranges are known.
-STATIC = frozenset({"int4", "int8", "int16x8", "mixed"})
-# As the command line spells them; FULL_INTEGER is another name for INT8.
-SCHEMES = (
-    "INT8",
-    "FULL_INTEGER",
-    "DYNAMIC",
-    "FLOAT16",
-    "WEIGHT_ONLY_INT8",
-    "WEIGHT_ONLY_INT4",
-    "MIXED",
-    "INT16X8",
-    "INT4",
-    "DYNAMIC_INT4",
-    "INT2",
-    *(f"BLOCKWISE_INT4_{size}" for size in BLOCK_SIZES),
-)
-# What an operator may be given by `layers`.
-LAYER_SCHEMES = tuple(_FORMS)
-
 _NO_FORM = "the library has no such form of it"
 _ALGORITHMS = {
     "gptq": "GPTQ",
@@ -104,51 +62,14 @@ class Plan:
     Attributes:
       recipe: in litert-quantizer's JSON form.
       kept_float: name of an operator's output to the reason why it is computed in float.
-      needs_calibration: whether the recipe takes ranges.
       matched: how many operators each of the settings' layers names, in their order.
       float_outputs: whether the model's outputs are to stay float.
     """
 
     recipe: list[dict]
     kept_float: dict[str, str]
-    needs_calibration: bool
     matched: tuple[int, ...] = ()
     float_outputs: bool = True
-
-
-def canonical_scheme(name: str) -> str:
-    """Reads the name of a whole model's scheme.
-
-    Args:
-      name: one of SCHEMES, in either case.
-
-    Returns:
-      In small letters; "int8" for FULL_INTEGER.
-
-    Raises:
-      InputError: when there is no such scheme.
-    """
-    upper = name.upper()
-    if upper not in SCHEMES:
-        raise InputError(f"no quantization type {name}; choose one of {', '.join(SCHEMES)}")
-    return "int8" if upper == "FULL_INTEGER" else upper.lower()
-
-
-def canonical_layer_scheme(name: str) -> str:
-    """Reads the name of an operator's scheme.
-
-    Args:
-      name: one of LAYER_SCHEMES, in either case.
-
-    Returns:
-      In small letters.
-
-    Raises:
-      InputError: when there is no such scheme for an operator.
-    """
-    if name.lower() not in LAYER_SCHEMES:
-        raise InputError(f"no scheme {name} for a layer; choose one of {', '.join(LAYER_SCHEMES)}")
-    return name.lower()
 
 
 def operation_name(graph: Topology, operator: schema.OperatorT) -> str:
@@ -258,7 +179,7 @@ def _matching(
 
 
 def check_layers(
-    graph: Topology, settings: "QuantizationSettings", before: patterns.EarlierScopes | None
+    graph: Topology, settings: QuantizationSettings, before: patterns.EarlierScopes | None
 ) -> None:
     """Refuses a layer's pattern that matches no operator.
 
@@ -346,7 +267,7 @@ class _Forms:
         return result
 
 
-def _ends(settings: "QuantizationSettings") -> list[dict]:
+def _ends(settings: QuantizationSettings) -> list[dict]:
     """Writes the types of the model's inputs and outputs."""
     forms = {
         "float32": recipes.unquantized,
@@ -389,7 +310,7 @@ def _with_weight_algorithm(recipe: list[dict], graph: Topology, algorithm: str) 
 
 
 def plan(
-    graph: Topology, settings: "QuantizationSettings", before: patterns.EarlierScopes | None = None
+    graph: Topology, settings: QuantizationSettings, before: patterns.EarlierScopes | None = None
 ) -> Plan:
     """Makes the recipe of a scheme and layers for a model.
 
@@ -429,7 +350,6 @@ def plan(
             if id(operator) in forms.reasons
             for index in operator.outputs
         },
-        needs_calibration=any(recipes.is_static(entry) for entry in recipe),
         matched=matched,
         float_outputs=settings.output_type == "float32",
     )

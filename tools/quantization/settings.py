@@ -35,7 +35,7 @@ from typing import Any
 
 from tools.errors import InputError
 from tools.quantization.recipes import check_recipe, is_static
-from tools.quantization.schemes import STATIC, canonical_layer_scheme, canonical_scheme
+from tools.quantization.scheme_names import STATIC, canonical_layer_scheme, canonical_scheme
 
 KIND = "rules_quantize.settings"
 SCHEMA_VERSION = 1

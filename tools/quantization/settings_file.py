@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tools.errors import InputError
 from tools.quantization.recipes import check_recipe
-from tools.quantization.schemes import canonical_layer_scheme, canonical_scheme
+from tools.quantization.scheme_names import canonical_layer_scheme, canonical_scheme
 from tools.quantization.settings import QuantizationSettings, settings_from_json
 
 _TOKEN = re.compile(

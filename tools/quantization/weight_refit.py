@@ -156,7 +156,11 @@ def _refitted_each(
     step = max(1, _CHUNK // (rows * terms))
     for start in range(0, outputs, step):
         part = slice(start, start + step)
-        given, found, weights = centred(inputs[part]), centred(quantized_inputs[part]), trained[part]
+        given, found, weights = (
+            centred(inputs[part]),
+            centred(quantized_inputs[part]),
+            trained[part],
+        )
         products = found @ np.swapaxes(found, 1, 2)
         ridges = _ridges(products, rows)[:, None]
         aims = weights[:, None, :] @ given

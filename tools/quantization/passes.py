@@ -1,0 +1,269 @@
+"""The passes that a model goes through, in the order in which they run.
+
+A pass changes the model in place and says what it did. `WITHOUT_DATA`, `WITH_RANGES` and
+`FOR_THE_RECIPE` prepare the float graph; `ON_THE_ARTIFACT` goes over what the library wrote.
+What a pass does stands in its own module; here it stands when it runs.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from tools.graph.flatbuffer import TfliteModel
+from tools.graph.min_runtime import restate_min_runtime
+from tools.graph.model_metadata import restate_statistics
+from tools.graph.topology import Topology
+from tools.quantization import recipes
+from tools.quantization.activation_statistics import ActivationStatistics
+from tools.quantization.bias_range import make_room_for_biases
+from tools.quantization.block_scales import mend_block_scales
+from tools.quantization.calibration import gather_histograms, gather_statistics, scaled_statistics
+from tools.quantization.compaction import compact
+from tools.quantization.dead_channels import remove_dead_channels
+from tools.quantization.equalization import equalize
+from tools.quantization.float16_constants import store_constants_float16
+from tools.quantization.hessians import GPTQ, add_hessians
+from tools.quantization.layer_correction import correct_layers
+from tools.quantization.narrow_convolutions import widen_narrow_convolutions
+from tools.quantization.patterns import EarlierScopes
+from tools.quantization.pointwise import use_matrix_products
+from tools.quantization.ranges import find_ranges
+from tools.quantization.relu_fusion import fuse_relus
+from tools.quantization.schemes import Plan
+from tools.quantization.settings import PASSES, QuantizationSettings
+from tools.quantization.shared_constants import separate_constants
+from tools.quantization.sparse_weights import store_weights_sparse
+
+
+@dataclasses.dataclass(frozen=True)
+class CalibrationData:
+    """A representative dataset, and how it is run.
+
+    Attributes:
+      samples: each maps signature input names to float32 arrays of the input's shape.
+      progress: called with (what is done, how much of it, how much in all).
+      gather: stands in for `gather_statistics`, to remember what it found.
+    """
+
+    samples: Sequence[Mapping[str, np.ndarray]]
+    progress: Callable[[str, int, int], None] | None = None
+    gather: Callable[..., ActivationStatistics] = gather_statistics
+
+    def told(self, what: str) -> Callable[[int], None] | None:
+        """Makes what is called with the number of samples done; None where nobody listens."""
+        if self.progress is None:
+            return None
+        return lambda done: self.progress(what, done, len(self.samples))
+
+
+@dataclasses.dataclass
+class Preparation:
+    """A float graph on its way to a recipe.
+
+    Attributes:
+      model: changed by each pass.
+      settings: how it will be quantized.
+      before: which operators of the master its own stand for.
+      data: None for a scheme that needs none.
+      statistics: of the model's activations, once it was calibrated.
+      ranges: of the activations, once they are estimated.
+      plan: the recipe, once it is made.
+    """
+
+    model: TfliteModel
+    settings: QuantizationSettings
+    before: EarlierScopes
+    data: CalibrationData | None = None
+    statistics: ActivationStatistics | None = None
+    ranges: dict[str, dict] | None = None
+    plan: Plan | None = None
+
+
+@dataclasses.dataclass
+class Finishing:
+    """An artifact on its way to its file.
+
+    Attributes:
+      model: changed by each pass.
+      settings: how it was quantized.
+      original: the prepared float graph that it was made from.
+      recipe: what was applied.
+      data: as of `Preparation`.
+      written: bytes of the file as the library wrote it.
+      content: the file, once it is whole.
+    """
+
+    model: TfliteModel
+    settings: QuantizationSettings
+    original: TfliteModel
+    recipe: list[dict]
+    data: CalibrationData | None
+    written: int
+    content: bytes = b""
+
+
+_Work = TypeVar("_Work", Preparation, Finishing)
+
+
+@dataclasses.dataclass(frozen=True)
+class Pass(Generic[_Work]):
+    """One step.
+
+    Attributes:
+      name: in reports, and in settings where it can be turned off.
+      run: changes what it is given. Returns the report's entry {"name", "changed", "detail"}
+        and perhaps "gain"; None where there is nothing to report.
+      applies: whether the model and its settings call for it.
+    """
+
+    name: str
+    run: Callable[[_Work], dict | None]
+    applies: Callable[[_Work], bool] = lambda _: True
+
+
+def run_passes(passes: Sequence[Pass[_Work]], work: _Work) -> list[dict]:
+    """Runs passes one after the other.
+
+    Args:
+      passes: those of which the settings turn some off.
+      work: what they change.
+
+    Returns:
+      The report's entries {"name", "changed", "detail", "gain"} of those that ran and have
+      something to report.
+
+    Raises:
+      InputError: as each pass does.
+    """
+    entries = []
+    for step in passes:
+        if step.name in PASSES and not work.settings.enabled(step.name):
+            continue
+        entry = step.run(work) if step.applies(work) else None
+        if entry is not None:
+            entries.append({"gain": None} | entry)
+    return entries
+
+
+def _quantizes_activations(work: Preparation | Finishing) -> bool:
+    return work.settings.quantizes_activations
+
+
+def _equalize(work: Preparation) -> dict:
+    scales: dict[str, np.ndarray] = {}
+    through_relu6 = work.settings.choices("equalization")["through_relu6"]
+    entry = equalize(work.model, work.statistics, scales, through_relu6)
+    work.statistics = scaled_statistics(
+        work.model,
+        work.data.samples,
+        work.statistics,
+        scales,
+        work.data.told("calibrating again"),
+    )
+    return entry
+
+
+def _find_ranges(work: Preparation) -> dict:
+    told = work.data.told("counting values")
+    work.ranges, entry = find_ranges(
+        Topology(work.model),
+        work.statistics,
+        work.settings.ranges,
+        lambda reach: gather_histograms(work.model, work.data.samples, reach, told),
+    )
+    return entry
+
+
+def _separate_constants(work: Preparation) -> dict | None:
+    entry = separate_constants(work.model)
+    return entry if entry["changed"] else None
+
+
+def _add_hessians(work: Preparation) -> dict:
+    told = work.data.told("gathering Hessians")
+    return add_hessians(work.model, work.data.samples, work.ranges, told)
+
+
+def _tell_of_layers(work: Preparation) -> dict:
+    """Makes the entry of the operators that have a scheme of their own."""
+    matched = work.plan.matched
+    told = [
+        f"{scheme} for the {count} that {pattern} matches"
+        for (pattern, scheme), count in zip(work.settings.layers, matched, strict=True)
+    ]
+    return {"changed": sum(matched), "detail": "; ".join(told), "name": "layers"}
+
+
+def _correct_layers(work: Finishing) -> dict:
+    choices, progress = work.settings.choices("layer_correction"), work.data.progress
+    work.model, entry = correct_layers(
+        work.original,
+        work.model,
+        work.data.samples,
+        choices["samples"],
+        choices["fit_weights"],
+        (lambda *counts: progress("correcting layers", *counts)) if progress else None,
+    )
+    return entry
+
+
+def _restate_metadata(work: Finishing) -> dict | None:
+    restated = [
+        what
+        for what, restate in (
+            ("minima and maxima of inputs and outputs", restate_statistics),
+            ("the runtime that it needs", restate_min_runtime),
+        )
+        if restate(work.model)
+    ]
+    if not restated:
+        return None
+    detail = f"says {' and '.join(restated)} anew"
+    return {"changed": len(restated), "detail": detail, "name": "metadata"}
+
+
+def _compact(work: Finishing) -> dict:
+    work.content, entry = compact(work.model, work.written, work.original)
+    return entry
+
+
+# Before calibration.
+WITHOUT_DATA: tuple[Pass[Preparation], ...] = (
+    Pass("dead_channels", lambda work: remove_dead_channels(work.model)),
+    Pass("relu_fusion", lambda work: fuse_relus(work.model)),
+    Pass("narrow_convolutions", lambda work: widen_narrow_convolutions(work.model)),
+)
+# After calibration, of schemes that need it.
+WITH_RANGES: tuple[Pass[Preparation], ...] = (
+    Pass("equalization", _equalize, _quantizes_activations),
+    Pass("range_estimation", _find_ranges),
+    Pass("bias_range", lambda work: make_room_for_biases(work.model, work.ranges)),
+)
+# Before the recipe is planned.
+FOR_THE_RECIPE: tuple[Pass[Preparation], ...] = (
+    Pass("pointwise", lambda work: use_matrix_products(work.model, work.settings, work.before)),
+    Pass("shared_constants", _separate_constants),
+)
+# Once it is.
+BY_THE_RECIPE: tuple[Pass[Preparation], ...] = (
+    Pass(
+        "hessians",
+        _add_hessians,
+        lambda work: any(entry["algorithm_key"] == GPTQ for entry in work.plan.recipe),
+    ),
+    Pass("layers", _tell_of_layers, lambda work: bool(work.settings.layers)),
+)
+ON_THE_ARTIFACT: tuple[Pass[Finishing], ...] = (
+    Pass(
+        "block_scales",
+        lambda work: mend_block_scales(work.model),
+        lambda work: any(recipes.is_blockwise(entry) for entry in work.recipe),
+    ),
+    Pass("layer_correction", _correct_layers, _quantizes_activations),
+    Pass("float16_constants", lambda work: store_constants_float16(work.model)),
+    Pass("sparse_weights", lambda work: store_weights_sparse(work.model)),
+    Pass("metadata", _restate_metadata),
+    Pass("compaction", _compact),
+)
