@@ -80,7 +80,7 @@ def test_the_library_s_own_builder_writes_the_same_model(content):
 def test_numbers_that_do_not_fit_their_field_are_not_written():
     model = parse_model(tiny_model())
     model.schema.subgraphs[0].tensors[0].type = 1000
-    with pytest.raises(Exception, match="format requires|out of range|not in range"):
+    with pytest.raises(Exception, match=r"format requires|out of range"):
         model_bytes(model)
 
 
