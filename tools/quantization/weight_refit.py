@@ -63,7 +63,7 @@ def _of_few(product: np.ndarray, target: np.ndarray, free: np.ndarray) -> np.nda
         step = max(1, _CHUNK // int(count) ** 2)
         for part in (rows[start : start + step] for start in range(0, rows.size, step)):
             places = np.nonzero(free[part])[1].reshape(part.size, count)
-            products = product[places[:, :, None], places[:, None, :]]
+            products = product.take(places[:, :, None] * len(product) + places[:, None, :])
             targets = target[places, part[:, None]][:, :, None]
             result[part[:, None], places] = np.linalg.solve(products, targets)[:, :, 0]
     return result
@@ -123,7 +123,7 @@ def _refitted_together(
 ) -> np.ndarray:
     """Fits the weights of outputs that see the same inputs; as `refitted`."""
     given, found = inputs.astype(np.float64), quantized_inputs.astype(np.float64)
-    given -= given.mean(axis=0)
+    # With the mean taken away from one side of a product, the other's takes no part in it.
     found -= found.mean(axis=0)
     product = found.T @ found
     ridge = _ridges(product, len(inputs))
@@ -143,28 +143,26 @@ def _refitted_each(
 ) -> np.ndarray:
     """Fits the weights of outputs that see inputs of their own; as `refitted`."""
 
-    def centred(values: np.ndarray) -> np.ndarray:
-        # A gathered channel's values lie far apart: they are brought together before they are
-        # turned, rows last, as sums over these are what takes the time.
-        near = np.ascontiguousarray(values.transpose(1, 2, 0))
-        turned = np.ascontiguousarray(near.transpose(2, 1, 0), np.float64)
-        turned -= turned.mean(axis=2, keepdims=True)
-        return turned
-
     outputs, terms = trained.shape
     rows, result = inputs.shape[1], np.empty(trained.shape)
     step = max(1, _CHUNK // (rows * terms))
     for start in range(0, outputs, step):
         part = slice(start, start + step)
-        given, found, weights = (
-            centred(inputs[part]),
-            centred(quantized_inputs[part]),
-            trained[part],
+        # A gathered output's values lie far apart. They are brought together before they are
+        # turned: rows last, as sums over these are what takes the time.
+        given, found = (
+            np.ascontiguousarray(values[part].transpose(1, 2, 0))
+            for values in (inputs, quantized_inputs)
         )
+        found = np.ascontiguousarray(found.transpose(2, 1, 0), np.float64)
+        found -= found.mean(axis=2, keepdims=True)
+        weights = trained[part]
+        aims = np.zeros((rows, len(weights)))
+        for term in range(terms):
+            aims += given[:, term] * weights[:, term]
         products = found @ np.swapaxes(found, 1, 2)
         ridges = _ridges(products, rows)[:, None]
-        aims = weights[:, None, :] @ given
-        targets = (found @ np.swapaxes(aims, 1, 2))[:, :, 0] + ridges * weights
+        targets = (found @ aims.T[:, :, None])[:, :, 0] + ridges * weights
         products += ridges[:, :, None] * np.eye(terms)
         result[part] = _solved_each(products, targets, weights != 0)
     return result
