@@ -95,50 +95,74 @@ def _write_bias(graph: Topology, tensor: schema.TensorT, bias: np.ndarray) -> No
 
 
 class _FloatLayer:
-    """What a layer of the float model multiplies on the places that are looked at."""
+    """A layer of the float model, which has run.
+
+    Attributes:
+      places: of its output that are looked at.
+      values: what enters it, [samples, *shape].
+      weights: float32 [outputs, terms].
+      bias: float32 [outputs].
+    """
 
     def __init__(self, execution: LayerExecution, operator: schema.OperatorT):
-        graph, source = execution.graph, int(operator.inputs[0])
-        values = execution.values[source]
+        graph = execution.graph
+        self.values = execution.values[int(operator.inputs[0])]
         depthwise = graph.name(operator) == "DEPTHWISE_CONV_2D"
         rows = _DEPTHWISE_ROWS if depthwise else _ROWS
-        self.places = LayerInputs(graph, operator, len(values), rows)
-        self.inputs = self.places.rows(values)
+        self.places = LayerInputs(graph, operator, len(self.values), rows)
         weights, bias = (graph.model.tensor_data(graph.tensor(i)) for i in operator.inputs[1:3])
         self.weights, self.bias = self.places.matrix(weights), bias.reshape(-1)
 
 
+@dataclasses.dataclass(frozen=True)
 class _Candidate:
     """A copy of the artifact whose layers are corrected, one after the other.
 
     Attributes:
       execution: of the copy.
       layers: of the copy, paired with the float model's.
+      refit: whether weights are fitted too.
     """
 
-    def __init__(self, floating: Topology, execution: LayerExecution, refit: bool):
-        self.execution, self._refit = execution, refit
-        self.layers = _layers(floating, execution.graph)
+    execution: LayerExecution
+    layers: list[_Layer]
+    refit: bool
 
-    def correct(self, layer: _Layer, floating: _FloatLayer) -> None:
-        """Runs up to a layer and changes the layer's constants."""
-        self.execution.run_until(layer.quantized)
-        graph, source = self.execution.graph, int(layer.quantized.inputs[0])
-        tensor = graph.tensor(source)
-        zero = int(tensor.quantization.zeroPoint[0])
-        changed = floating.places.rows(self.execution.values[source], zero)
-        changed = dequantized(tensor, changed)
-        scales = np.asarray(layer.weights.quantization.scale, np.float64)
+
+class _Correction:
+    """New constants of one layer of a candidate, which has run up to it."""
+
+    def __init__(self, layer: _Layer, floating: _FloatLayer, candidate: _Candidate):
+        execution, self._refit = candidate.execution, candidate.refit
+        self._layer, self._floating, self._graph = layer, floating, execution.graph
+        source = int(layer.quantized.inputs[0])
+        self._values, self._source = execution.values[source], self._graph.tensor(source)
+        self._codes = floating.places.matrix(self._graph.model.tensor_data(layer.weights)).copy()
+        self._scales = np.asarray(layer.weights.quantization.scale, np.float64).reshape(-1, 1)
+        self._bias = np.empty(floating.bias.size)
+
+    def find(self, part: slice, inputs: np.ndarray) -> None:
+        """Finds the constants of some outputs.
+
+        Args:
+          part: which.
+          inputs: what enters the float layer for them, from `LayerInputs.rows`.
+        """
+        floating, zero = self._floating, int(self._source.quantization.zeroPoint[0])
+        changed = dequantized(self._source, floating.places.rows(self._values, zero, part))
+        weights, codes = floating.weights[part], self._codes[part]
+        scales = self._scales[part] if len(self._scales) > 1 else self._scales
         if self._refit:
-            fitted = refitted(floating.weights, floating.inputs, changed)
-            codes = floating.places.weights(rounded_codes(fitted, scales, _MOST_CODE))
-            layer.weights.buffer = graph.model.add_constant(codes)
-        codes = floating.places.matrix(graph.model.tensor_data(layer.weights))
-        stored = codes * scales.reshape(-1, 1)
-        corrected = corrected_bias(
-            floating.bias, floating.weights, stored, floating.inputs, changed
-        )
-        _write_bias(graph, layer.bias, corrected)
+            codes[:] = rounded_codes(refitted(weights, inputs, changed), scales, _MOST_CODE)
+        stored = codes * scales
+        self._bias[part] = corrected_bias(floating.bias[part], weights, stored, inputs, changed)
+
+    def write(self) -> None:
+        """Puts what was found into the candidate."""
+        if self._refit:
+            codes = self._floating.places.weights(self._codes)
+            self._layer.weights.buffer = self._graph.model.add_constant(codes)
+        _write_bias(self._graph, self._layer.bias, self._bias)
 
 
 def _sweep(
@@ -155,9 +179,16 @@ def _sweep(
         producer = floating.graph.producer.get(int(original.inputs[0]))
         if producer is not None:
             floating.run_through(producer)
-        layer = _FloatLayer(floating, original)
+        layer, corrections = _FloatLayer(floating, original), []
         for candidate, pair in zip(candidates, pairs, strict=True):
-            candidate.correct(pair, layer)
+            candidate.execution.run_until(pair.quantized)
+            corrections.append(_Correction(pair, layer, candidate))
+        for part in layer.places.parts():
+            inputs = layer.places.rows(layer.values, part=part)
+            for correction in corrections:
+                correction.find(part, inputs)
+        for correction in corrections:
+            correction.write()
         floating.release(original.inputs[0])
         if progress:
             progress(number + 1, len(originals))
@@ -230,7 +261,7 @@ def _best(
 
     copies = [Topology(copied_model(artifact.model)) for _ in kinds]
     candidates = [
-        _Candidate(graph, LayerExecution(copy, learning, tables), refit)
+        _Candidate(LayerExecution(copy, learning, tables), _layers(graph, copy), refit)
         for copy, refit in zip(copies, kinds, strict=True)
     ]
     _sweep(LayerExecution(graph, learning), candidates, progress)

@@ -5,12 +5,18 @@ many terms: a pixel's neighbourhood, with zeros where it reaches beyond the pict
 DEPTHWISE_CONV_2D has such a product for each channel, W [channels, taps].
 """
 
+import functools
+import math
+
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.graph.flatbuffer import shape_of
 from tools.graph.topology import Topology
 
+# Numbers that are gathered at once, where they are of outputs that have nothing in common.
+_MOST_GATHERED = 1 << 21
+_ALL = slice(None)
 LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 
 
@@ -52,31 +58,52 @@ class LayerInputs:
         turned = matrix.T if self.name == "DEPTHWISE_CONV_2D" else matrix
         return np.ascontiguousarray(turned).reshape(self._weights)
 
-    def rows(self, values: np.ndarray, zero: int = 0) -> np.ndarray:
+    def parts(self) -> list[slice]:
+        """Shares out the outputs, so that what `rows` gathers for a part is not large."""
+        outputs = self._weights[-1]
+        if self.name != "DEPTHWISE_CONV_2D" or outputs != self._input[-1]:
+            return [slice(None)]
+        step = max(1, _MOST_GATHERED // (self._chosen[0].size * math.prod(self._weights[:-1])))
+        return [slice(start, start + step) for start in range(0, outputs, step)]
+
+    def rows(self, values: np.ndarray, zero: int = 0, part: slice = _ALL) -> np.ndarray:
         """Gathers the inputs of the chosen places.
 
         Args:
           values: [samples, *the input's shape].
           zero: what stands beyond the picture's edge.
+          part: for which outputs, one of `parts`.
 
         Returns:
-          [rows, terms]; [channels, rows, taps] of DEPTHWISE_CONV_2D; of the values' type.
+          [rows, terms]; [outputs, rows, taps] of DEPTHWISE_CONV_2D; of the values' type.
         """
         if self.name == "FULLY_CONNECTED":
             return values.reshape(-1, self._weights[-1])[self._chosen]
         pictures = values.reshape(values.shape[0], *self._input[1:])
-        number, *place = self._chosen
-        (rows, above), (columns, beside) = (self._taps(axis, place[axis]) for axis in (0, 1))
+        number, rows, columns, outside = self._reads
         # Whole pictures with an edge would be many times what is looked at.
-        found = pictures[number[:, None, None], rows[:, :, None], columns[:, None, :]]
-        outside = above[:, :, None] | beside[:, None, :]
-        if outside.any():
+        found = pictures[number, rows, columns, part]
+        if outside is not None:
             found[outside] = zero
         if self.name == "CONV_2D":
-            return found.reshape(len(number), -1)
-        found = found.reshape(len(number), -1, found.shape[-1]).transpose(2, 0, 1)
-        repeats = self._weights[-1] // found.shape[0]
+            return found.reshape(len(found), -1)
+        found = found.reshape(len(found), -1, found.shape[-1]).transpose(2, 0, 1)
+        repeats = 1 if part != _ALL else self._weights[-1] // found.shape[0]
         return found if repeats == 1 else np.repeat(found, repeats, axis=0)
+
+    @functools.cached_property
+    def _reads(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+        """Finds what the kernel reads for each chosen place.
+
+        Returns:
+          (sample, row and column in its picture, which of them are beyond its edge, or None
+          where none is); together each [places, the kernel's height, its width].
+        """
+        number, *place = self._chosen
+        (rows, above), (columns, beside) = (self._taps(axis, place[axis]) for axis in (0, 1))
+        outside = above[:, :, None] | beside[:, None, :]
+        edge = outside if outside.any() else None
+        return number[:, None, None], rows[:, :, None], columns[:, None, :], edge
 
     def _taps(self, axis: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Finds what the kernel reads along one axis of a picture.
