@@ -15,8 +15,9 @@ case "$runfiles" in /*) ;; *) runfiles="$PWD/$runfiles" ;; esac
 export RUNFILES_DIR="$runfiles"
 # By it the program writes commands as they are typed in this workspace.
 export RULES_QUANTIZE_LABEL=%{label_word}
-# Nothing of the user's own Python may enter: same inputs, same bytes.
-unset PYTHONHOME PYTHONSTARTUP
+# Nothing of the user's own Python may enter, nor a choice of numpy's routines, which actions do
+# not see: same inputs, same bytes.
+unset PYTHONHOME PYTHONSTARTUP OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 export PYTHONUTF8=1 PYTHONNOUSERSITE=1 PYTHONSAFEPATH=1 PYTHONDONTWRITEBYTECODE=1 PYTHONHASHSEED=0
 # Bazel runs an action on each core; numpy's own threads would fight over them, and how a sum
 # is shared out among threads may show in its last bits.
