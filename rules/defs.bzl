@@ -339,7 +339,7 @@ def quantized_model(
     Targets:
       NAME: builds NAME.tflite, NAME.report.json and NAME.recipe.json. The build fails
         when similarity or size is beyond a gate; the report is there all the same.
-      NAME_similarity_test: the same gates as a test.
+      NAME_similarity_test: the same gates as a test, which prints the table of them.
       NAME_fps_test: measures float master and artifact on the host. Made when min_fps,
         min_speedup or latency_gates is given. All FPS tests are tagged perf.
       NAME_DEVICE_fps_test: the same on a latency_device that min_fps names. It is tagged

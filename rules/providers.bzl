@@ -16,6 +16,7 @@ QuantizedModelInfo = provider(
     doc = "A quantized artifact, with what is known about it.",
     fields = {
         "float_model": "FloatModelInfo of the model that it was made from.",
+        "gate_table": "File: text, a line for each gate: value, limit, whether it passed.",
         "gates": "File: JSON, the thresholds that it is held to.",
         "layers": "struct(document, page, table) of Files: JSON, HTML and text, error by layer.",
         "model": "File: the quantized .tflite.",

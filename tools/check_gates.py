@@ -35,12 +35,19 @@ def parser() -> argparse.ArgumentParser:
         help="text file: why the artifact is refused; empty when it is not. With it the exit "
         "status is 0 in both cases",
     )
+    result.add_argument("--table", type=user_path, help="text file: a line for each gate")
+    result.add_argument(
+        "--layers_command",
+        default="",
+        metavar="COMMAND",
+        help="what writes the page of errors by layer; a refusal names it",
+    )
     return result
 
 
 def main(arguments: argparse.Namespace) -> int:
     from tools.report import read_json, read_report, write_json
-    from tools.similarity.gates import check_gates, failure_lines
+    from tools.similarity.gates import check_gates, failure_lines, table_lines
 
     report = read_report(arguments.report)
     settings = read_json(arguments.gates)
@@ -49,9 +56,13 @@ def main(arguments: argparse.Namespace) -> int:
     verdict = check_gates(report, settings, str(arguments.gates))
     if arguments.verdict:
         write_json(arguments.verdict, verdict)
+    if arguments.table:
+        with whole_file(arguments.table, "w") as file:
+            file.writelines(f"{line}\n" for line in table_lines(verdict))
     reason = ""
     if not verdict["passed"]:
-        reason = "\n".join(failure_lines(verdict, str(arguments.report))) + "\n"
+        lines = failure_lines(verdict, str(arguments.report), arguments.layers_command)
+        reason = "\n".join(lines) + "\n"
     if arguments.refusal:
         with whole_file(arguments.refusal, "w") as file:
             file.write(reason)

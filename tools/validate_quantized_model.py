@@ -134,8 +134,9 @@ _SHOWN = {
 }
 
 
-def _print_table(report: dict, verdict: dict) -> None:
+def _print_tables(report: dict, verdict: dict) -> None:
     from tools.report import tasks_of
+    from tools.similarity.gates import table_lines
 
     size, similarity = report["size"], report["similarity"]
     print(
@@ -143,16 +144,12 @@ def _print_table(report: dict, verdict: dict) -> None:
         f"master; {similarity['samples']} samples"
     )
     width = max(12, *(len(output["name"]) for output in similarity["outputs"]))
-    print(f"{'output':{width}}  cosine mean   min  max |error|  SQNR dB  within tolerance")
-    failed = {
-        gate["output"] for gate in verdict["gates"] if not gate["passed"] and "output" in gate
-    }
+    print(f"{'output':{width}}  cosine mean   min  max |error|  SQNR dB")
     for output in similarity["outputs"]:
         sqnr = "-" if output["sqnr_db"] is None else f"{output['sqnr_db']:.1f}"
         print(
             f"{output['name']:{width}}  {output['cosine_mean']:11.4f} {output['cosine_min']:5.3f}"
-            f"  {output['max_abs_error']:11.4g}  {sqnr:>7}  "
-            f"{'NO' if output['name'] in failed else 'yes'}"
+            f"  {output['max_abs_error']:11.4g}  {sqnr:>7}"
         )
     for task in tasks_of(report):
         values = [
@@ -164,6 +161,7 @@ def _print_table(report: dict, verdict: dict) -> None:
             f"{task['name']}: {task['positives']} of {similarity['samples']} samples detected by "
             f"the float model; {', '.join(values) or 'nothing to compare'}"
         )
+    print("\n".join(table_lines(verdict)))
 
 
 def _compared(
@@ -337,7 +335,7 @@ def _judge_bundle(
     )
     for path, verdict in verdicts.items():
         print(f"{path}: {'passed' if verdict['passed'] else 'REFUSED'}")
-        _print_table(members[path], verdict)
+        _print_tables(members[path], verdict)
     for path in report["kept"]:
         print(f"{path}: as it was")
     for path in report["other_files"]:
@@ -383,11 +381,11 @@ def main(arguments: argparse.Namespace) -> int:
         write_json(arguments.report, report)
     if arguments.report_only:
         return 0
-    where = str(arguments.report) if arguments.report else "the table above; --report= keeps it"
+    where = str(arguments.report) if arguments.report else "the tables above; --report= keeps them"
     if of_bundles:
         return _judge_bundle(arguments, report, gates, where)
     verdict = check_gates(report, gates_of_flags(arguments), "the gates")
-    _print_table(report, verdict)
+    _print_tables(report, verdict)
     if not verdict["passed"]:
         print("\n".join(failure_lines(verdict, where)), file=sys.stderr)
         return EXIT_GATE_FAILED

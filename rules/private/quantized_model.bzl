@@ -210,6 +210,7 @@ def _quantized_model_impl(ctx):
     report = ctx.actions.declare_file(name + ".report.json")
     gates = ctx.actions.declare_file(name + ".gates.json")
     verdict = ctx.actions.declare_file(name + ".verdict.json")
+    gate_table = ctx.actions.declare_file(name + ".gates.txt")
     refusal = ctx.actions.declare_file(name + ".refusal.txt")
     validation = ctx.actions.declare_file(name + ".passed")
 
@@ -261,13 +262,20 @@ def _quantized_model_impl(ctx):
     check.add(report, format = "--report=%s")
     check.add(gates, format = "--gates=%s")
     check.add(verdict, format = "--verdict=%s")
+    check.add(gate_table, format = "--table=%s")
     check.add(refusal, format = "--refusal=%s")
+    check.add(
+        # Without validation: the refusal would end this build too. Bazel 4 to 9 know the flag.
+        "bazel build --noexperimental_run_validations --output_groups=layers " +
+        typed_label(ctx.label),
+        format = "--layers_command=%s",
+    )
     run_tool(
         ctx,
         ctx.executable._check_gates,
         check,
         inputs = [report, gates],
-        outputs = [verdict, refusal],
+        outputs = [verdict, gate_table, refusal],
         mnemonic = "CheckGates",
         progress_message = "Checking the gates of {}".format(ctx.label),
     )
@@ -291,6 +299,7 @@ def _quantized_model_impl(ctx):
         ),
         QuantizedModelInfo(
             float_model = float_model,
+            gate_table = gate_table,
             gates = gates,
             layers = layers,
             model = artifact,
@@ -307,7 +316,7 @@ def _quantized_model_impl(ctx):
             layers = depset([layers.document, layers.page, layers.table]),
             recipe = depset([recipe]),
             report = depset([report]),
-            verdict = depset([verdict]),
+            verdict = depset([verdict, gate_table]),
         ),
     ]
 

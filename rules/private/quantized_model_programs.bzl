@@ -14,15 +14,16 @@ load(":python_program.bzl", "shell_word")
 load(":typed_label.bzl", "label_text", "typed_label")
 
 def _similarity_test_impl(ctx):
-    refusal = ctx.attr.model[QuantizedModelInfo].refusal
+    info = ctx.attr.model[QuantizedModelInfo]
     return launch_script(
         ctx,
         "Says what the gates say of {}".format(ctx.attr.model.label),
-        "exec {} {}".format(
+        "cat {}\nexec {} {}".format(
+            in_runfiles(ctx, info.gate_table),
             in_runfiles(ctx, ctx.executable._hold_to_gates),
-            in_runfiles(ctx, refusal),
+            in_runfiles(ctx, info.refusal),
         ),
-        [refusal, ctx.executable._hold_to_gates],
+        [info.gate_table, info.refusal, ctx.executable._hold_to_gates],
     )
 
 _MODEL = attr.label(

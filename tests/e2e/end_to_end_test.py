@@ -37,17 +37,35 @@ def _said_by(lines, program):
 def test_an_artifact_beyond_its_gates_fails_the_build_and_its_report_is_there():
     lines = _refused("beyond_tolerance")
     (start,) = [n for n, line in enumerate(lines) if line.startswith("beyond_tolerance: refused")]
-    assert lines[start].endswith(
-        "3 of 7 gates failed; worst: tolerance of output classificators"
-    ), lines[start]
-    assert "1 - mean cosine similarity is" in lines[start + 1]
-    assert "allowed 0.0001 (worst sample " in lines[start + 1]
-    where = lines[start + 2].removeprefix("  all values: ")
+    assert lines[start].endswith("3 of 7 gates failed"), lines[start]
+    failed = lines[start + 1 : start + 4]
+    assert [line.split(": ")[0] for line in failed] == [
+        "  tolerance of output classificators",
+        "  tolerance of output regressors",
+        "  max_size",
+    ]
+    for line in failed[:2]:
+        assert "1 - mean cosine similarity is" in line
+        assert "allowed 0.0001 (worst sample " in line
+    assert "bytes, allowed 100,000 bytes" in failed[2]
+    where = lines[start + 4].removeprefix("  all values: ")
     report = json.loads((_bin().parent.parent.parent / where).read_text())
     assert report["name"] == "beyond_tolerance"
     assert report["artifact"]["bytes"] > 100000
     value = 1 - min(output["cosine_mean"] for output in report["similarity"]["outputs"])
     assert f"{value:.3g}" in lines[start + 1]
+
+
+def test_the_command_of_a_refusal_writes_the_layers():
+    (line,) = [line for line in _refused("beyond_tolerance") if "  error by layer: " in line]
+    program, *words = line.removeprefix("  error by layer: ").split()
+    assert (program, words[-1]) == ("bazel", "//tests/e2e:beyond_tolerance")
+    page = _bin() / "tests/e2e/beyond_tolerance.layers.html"
+    page.unlink(missing_ok=True)
+    result = bazel(*words)
+    assert result.returncode == 0, result.stderr
+    assert "beyond_tolerance.layers.html" in result.stderr
+    assert page.exists()
 
 
 def test_an_artifact_that_misses_far_faces_is_refused():
@@ -69,6 +87,7 @@ def test_the_similarity_test_of_a_refused_artifact_does_not_pass():
     assert result.returncode == 3
     lines = (result.stdout + result.stderr).splitlines()
     assert any(line.startswith("beyond_tolerance: refused, 3 of 7 gates") for line in lines), lines
+    assert any(line.startswith("max_size ") and line.endswith("NO") for line in lines), lines
     verdict = json.loads((_bin() / "tests/e2e/beyond_tolerance.verdict.json").read_text())
     assert verdict["passed"] is False
     assert len(verdict["gates"]) == 7
@@ -78,6 +97,7 @@ def test_a_similarity_test_needs_no_python():
     target = "tests/e2e/beyond_tolerance_similarity_test"
     held = (_bin() / f"{target}.runfiles_manifest").read_text().splitlines()
     assert sorted(line.split()[0].rpartition("/")[2] for line in held) == [
+        "beyond_tolerance.gates.txt",
         "beyond_tolerance.refusal.txt",
         "beyond_tolerance_similarity_test",
         "hold_to_gates.sh",

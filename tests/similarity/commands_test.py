@@ -88,9 +88,11 @@ def test_prints_a_table_and_passes(folder):
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert "2 samples" in result.stdout
-    rows = {line.split()[0]: line for line in result.stdout.splitlines()[2:]}
-    assert rows.keys() == {"regressors", "classificators"}
-    assert all(row.endswith("yes") for row in rows.values())
+    lines = result.stdout.splitlines()
+    assert {line.split()[0] for line in lines[2:4]} == {"regressors", "classificators"}
+    assert lines[4].split() == ["gate", "of", "value", "limit", "passed"]
+    assert [line.split()[0] for line in lines[5:]].count("tolerance") == 2
+    assert all(line.endswith("yes") for line in lines[5:])
 
 
 def test_fails_beyond_the_tolerance_and_keeps_the_report(folder, tmp_path):
@@ -98,9 +100,13 @@ def test_fails_beyond_the_tolerance_and_keeps_the_report(folder, tmp_path):
     flags = ("--test_data=test_images/", "--tolerance=1e-9", f"--report={path}")
     result = _validate(folder, *flags, fresh=True)
     assert result.returncode == 1
-    first, reason, where = result.stderr.splitlines()
-    assert first.startswith("quantized: refused, 2 of 5 gates failed; worst: tolerance of output")
-    assert "allowed 1e-09" in reason
+    first, *reasons, where = result.stderr.splitlines()
+    assert first == "quantized: refused, 2 of 5 gates failed"
+    assert {reason.split(":")[0] for reason in reasons} == {
+        "  tolerance of output regressors",
+        "  tolerance of output classificators",
+    }
+    assert all("allowed 1e-09" in reason for reason in reasons)
     assert where.endswith(str(path))
     document = json.loads(path.read_text())
     assert document["similarity"]["samples"] == 2
@@ -170,7 +176,13 @@ def test_every_gate_is_a_flag(folder, flags, refused):
     result = _validate(folder, *_GATES_OF_WEIGHTS, *flags)
     assert result.returncode == (1 if refused else 0), result.stderr
     if refused:
-        assert f"; worst: {refused}" in result.stderr.splitlines()[0]
+        assert result.stderr.splitlines()[1].startswith(f"  {refused}")
+        (row,) = [
+            line
+            for line in result.stdout.splitlines()
+            if line.startswith(f"{refused.split()[0]} ") and line.endswith("NO")
+        ][:1]
+        assert f" {'at least' if refused.startswith('min_') else 'at most'} " in row
     else:
         assert result.stderr == ""
 
@@ -180,7 +192,7 @@ def test_gates_come_from_a_file_and_flags_go_before_it(folder, tmp_path):
     path.write_text(json.dumps({"max_size": 10, "tolerance": {"regressors": 1e-9}}))
     result = _validate(folder, "--test_data=test_images/", f"--gates={path}", "--max_size=10000000")
     assert result.returncode == 1
-    assert "1 of 5 gates failed; worst: tolerance of output regressors" in result.stderr
+    assert "1 of 5 gates failed\n  tolerance of output regressors: " in result.stderr
     path.write_text("[]")
     line = _one_line(_validate(folder, "--test_data=test_images/", f"--gates={path}"))
     assert "gates.json: not an object of thresholds" in line
@@ -319,15 +331,17 @@ def test_check_gates_leaves_what_it_would_say_in_a_file(tmp_path, refused):
     flags = ("--report=report.json", "--gates=gates.json")
     said = _run(tools.check_gates, tmp_path, *flags)
     assert said.returncode == int(refused)
-    flags += ("--verdict=verdict.json", "--refusal=refusal.txt")
+    flags += ("--verdict=verdict.json", "--refusal=refusal.txt", "--table=table.txt")
     kept = _run(tools.check_gates, tmp_path, *flags)
     assert (kept.returncode, kept.stdout, kept.stderr) == (0, "", "")
     assert (tmp_path / "refusal.txt").read_text() == said.stderr
     assert len(said.stderr.splitlines()) == (3 if refused else 0)
+    (row,) = [line for line in (tmp_path / "table.txt").open() if line.startswith("max_size ")]
+    assert row.endswith("NO\n" if refused else "yes\n")
     assert json.loads((tmp_path / "verdict.json").read_text())["passed"] is not refused
 
 
-def test_check_gates_fails_in_three_lines_and_leaves_a_verdict(tmp_path):
+def test_check_gates_names_what_failed_and_leaves_a_verdict(tmp_path):
     result = _check(tmp_path, {"tolerance": 0.01})
     assert result.returncode == 1
     assert result.stdout == ""

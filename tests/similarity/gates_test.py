@@ -20,6 +20,7 @@ from tools.similarity.gates import (
     NOT_REPRESENTATIVE,
     check_gates,
     failure_lines,
+    table_lines,
 )
 
 
@@ -232,7 +233,9 @@ def test_oldest_runtime_orders_versions_by_their_numbers(needed, wanted, passed)
     assert gate["passed"] == passed
     if not passed:
         lines = failure_lines(verdict, "r")
-        assert lines[1] == f"  CONV_2D needs TensorFlow Lite {needed}, wanted {wanted} or older"
+        assert lines[1] == (
+            f"  oldest_runtime: CONV_2D needs TensorFlow Lite {needed}, wanted {wanted} or older"
+        )
 
 
 @pytest.mark.parametrize(
@@ -292,19 +295,70 @@ def test_a_float_model_that_sees_nothing_proves_nothing():
     assert len(lines) == 3
 
 
-def test_a_refusal_says_the_worst_in_three_lines():
-    verdict = check_gates(report(), {"tolerance": 0.03, "worst_tolerance": 0.01, "max_size": 900})
-    assert failure_lines(verdict, "bazel-out/face_int8.report.json") == [
-        "face_int8: refused, 4 of 6 gates failed; worst: worst_tolerance of output boxes",
-        "  1 - worst cosine similarity is 0.2, allowed 0.01 (worst sample face_0003.png)",
+_REFUSED = {"tolerance": 0.03, "worst_tolerance": 0.01, "max_size": 900}
+
+
+def test_a_refusal_names_every_failed_gate_the_worst_first():
+    lines = failure_lines(check_gates(report(), _REFUSED), "bazel-out/face_int8.report.json")
+    assert lines[:2] == [
+        "face_int8: refused, 4 of 6 gates failed",
+        "  worst_tolerance of output boxes: 1 - worst cosine similarity is 0.2, allowed 0.01 "
+        "(worst sample face_0003.png)",
+    ]
+    assert [line.split(":")[0] for line in lines[1:5]] == [
+        "  worst_tolerance of output boxes",
+        "  worst_tolerance of output scores",
+        "  tolerance of output boxes",
+        "  max_size",
+    ]
+    assert lines[4:] == [
+        "  max_size: 1,000 bytes, allowed 900 bytes",
         "  all values: bazel-out/face_int8.report.json",
     ]
+
+
+def test_a_refusal_names_the_command_for_the_layers():
+    command = "bazel build --output_groups=layers //:face_int8"
+    lines = failure_lines(check_gates(report(), _REFUSED), "r", command)
+    assert lines[-2:] == ["  all values: r", f"  error by layer: {command}"]
+
+
+def test_a_table_holds_every_gate():
+    settings = _REFUSED | {
+        "max_degradation": {"cosine": {"boxes": 0.5}},
+        "min_layer_correlation": 0.5,
+        "min_size_reduction": 0.8,
+        "oldest_runtime": "2.17",
+    }
+    document = _needing("2.10.0")
+    verdict = check_gates(document, settings)
+    first, *rows = table_lines(verdict)
+    assert first.split() == ["gate", "of", "value", "limit", "passed"]
+    assert [row.split()[0] for row in rows] == [gate["name"] for gate in verdict["gates"]]
+    assert [row.endswith("yes") for row in rows] == [gate["passed"] for gate in verdict["gates"]]
+    cells = {row.split()[0]: re.split(" {2,}", row)[1:] for row in rows}
+    assert cells["max_size"] == ["1,000 bytes", "at most 900 bytes", "NO"]
+    assert cells["min_size_reduction"] == ["75.0%", "at least 80.0%", "NO"]
+    assert cells["oldest_runtime"] == ["2.10.0", "at most 2.17", "yes"]
+    assert cells["min_layer_correlation"] == ["layer conv2d_5", "0.9", "at least 0.5", "yes"]
+    assert cells["max_degradation"][0] == "cosine of output boxes"
+
+
+@pytest.mark.parametrize(
+    ("bound", "words"),
+    [
+        ({"max_score_error": 0.019999}, "mean score error 0.02, allowed 0.019999"),
+        ({"min_size_reduction": 0.7501}, "75.00% smaller than the float master, wanted 75.01%"),
+    ],
+)
+def test_a_value_just_beyond_its_threshold_does_not_read_as_equal(bound, words):
+    assert words in failure_lines(check_gates(report(), bound), "r")[1]
 
 
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"max_size": 900}, "1,000 bytes, allowed 900"),
+        ({"max_size": 900}, "1,000 bytes, allowed 900 bytes"),
         ({"min_size_reduction": 0.8}, "75.0% smaller than the float master, wanted 80.0%"),
         ({"max_score_error": 0.01}, "mean score error 0.02, allowed 0.01"),
         ({"max_box_error_px": 0.1}, "mean box error 0.5 px, allowed 0.1 px"),

@@ -104,12 +104,13 @@ _ABSOLUTE = {
 }
 _DEGRADATIONS = ("max_degradation", "percent_max_degradation")
 _OF_THE_MODEL = {
-    "min_layer_correlation": "layer {layer} has a correlation of {value:.3g} with the float "
-    "model's, wanted {threshold:g}",
+    "min_layer_correlation": "layer {layer} has a correlation of {value} with the float "
+    "model's, wanted {threshold}",
     "oldest_runtime": "{operator} needs TensorFlow Lite {value}, wanted {threshold} or older",
-    "max_size": "{value:,} bytes, allowed {threshold:,}",
-    "min_size_reduction": "{value:.1%} smaller than the float master, wanted {threshold:.1%}",
-    "smaller_than_source": "{value:,} bytes, the model it was made from has {threshold:,}",
+    "max_size": "{value}, allowed {threshold}",
+    "min_size_reduction": "{value} smaller than the float master, wanted {threshold}",
+    "smaller_than_source": "{value}, wanted fewer than the model it was made from; at most "
+    "{threshold}",
 }
 GATES = tuple(sorted([*_ABSOLUTE, *_DEGRADATIONS, *_OF_THE_MODEL, *_TOLERANCES, "min_positives"]))
 
@@ -370,49 +371,119 @@ def _excess(gate: dict) -> float:
     return value / threshold if threshold > 0 else float("inf")
 
 
+def _told_apart(value: float, threshold: float, form: str, digits: int) -> tuple[str, str]:
+    """Writes both numbers with as many digits as it takes to tell them apart.
+
+    Args:
+      value: of a gate.
+      threshold: of it.
+      form: "g" or "%", as of a format.
+      digits: with which to begin.
+    """
+    while (
+        digits < 17
+        and value != threshold
+        and f"{value:.{digits}{form}}" == (f"{threshold:.{digits}{form}}")
+    ):
+        digits += 1
+    shown = f"{threshold:g}" if form == "g" and digits <= 6 else f"{threshold:.{digits}{form}}"
+    return f"{value:.{digits}{form}}", shown
+
+
+def _in_words(gate: dict) -> tuple[str, str]:
+    """Writes a gate's value and threshold, each with its unit."""
+    name, value, threshold = gate["name"], gate["value"], gate["threshold"]
+    if name == "oldest_runtime":
+        return str(value), str(threshold)
+    if name in ("max_size", "smaller_than_source"):
+        return f"{value:,} bytes", f"{threshold:,} bytes"
+    if name == "representative_data":
+        return f"{value} images", f"{threshold} images"
+    if name == "min_size_reduction":
+        return _told_apart(value, threshold, "%", 1)
+    unit = ""
+    if name == "percent_max_degradation":
+        unit = "%"
+    elif name != "min_layer_correlation" and name not in _TOLERANCES:
+        unit = METRICS[gate.get("metric") or metric_of(name)].unit
+    value, threshold = _told_apart(value, threshold, "g", 3)
+    return value + unit, threshold + unit
+
+
+def _about(gate: dict) -> str:
+    """Says which output, task or layer a gate is of; nothing where it is of the whole model."""
+    for key in ("output", "task", "layer"):
+        if gate.get(key):
+            return f"{key} {gate[key]}"
+    return ""
+
+
 def _reason(gate: dict) -> str:
     """Says a failed gate's value and threshold."""
     name = gate["name"]
+    value, threshold = _in_words(gate)
     if name == "representative_data":
         if gate["value"] == 0:
             return NOT_REPRESENTATIVE
-        return "the float model sees something in {value} images, wanted {threshold}".format(**gate)
+        return f"the float model sees something in {value}, wanted {threshold}"
     if name in _OF_THE_MODEL:
-        return _OF_THE_MODEL[name].format(**gate)
+        words = {**gate, "threshold": threshold, "value": value}
+        return _OF_THE_MODEL[name].format(**words)
     metric = METRICS[gate.get("metric") or metric_of(name)]
-    wanted, unit = "wanted" if _at_least(name) else "allowed", metric.unit
     label = f"{metric.label} "
     if name in _TOLERANCES:
         label = f"1 - {metric.label} is "
     elif name in _DEGRADATIONS:
-        unit = "%" if name == "percent_max_degradation" else unit
         label = f"{metric.label} is worse than the float model's by "
-    return f"{label}{gate['value']:.3g}{unit}, {wanted} {gate['threshold']:g}{unit}"
+    return f"{label}{value}, {'wanted' if _at_least(name) else 'allowed'} {threshold}"
 
 
-def failure_lines(verdict: dict, report_path: str) -> list[str]:
-    """Says in three lines why an artifact is refused.
+def failure_lines(verdict: dict, report_path: str, layers_command: str = "") -> list[str]:
+    """Says why an artifact is refused.
 
     Args:
       verdict: from `check_gates`, with a failed gate.
       report_path: where the report is.
+      layers_command: what writes the page of errors by layer; "" where there is no such command.
 
     Returns:
-      Three lines: what is refused, the worst gate with its value and threshold, and
-      where to read more.
+      What is refused; a line for each failed gate, the one that is furthest beyond its
+      threshold first, with what it is of, value and threshold; and where to read more.
     """
     failed = [gate for gate in verdict["gates"] if not gate["passed"]]
-    worst = max(failed, key=_excess)
-    about = ""
-    for key in ("output", "task"):
-        if worst.get(key):
-            about = f" of {key} {worst[key]}"
-    reason = _reason(worst)
-    if worst.get("worst_sample"):
-        reason += f" (worst sample {worst['worst_sample']})"
-    others = f"{len(failed)} of {len(verdict['gates'])} gates failed"
+    lines = [f"{verdict['name']}: refused, {len(failed)} of {len(verdict['gates'])} gates failed"]
+    for gate in sorted(failed, key=_excess, reverse=True):
+        # A reason of a layer names the layer itself.
+        about = "" if gate.get("layer") else _about(gate)
+        sample = f" (worst sample {gate['worst_sample']})" if gate.get("worst_sample") else ""
+        name = f"{gate['name']} of {about}" if about else gate["name"]
+        lines.append(f"  {name}: {_reason(gate)}{sample}")
+    lines.append(f"  all values: {report_path}")
+    if layers_command:
+        lines.append(f"  error by layer: {layers_command}")
+    return lines
+
+
+def table_lines(verdict: dict) -> list[str]:
+    """Says what every gate found, those of size and runtime too.
+
+    Args:
+      verdict: from `check_gates`.
+
+    Returns:
+      A line of headings, and one for each gate: its name, what it is of, the value, what
+      is allowed, and whether it passed.
+    """
+    rows = [("gate", "of", "value", "limit", "passed")]
+    for gate in verdict["gates"]:
+        value, threshold = _in_words(gate)
+        about = _about(gate)
+        if gate.get("metric"):
+            about = f"{gate['metric']} of {about}"
+        limit = f"{'at least' if _at_least(gate['name']) else 'at most'} {threshold}"
+        rows.append((gate["name"], about, value, limit, "yes" if gate["passed"] else "NO"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        f"{verdict['name']}: refused, {others}; worst: {worst['name']}{about}",
-        f"  {reason}",
-        f"  all values: {report_path}",
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     ]
