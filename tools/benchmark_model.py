@@ -72,8 +72,8 @@ def interval(values) -> dict | None:
 def main(arguments: argparse.Namespace) -> int:
     from tools.graph.flatbuffer import read_model
     from tools.latency.arena import arena_bytes
-    from tools.latency.backend import open_backend
     from tools.latency.decision import LEAST_ROUNDS
+    from tools.latency.devices import open_backend
 
     if arguments.rounds < LEAST_ROUNDS:
         raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")

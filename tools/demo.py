@@ -136,7 +136,8 @@ def _speeds(arguments: argparse.Namespace) -> tuple[float, float]:
     """Measures both models in turns; inferences a second."""
     import numpy as np
 
-    from tools.latency.backend import Options, open_backend
+    from tools.latency.backend import Options
+    from tools.latency.devices import open_backend
 
     bar = progress_bar()
     times = []

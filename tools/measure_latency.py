@@ -114,8 +114,8 @@ def _output(arguments: argparse.Namespace) -> Path | None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from tools.latency.backend import open_backend
     from tools.latency.decision import LEAST_ROUNDS, Verdict, judge, overall
+    from tools.latency.devices import open_backend
 
     if arguments.rounds < LEAST_ROUNDS:
         raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")

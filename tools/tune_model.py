@@ -97,8 +97,8 @@ def _latency(master: bytes, goal, folder: Path, arguments: argparse.Namespace):
     """Makes the function that times an artifact against the float master."""
     import numpy as np
 
-    from tools.latency.backend import open_backend
     from tools.latency.decision import Verdict, median_bounds
+    from tools.latency.devices import open_backend
     from tools.latency.measurement import gates_of, measure_and_decide, values_of
 
     files = [folder / "float_master.tflite", folder / "candidate.tflite"]
@@ -131,7 +131,7 @@ def _latency(master: bytes, goal, folder: Path, arguments: argparse.Namespace):
 
 def _device(arguments: argparse.Namespace) -> str:
     """Describes the device; one that is not there is found out before the search."""
-    from tools.latency.backend import open_backend
+    from tools.latency.devices import open_backend
 
     options = device_options(arguments)
     with open_backend(arguments.device, [arguments.float_model], options) as backend:

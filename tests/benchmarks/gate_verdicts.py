@@ -49,7 +49,8 @@ def _column(rounds):
 
 
 def _measured(float_model: Path, artifact: Path, rounds: list):
-    from tools.latency.backend import Options, open_backend
+    from tools.latency.backend import Options
+    from tools.latency.devices import open_backend
 
     with open_backend("host", [float_model, artifact], Options()) as backend:
         while True:

@@ -200,8 +200,9 @@ def measure_model(model: dict, arguments: argparse.Namespace) -> list[dict]:
 
 def _time(rows: list[dict], contents: list[bytes], arguments: argparse.Namespace) -> None:
     """Measures models in turns, the first being what others are compared with."""
-    from tools.latency.backend import Options, open_backend
+    from tools.latency.backend import Options
     from tools.latency.decision import median_bounds
+    from tools.latency.devices import open_backend
 
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, f"{number}.tflite") for number in range(len(contents))]

@@ -5,7 +5,8 @@ import pytest
 
 from tests.random_models import ModelBuilder
 from tools.errors import DeviceFailedError, InputError
-from tools.latency.backend import Options, open_backend
+from tools.latency.backend import Options
+from tools.latency.devices import open_backend
 
 _PRINTS = "count=9 first=1 curr=1 min=1 max=9 avg=2000 std=1 p5=1000 median=1500 p95=3000"
 

@@ -7,8 +7,9 @@ import pytest
 import tools.latency.host
 from tests.random_models import ModelBuilder
 from tools.errors import InputError
-from tools.latency.backend import Options, Round, open_backend, turns
+from tools.latency.backend import Options, Round, turns
 from tools.latency.device import usable_cpus
+from tools.latency.devices import open_backend
 
 
 def model(path, operators: int):

@@ -27,7 +27,6 @@ from tools.latency.benchmark_output import (
     read_text,
     unconsumed_flags,
 )
-from tools.latency.command import statistics
 from tools.latency.delegate_use import told_delegate_use
 from tools.latency.operator_profile import read_operator_profile
 
@@ -380,7 +379,7 @@ class AndroidBackend(Backend):
         measured = read_text(self._said(number, _MEASURED), where)
         if "result_file_path" in self._optional:
             measured = self._pulled(where) or measured
-        return statistics(measured)
+        return measured.statistics()
 
     def _pulled(self, where: str) -> BenchmarkOutput | None:
         with tempfile.TemporaryDirectory() as folder:

@@ -9,10 +9,7 @@ round does not see it, and the median over rounds does not see a round that was 
 import abc
 import dataclasses
 import math
-from collections.abc import Sequence
 from pathlib import Path
-
-from tools.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,32 +123,3 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Leaves nothing behind on the device."""
-
-
-def open_backend(device: str, models: Sequence[Path], options: Options) -> Backend:
-    """Opens a device with models.
-
-    Args:
-      device: its name, such as "host" or "adb:0123456789".
-      models: .tflite files.
-      options: how it runs them.
-
-    Raises:
-      InputError: when there is no such device, or a model cannot be run.
-    """
-    scheme, _, rest = device.partition(":")
-    if device == "host":
-        from tools.latency.host import HostBackend
-
-        return HostBackend(models, options)
-    if scheme == "adb":
-        from tools.latency.android import AndroidBackend
-
-        return AndroidBackend(rest, models, options)
-    if scheme == "command" and rest:
-        from tools.latency.command import CommandBackend
-
-        return CommandBackend(rest, models, options)
-    raise InputError(
-        f"no device {device}; host, adb, adb:SERIAL and command:TEMPLATE are the ones known"
-    )

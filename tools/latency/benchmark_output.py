@@ -11,6 +11,7 @@ import math
 import re
 
 from tools.errors import InputError
+from tools.latency.backend import RunStatistics
 
 # Fields of tflite.tools.benchmark.BenchmarkResult by number: (name, type).
 _FLOAT, _INT64, _INT32, _STRING = 2, 3, 5, 9
@@ -68,6 +69,17 @@ class BenchmarkOutput:
     first_inference_ms: float = math.nan
     memory_mb: float = math.nan
     runs: int = 0
+
+    def statistics(self) -> RunStatistics:
+        """Gives what a round keeps of it; benchmark_model prints no 90th percentile."""
+        return RunStatistics(
+            p50_ms=self.median_ms,
+            p95_ms=self.p95_ms,
+            load_ms=self.load_ms,
+            first_inference_ms=self.first_inference_ms,
+            memory_mb=self.memory_mb,
+            runs=self.runs,
+        )
 
 
 @dataclasses.dataclass(frozen=True)

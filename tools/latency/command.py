@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.errors import DeviceFailedError, InputError
-from tools.latency.backend import Backend, Options, Round, RunStatistics, turns
-from tools.latency.benchmark_output import BenchmarkOutput, read_text
+from tools.latency.backend import Backend, Options, Round, turns
+from tools.latency.benchmark_output import read_text
 from tools.latency.delegate_use import told_delegate_use
 from tools.latency.operator_profile import read_operator_profile
 
@@ -21,18 +21,6 @@ _MOST_SECONDS = 300
 
 PROFILE_FLAG = "--enable_op_profiling=true"
 PROBE_FLAGS = f"{PROFILE_FLAG} --num_runs=1 --min_secs=0 --warmup_runs=1 --warmup_min_secs=0"
-
-
-def statistics(output: BenchmarkOutput) -> RunStatistics:
-    """Takes over what benchmark_model measured; it prints no 90th percentile."""
-    return RunStatistics(
-        p50_ms=output.median_ms,
-        p95_ms=output.p95_ms,
-        load_ms=output.load_ms,
-        first_inference_ms=output.first_inference_ms,
-        memory_mb=output.memory_mb,
-        runs=output.runs,
-    )
 
 
 class CommandBackend(Backend):
@@ -83,7 +71,7 @@ class CommandBackend(Backend):
         found = {}
         for which in turns(len(self._commands), number):
             command = self._commands[which]
-            found[which] = statistics(read_text(self._said(command), command))
+            found[which] = read_text(self._said(command), command).statistics()
         return Round(tuple(found[which] for which in sorted(found)))
 
     def delegate_use(self) -> list[dict | None]:
