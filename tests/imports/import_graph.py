@@ -1,0 +1,83 @@
+"""Which modules of a source tree import which, read from the sources without running them."""
+
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def modules_of(root: Path, packages: tuple[str, ...]) -> dict[str, Path]:
+    """Finds the modules of packages.
+
+    Args:
+      root: the folder that is on the path of imports.
+      packages: names of folders in it.
+
+    Returns:
+      Module name to file.
+    """
+    found = {}
+    for package in packages:
+        for path in sorted((root / package).rglob("*.py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def import_graph(modules: Mapping[str, Path]) -> dict[str, set[str]]:
+    """Reads what each module imports of the others, inside of functions too.
+
+    Args:
+      modules: from `modules_of`.
+
+    Returns:
+      Module name to the names of those that it imports. A package stands for its
+      __init__.py alone.
+    """
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+        names = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                base = node.module or ""
+                if node.level:
+                    parts = package.split(".")
+                    above = parts[: len(parts) - node.level + 1]
+                    base = ".".join([*above, base] if base else above)
+                # What is imported may be a module of the package, or a name in it.
+                for alias in node.names:
+                    member = f"{base}.{alias.name}"
+                    names.add(member if member in modules else base)
+        graph[module] = (names & modules.keys()) - {module}
+    return graph
+
+
+def _reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:
+    seen: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for module in graph[waiting.pop()] - seen:
+            seen.add(module)
+            waiting.append(module)
+    return seen
+
+
+def cycles(graph: Mapping[str, set[str]]) -> list[tuple[str, ...]]:
+    """Finds the groups of modules that import each other, directly or through others.
+
+    Args:
+      graph: from `import_graph`.
+
+    Returns:
+      For each group its modules, sorted.
+    """
+    reach = {module: _reachable(graph, module) for module in graph}
+    return sorted(
+        {
+            tuple(sorted(other for other in reach[module] if module in reach[other]))
+            for module in graph
+            if module in reach[module]
+        }
+    )

@@ -1,0 +1,82 @@
+"""Data flows one way: no module imports itself through others, and packages keep their order."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.imports.import_graph import cycles, import_graph, modules_of
+
+# Not resolved: a file of runfiles is a link to one of the workspace.
+_ROOT = Path(__file__).absolute().parents[2]
+_PACKAGES = ("models", "registry", "rules", "tools")
+
+# Cycles that are there still.
+_KNOWN = {("registry.aliases", "registry.overview", "registry.recording", "registry.tables")}
+
+
+@pytest.fixture(name="graph", scope="module")
+def _graph():
+    return import_graph(modules_of(_ROOT, _PACKAGES))
+
+
+def _across(graph, package, others):
+    """Lists what modules of a package import of others."""
+    return [
+        f"{module} imports {name}"
+        for module, names in sorted(graph.items())
+        if module.startswith(f"{package}.")
+        for name in sorted(names)
+        if others(name)
+    ]
+
+
+def test_every_package_is_read(graph):
+    for module in (
+        "models.scenes.render_samples",
+        "registry.register",
+        "rules.private.install_python_env",
+        "tools.graph.flatbuffer",
+        "tools.latency.devices",
+        "tools.quantize_model",
+    ):
+        assert module in graph
+    # An import at the top, one inside of a function, and one of a package of its own.
+    assert "tools.errors" in graph["tools.graph.flatbuffer"]
+    assert "tools.latency.host" in graph["tools.latency.devices"]
+    assert "tools.report" in graph["tools.check_gates"]
+
+
+def test_no_module_imports_itself_through_others(graph):
+    assert set(cycles(graph)) == _KNOWN
+
+
+def test_the_tools_know_nothing_of_the_registry(graph):
+    assert _across(graph, "tools", lambda name: name.split(".")[0] == "registry") == []
+
+
+def test_the_graph_package_knows_no_other(graph):
+    def is_another_package(name):
+        return name not in ("tools", "tools.errors") and not name.startswith("tools.graph")
+
+    assert _across(graph, "tools.graph", is_another_package) == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "found"),
+    [
+        ({"a": "import p.b", "b": "import p.c", "c": ""}, []),
+        ({"a": "import p.b", "b": "from p import a"}, [("p.a", "p.b")]),
+        ({"a": "from p.b import f", "b": "def f():\n    from p.a import g"}, [("p.a", "p.b")]),
+        ({"a": "from .b import f", "b": "from . import c", "c": "from . import a"},
+         [("p.a", "p.b", "p.c")]),
+        ({"a": "import p.b", "b": "import p.a", "c": "import p.a"}, [("p.a", "p.b")]),
+        ({"a": "import p.b.d", "b/__init__": "", "b/d": "from ..a import f"}, [("p.a", "p.b.d")]),
+        ({"a": "import p.b", "b/__init__": "import p.a", "b/d": ""}, [("p.a", "p.b")]),
+    ],
+)  # fmt: skip
+def test_cycles_are_found(tmp_path, sources, found):
+    for name, text in {"__init__": ""}.items() | sources.items():
+        path = tmp_path / "p" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert cycles(import_graph(modules_of(tmp_path, ("p",)))) == found
