@@ -76,9 +76,9 @@ def blocks_of(page: Path, heading: str) -> dict[str, str]:
       heading: of the section, of the second level.
 
     Returns:
-      The blocks by that line, without "# ".
+      The blocks by that line, without "# "; the first where several are of one file.
     """
     _, _, section = page.read_text().partition(f"\n## {heading}\n")
     section, _, _ = section.partition("\n## ")
     block = re.compile(r"^```\w*\n# ([^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-    return dict(block.findall(section))
+    return dict(reversed(block.findall(section)))
