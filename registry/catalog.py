@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from registry.metrics import is_on_device
 from registry.record import FLOAT_SUFFIX
 from registry.store import Store, explained
 from registry.tags import KIND_REFUSED, KIND_TAG, PARENT_TAG, SHA256_TAG
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
-# Figures that a device has, not a model.
-DEVICE_METRICS = ("latency_p50_ms", "latency_p90_ms", "fps", "speedup", "speedup_low")
 # How many runs of one artifact are read: the newest.
 _MOST_RUNS = 1000
 
@@ -87,9 +86,9 @@ class Version:
 
         Args:
           device: its name; one that has not measured this version leaves the
-            metrics in DEVICE_METRICS out.
+            metrics of devices out.
         """
-        metrics = {key: value for key, value in self.metrics.items() if key not in DEVICE_METRICS}
+        metrics = {key: value for key, value in self.metrics.items() if not is_on_device(key)}
         if device in self.measurements:
             metrics.update(self.measurements[device].metrics)
         return metrics
@@ -323,16 +322,6 @@ class Catalog:
                 ),
             )
         return newest
-
-
-def lower_is_better(metric: str) -> bool:
-    """Tells in which direction a figure improves.
-
-    Args:
-      metric: its name (docs/registry.md).
-    """
-    marks = ("error", "latency", "size_bytes", "float_tensors", "distance")
-    return any(mark in metric for mark in marks)
 
 
 def _portions(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:

@@ -8,6 +8,7 @@ from tools.command_line import new_parser, run
 _EXAMPLES = """\
   bazel run //registry:list
   bazel run //registry:list -- face --limit=50
+  bazel run //registry:list -- face --metric=scale_error --metric=min_runtime
   bazel run //registry:list -- face --format=json"""
 
 
@@ -21,6 +22,13 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("model", nargs="?", help="show the versions of this one")
     result.add_argument(
         "--limit", type=int, default=20, help="how many versions at most (default: %(default)s)"
+    )
+    result.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        help="show this one as well: METRIC (of every output or task), METRIC/OUTPUT, "
+        "task/NAME/METRIC or min_runtime; may be repeated",
     )
     result.add_argument("--format", choices=("table", "json"), default="table")
     add_patience_flag(result)
@@ -37,14 +45,21 @@ def main(arguments: argparse.Namespace) -> int:
       0.
 
     Raises:
-      InputError: there is no such model.
+      InputError: there is no such model or metric.
     """
     from registry.catalog import Catalog
+    from registry.metrics import definition, full_names
     from registry.tables import as_json, model_table, version_json, version_table
+    from registry.tags import MIN_RUNTIME_TAG
     from tools.errors import InputError
 
     if not 0 < arguments.limit <= 10000:
         raise InputError(f"--limit={arguments.limit}: a number from 1 to 10000 is wanted")
+    for metric in arguments.metric:
+        if metric != MIN_RUNTIME_TAG and definition(metric) is None:
+            raise InputError(f"--metric={metric}: no such metric; docs/registry.md has them all")
+    if arguments.metric and not arguments.model:
+        raise InputError("--metric: a model is wanted, whose versions are shown with it")
     if arguments.model:
         versions = read_patiently(
             lambda store, client: Catalog(store, client).versions(arguments.model, arguments.limit),
@@ -53,7 +68,10 @@ def main(arguments: argparse.Namespace) -> int:
         if arguments.format == "json":
             print(as_json("versions", {"versions": [version_json(each) for each in versions]}))
         else:
-            print(version_table(versions) if versions else f"{arguments.model} has no version")
+            recorded = sorted({name for version in versions for name in version.metrics})
+            shown = [name for each in arguments.metric for name in full_names(each, recorded)]
+            table = version_table(versions, shown) if versions else ""
+            print(table or f"{arguments.model} has no version")
         return 0
     newest, aliases = read_patiently(_newest_versions, arguments.patience)
     if arguments.format == "json":

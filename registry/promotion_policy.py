@@ -4,16 +4,34 @@ The policy is a TOML file beside the models; docs/registry.md describes it.
 """
 
 import dataclasses
+import difflib
 import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from registry.catalog import DEVICE_METRICS, Version, lower_is_better
+from registry.catalog import Version
+from registry.metrics import (
+    LOWER,
+    MODEL_METRICS,
+    OUTPUT_METRICS,
+    TASK_METRICS,
+    definition,
+    full_names,
+    is_on_device,
+)
+from registry.tags import MIN_RUNTIME_TAG, UNKNOWN_OPERATORS_TAG
 from tools.errors import InputError
+from tools.graph.runtime_version import version_key
 
-_KEYS = ("required_devices", "max_size_bytes", "tolerances", "max_regression")
+_KEYS = (
+    "required_devices",
+    "max_size_bytes",
+    "oldest_runtime",
+    "tolerances",
+    "max_regression",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,15 +41,18 @@ class AliasPolicy:
     Attributes:
       required_devices: devices on which all gates must have passed.
       max_size_bytes: largest artifact, or None.
+      oldest_runtime: TensorFlow Lite that must have all operators, such as "2.14.0",
+        or None.
       tolerances: (least, most) by metric; either may be None. A metric without
-        a slash stands for that of every output ("cosine_mean" for
-        "cosine_mean/scores").
+        a slash stands for that of every output and task ("cosine_mean" for
+        "cosine_mean/scores", "iou_mean" for "task/mask/iou_mean").
       max_regression: by metric, by what share it may be worse than that of the
         version that holds the alias.
     """
 
     required_devices: tuple[str, ...] = ()
     max_size_bytes: int | None = None
+    oldest_runtime: str | None = None
     tolerances: Mapping[str, tuple[float | None, float | None]] = dataclasses.field(
         default_factory=dict
     )
@@ -45,7 +66,8 @@ class Check:
     Attributes:
       what: what was looked at, such as "cosine_mean/scores".
       device: where it was measured, or "".
-      holder: the figure of the version that holds the alias, or None.
+      holder: the figure of the version that holds the alias (text for a version of
+        TensorFlow Lite), or None.
       candidate: the figure of the version to be promoted, or None.
       condition: what is asked for, in words.
       passed: whether it is so.
@@ -53,7 +75,7 @@ class Check:
 
     what: str
     device: str
-    holder: float | None
+    holder: float | str | None
     candidate: float | str | None
     condition: str
     passed: bool
@@ -122,6 +144,8 @@ def judge(policy: AliasPolicy, candidate: Version, holder: Version | None) -> li
                 passed=size is not None and size <= policy.max_size_bytes,
             )
         )
+    if policy.oldest_runtime is not None:
+        checks.append(_check_runtime(policy.oldest_runtime, candidate, holder))
     for metric, (least, most) in policy.tolerances.items():
         checks += _check_tolerance(policy, candidate, holder, metric, least, most)
     if holder is not None and holder.number != candidate.number:
@@ -159,6 +183,19 @@ def _check_gates(policy: AliasPolicy, candidate: Version) -> list[Check]:
     return checks
 
 
+def _check_runtime(oldest: str, candidate: Version, holder: Version | None) -> Check:
+    needed = candidate.tags.get(MIN_RUNTIME_TAG)
+    unknown = candidate.tags.get(UNKNOWN_OPERATORS_TAG)
+    return Check(
+        what=MIN_RUNTIME_TAG,
+        device="",
+        holder=holder.tags.get(MIN_RUNTIME_TAG) if holder else None,
+        candidate=f"unknown for {unknown}" if unknown else needed,
+        condition=f"{oldest} or older",
+        passed=needed is not None and not unknown and version_key(needed) <= version_key(oldest),
+    )
+
+
 def _check_tolerance(policy, candidate, holder, metric, least, most) -> list[Check]:
     words = []
     if least is not None:
@@ -185,7 +222,7 @@ def _check_regression(policy, candidate, holder, metric, share) -> list[Check]:
             # The holder was never measured so: there is nothing to be worse than.
             checks.append(Check(name, device, None, value, "not comparable", value is not None))
             continue
-        lower = lower_is_better(name)
+        lower = definition(name).better == LOWER
         allowed = before + abs(before) * (share if lower else -share)
         passed = value is not None and (value <= allowed if lower else value >= allowed)
         word = "above" if lower else "below"
@@ -198,11 +235,9 @@ def _check_regression(policy, candidate, holder, metric, share) -> list[Check]:
 def _named(policy: AliasPolicy, candidate: Version, metric: str) -> list[tuple[str, str]]:
     """Gives the devices and full names that a metric in a policy stands for."""
     devices = [""]
-    if metric in DEVICE_METRICS:
+    if is_on_device(metric):
         devices = list(policy.required_devices) or sorted(candidate.measurements)
-    names = [metric]
-    if metric not in candidate.metrics and "/" not in metric:
-        names = [name for name in candidate.metrics if name.startswith(metric + "/")] or names
+    names = full_names(metric, candidate.metrics)
     return [(device, name) for device in devices for name in names]
 
 
@@ -214,9 +249,13 @@ def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPoli
     size = table.get("max_size_bytes")
     if size is not None and not (_is_number(size) and size > 0):
         raise InputError(f"{path}: {where}max_size_bytes: a number of bytes is wanted")
+    oldest = table.get("oldest_runtime")
+    if oldest is not None:
+        version_key(oldest, f"{path}: {where}oldest_runtime")
     tolerances = {}
     for metric, bounds in _table(table, "tolerances", path, where).items():
         at = f"{where}tolerances.{metric}: "
+        _check_metric(metric, path, at)
         if not isinstance(bounds, dict) or not bounds:
             raise InputError(
                 f"{path}: {at}{{ min = NUMBER, max = NUMBER }} or one of them is wanted"
@@ -227,16 +266,34 @@ def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPoli
         tolerances[metric] = (bounds.get("min"), bounds.get("max"))
     regressions = _table(table, "max_regression", path, where)
     for metric, share in regressions.items():
-        if not (_is_number(share) and share >= 0):
+        at = f"{where}max_regression.{metric}: "
+        _check_metric(metric, path, at)
+        if definition(metric).better is None:
             raise InputError(
-                f"{path}: {where}max_regression.{metric}: a share is wanted, such as 0.05"
+                f"{path}: {at}neither more nor less of it is better; bound it in tolerances"
             )
+        if not (_is_number(share) and share >= 0):
+            raise InputError(f"{path}: {at}a share is wanted, such as 0.05")
     return AliasPolicy(
         required_devices=tuple(devices),
         max_size_bytes=size,
+        oldest_runtime=oldest,
         tolerances=tolerances,
         max_regression=dict(regressions),
     )
+
+
+def _check_metric(metric: str, path: Path, at: str) -> None:
+    if definition(metric) is not None:
+        return
+    last = metric.rpartition("/")[2]
+    if last in TASK_METRICS:
+        wanted = f"the {last} of every task is {last!r}, that of one 'task/NAME/{last}'"
+    else:
+        known = sorted({*MODEL_METRICS, *OUTPUT_METRICS, *TASK_METRICS})
+        near = difflib.get_close_matches(metric.partition("/")[0], known, 3)
+        wanted = f"did you mean {' or '.join(near)}?" if near else "docs/registry.md has them all"
+    raise InputError(f"{path}: {at}no such metric; {wanted}")
 
 
 def _is_number(value: Any) -> bool:

@@ -13,7 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from registry.metrics import OUTPUT_METRICS, TASK_METRICS, task_metric
+from registry.tags import MIN_RUNTIME_TAG, UNKNOWN_OPERATORS_TAG
 from tools.errors import InputError
+from tools.report import read_report, tasks_of
 
 FLOAT_SUFFIX = ".float"
 GATES_PASSED = "passed"
@@ -135,7 +138,7 @@ def read_record(
     """
     if registered_model is not None:
         _check_registered_model_name(registered_model)
-    report = _read_report(files.report)
+    report = read_report(files.report)
     if registered_model is None:
         registered_model = report["name"]
         _check_registered_model_name(registered_model)
@@ -160,19 +163,7 @@ def read_record(
             gates = GATES_FAILED
             failures += tuple(late) or (f"{files.latency.name}: did not pass",)
 
-    similarity = report["similarity"]
-    metrics = {
-        "size_bytes": artifact.bytes,
-        "size_reduction": report["size"]["reduction"],
-        "size_reduction_vs_source": report["size"].get("reduction_vs_source"),
-        "float_tensors": len(report.get("float_tensors") or ()),
-    }
-    names = _metric_names([output["name"] for output in similarity["outputs"]])
-    for output in similarity["outputs"]:
-        for key in ("cosine_mean", "cosine_min", "max_abs_error", "mean_abs_error", "sqnr_db"):
-            metrics[f"{key}/{names[output['name']]}"] = output.get(key)
-    for key, value in (similarity.get("task") or {}).items():
-        metrics[f"task/{key}"] = value
+    metrics = {"size_bytes": artifact.bytes, **_report_metrics(report)}
     latency_metrics, float_metrics = _latency_metrics(latency)
     float_metrics["size_bytes"] = master.bytes
 
@@ -188,6 +179,7 @@ def read_record(
         tags["source_sha256"] = source["sha256"]
     if recipe_sha256:
         tags["recipe_sha256"] = recipe_sha256
+    tags.update(_min_runtime_tags(report))
     if bazel_version:
         tags["bazel_version"] = bazel_version
     for part, data in (report.get("data") or {}).items():
@@ -256,12 +248,6 @@ def _read_json(path: Path) -> Any:
         raise InputError(f"{path}: not JSON ({error})") from None
 
 
-def _read_report(path: Path) -> dict[str, Any]:
-    from tools.report import read_report
-
-    return read_report(path)
-
-
 def _read_latency(path: Path, artifact: ModelIdentity, master: ModelIdentity) -> dict[str, Any]:
     latency = _read_json(path)
     if not isinstance(latency, dict) or latency.get("kind") != _LATENCY_KIND:
@@ -305,11 +291,44 @@ def _read_verdict(path: Path | None) -> tuple[str, tuple[str, ...]]:
 
 def _failed_gate(gate: Mapping[str, Any]) -> str:
     name = gate.get("name", "a gate")
-    where = f" of {gate['output']}" if gate.get("output") else ""
+    of = gate.get("output") or gate.get("task")
+    where = f" of {of}" if of else ""
     value, threshold = gate.get("value"), gate.get("threshold")
     if isinstance(value, int | float):
         value = f"{value:.6g}"
     return f"{name}{where}: {value} against a threshold of {threshold}"
+
+
+def _report_metrics(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives what the report measures; None where it has no figure."""
+    similarity = report["similarity"]
+    metrics = {
+        "size_reduction": report["size"]["reduction"],
+        "size_reduction_vs_source": report["size"]["reduction_vs_source"],
+        "float_tensors": len(report["float_tensors"]),
+        "layer_correlation_min": (similarity.get("layers") or {}).get("correlation_min"),
+    }
+    outputs = _metric_names([output["name"] for output in similarity["outputs"]])
+    for output in similarity["outputs"]:
+        for key in OUTPUT_METRICS:
+            metrics[f"{key}/{outputs[output['name']]}"] = output.get(key)
+    tasks = tasks_of(report)
+    names = _metric_names([task["name"] for task in tasks])
+    for task in tasks:
+        for key in TASK_METRICS:
+            metrics[task_metric(names[task["name"]], key)] = task.get(key)
+    return metrics
+
+
+def _min_runtime_tags(report: Mapping[str, Any]) -> dict[str, str]:
+    """Says which TensorFlow Lite the artifact needs: a version is no number, and so no metric."""
+    needed = report.get("min_runtime") or {}
+    tags = {}
+    if needed.get("version"):
+        tags[MIN_RUNTIME_TAG] = needed["version"]
+    if needed.get("unknown"):
+        tags[UNKNOWN_OPERATORS_TAG] = ", ".join(needed["unknown"])
+    return tags
 
 
 def _latency_metrics(latency: Mapping[str, Any] | None) -> tuple[dict, dict]:
@@ -344,20 +363,21 @@ def _key(text: str) -> str:
     return re.sub(r"[^\w.\- ]", "_", text, flags=re.ASCII)[:_KEY_LENGTH] or "_"
 
 
-def _metric_names(outputs: list[str]) -> dict[str, str]:
-    """Names outputs as MLflow allows, each by another name.
+def _metric_names(texts: list[str]) -> dict[str, str]:
+    """Names outputs or tasks as MLflow allows, each by another name.
 
     A model may call its output "Identity:0" or "a/b;c": MLflow refuses most
     of that, and reads a slash as a group.
     """
     names: dict[str, str] = {}
-    for output in outputs:
-        name = _key(output)
-        count = 2
+    for text in texts:
+        # MLflow reads "." and ".." as folders.
+        first = _key("_" * len(text) if set(text) == {"."} else text)
+        name, count = first, 2
         while name in names.values():
-            name = f"{_key(output)}_{count}"
+            name = f"{first}_{count}"
             count += 1
-        names[output] = name
+        names[text] = name
     return names
 
 

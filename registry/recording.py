@@ -34,9 +34,11 @@ from registry.tags import (
     KIND_REFUSED,
     KIND_REGISTRATION,
     KIND_TAG,
+    MIN_RUNTIME_TAG,
     PARENT_TAG,
     RETIRED_TAG,
     SHA256_TAG,
+    UNKNOWN_OPERATORS_TAG,
     VERSION_TAG,
     WRITER_TAG,
 )
@@ -653,6 +655,8 @@ def _identity_tags(tags: Mapping[str, str]) -> dict[str, str]:
         "float_master_sha256",
         "source_sha256",
         "recipe_sha256",
+        MIN_RUNTIME_TAG,
+        UNKNOWN_OPERATORS_TAG,
     )
     return {key: tags[key] for key in kept if key in tags}
 

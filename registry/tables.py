@@ -6,7 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from registry.catalog import Version, lower_is_better
+from registry.catalog import Version
+from registry.metrics import LOWER, definition
+from registry.tags import MIN_RUNTIME_TAG
 
 if TYPE_CHECKING:
     from registry.aliases import Move
@@ -21,6 +23,7 @@ _ORIGIN_TAGS = (
     "float_master_sha256",
     "source_sha256",
     "recipe_sha256",
+    MIN_RUNTIME_TAG,
 )
 
 
@@ -94,9 +97,15 @@ def lowest_cosine(metrics: Mapping[str, float]) -> float | None:
     return min(found, default=None)
 
 
-def version_table(versions: Sequence[Version]) -> str:
-    """Shows versions, one a line."""
-    rows = [("version", "scheme", "bytes", "lowest cosine", "p50 ms", "gates", "made", "aliases")]
+def version_table(versions: Sequence[Version], shown: Sequence[str] = ()) -> str:
+    """Shows versions, one a line.
+
+    Args:
+      versions: of one model.
+      shown: further columns: full names of metrics, or tags.
+    """
+    head = ("version", "scheme", "bytes", "lowest cosine", "p50 ms", *shown)
+    rows = [(*head, "gates", "made", "aliases")]
     for version in versions:
         metrics = version.metrics
         rows.append(
@@ -106,12 +115,13 @@ def version_table(versions: Sequence[Version]) -> str:
                 number(metrics.get("size_bytes")),
                 number(lowest_cosine(metrics)),
                 number(metrics.get("latency_p50_ms")),
+                *(number(metrics.get(name, version.tags.get(name))) for name in shown),
                 version.tags.get("gates", "-"),
                 date(version.created_ms),
                 ", ".join(version.aliases),
             )
         )
-    return aligned(rows, right=(2, 3, 4))
+    return aligned(rows, right=range(2, len(head)))
 
 
 def version_json(version: Version) -> dict[str, Any]:
@@ -154,8 +164,8 @@ def comparison(before: Version, after: Version, device: str) -> dict[str, Any]:
 
     Returns:
       A document for JSON: `metrics` with `before`, `after`, `change` (a share of
-      `before`) and `better` (null where they are equal or one is missing), and
-      the tags in `origin`.
+      `before`) and `better` (null where they are equal, one is missing or neither
+      direction is better), and the tags in `origin`.
     """
     first, second = before.metrics_on(device), after.metrics_on(device)
     metrics = {}
@@ -166,7 +176,7 @@ def comparison(before: Version, after: Version, device: str) -> dict[str, Any]:
             "before": old,
             "after": new,
             "change": (new - old) / abs(old) if known and old else None,
-            "better": None if not known or old == new else (new < old) == lower_is_better(key),
+            "better": _is_better(key, old, new) if known else None,
         }
     return {
         "before": before.reference,
@@ -179,6 +189,13 @@ def comparison(before: Version, after: Version, device: str) -> dict[str, Any]:
             if tag in before.tags or tag in after.tags
         },
     }
+
+
+def _is_better(metric: str, old: float, new: float) -> bool | None:
+    known = definition(metric)
+    if known is None or known.better is None or old == new:
+        return None
+    return (new < old) == (known.better == LOWER)
 
 
 def comparison_table(document: Mapping[str, Any]) -> str:

@@ -18,3 +18,7 @@ KIND_REFUSED = "refused"
 KIND_PROMOTION = "promotion"
 KIND_ROLLBACK = "rollback"
 KIND_DASHBOARD = "dashboard"
+# The oldest TensorFlow Lite that has an artifact's operators, and the operators of which
+# nobody says since when it has them.
+MIN_RUNTIME_TAG = "min_runtime"
+UNKNOWN_OPERATORS_TAG = "min_runtime_unknown"

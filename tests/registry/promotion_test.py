@@ -1,6 +1,7 @@
 """promote, rollback, history, compare, list, fetch and lineage on a real SQLite store."""
 
 import json
+import re
 
 import pytest
 
@@ -20,10 +21,12 @@ _POLICY = """\
 [aliases.production]
 required_devices = ["host"]
 max_size_bytes = 20
+oldest_runtime = "2.14.0"
 
 [aliases.production.tolerances]
 cosine_mean = { min = 0.97 }
-"task/score_error_max" = { max = 0.1 }
+"task/detection/score_error_max" = { max = 0.1 }
+layer_correlation_min = { min = 0.5 }
 
 [aliases.production.max_regression]
 latency_p50_ms = 0.1
@@ -286,6 +289,9 @@ def test_compare(register, command, name):
     assert rows["latency_p50_ms"] == ["latency_p50_ms", "2", "1", "-50.0%", "better"]
     assert rows["size_bytes"] == ["size_bytes", "3", "7", "+133.3%", "worse"]
     assert rows["cosine_mean/regressors"] == ["cosine_mean/regressors", "0.99", "0.99"]
+    row = rows["task/detection/score_error_max"]
+    assert row == ["task/detection/score_error_max", "0.05706", "0.05706"]
+    assert rows["min_runtime"] == ["min_runtime", "2.7.0", "2.7.0"]
     assert rows["artifact_sha256"][-1] == "differs"
     assert printed.endswith("latency measured on host\n")
     document = json.loads(command(compare, f"{name}@1", f"{name}@2", "--format=json")[1])
@@ -329,6 +335,10 @@ def test_list(register, command, name):
     assert [version["version"] for version in found] == [3, 2, 1]
     assert found[1]["aliases"] == ["staging"]
     assert found[0]["metrics"]["size_bytes"] == 5
+    more = ("--metric=scale_error", "--metric=task/detection/recall", "--metric=min_runtime")
+    lines = command(list_versions, name, *more)[1].splitlines()
+    assert "  scale_error/classificators  scale_error/regressors  task/detection/" in lines[0]
+    assert re.search(r"  0\.001432 +0\.001432 +1 +2\.7\.0  passed", lines[1])
 
 
 def test_fetch(register, command, name, tmp_path):
@@ -369,7 +379,7 @@ def test_lineage(register, command, name):
             f"{name}.float@1: float",
             f"{name}@1: int8 1.0.0",
             "commit 000000000000",
-            "calibration data cccc",
+            "calibration data 8d17",
             "host: gates passed",
             "pixel7: gates passed",
             "alias staging",
@@ -396,6 +406,8 @@ def test_lineage(register, command, name):
         (rollback, ["nothing@production"], "nothing: not a registered model"),
         (list_versions, ["nothing"], "nothing: not a registered model"),
         (list_versions, ["--limit=0"], "--limit=0"),
+        (list_versions, ["face", "--metric=score"], "--metric=score: no such metric"),
+        (list_versions, ["--metric=fps"], "--metric: a model is wanted"),
         (history, ["nothing"], "nothing: not a registered model"),
     ],
 )

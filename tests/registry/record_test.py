@@ -3,8 +3,10 @@ import json
 
 import pytest
 
+from registry.metrics import TASK_METRICS, definition
 from registry.record import GATES_FAILED, GATES_NOT_CHECKED, GATES_PASSED, read_record
-from tests.registry.registration_files import write_files
+from tests.registry.registration_files import write_files, written
+from tests.similarity import report_documents
 from tools.errors import InputError
 
 _TARGET = "//models:face_int8"
@@ -22,13 +24,17 @@ def test_numbers_become_metrics(tmp_path):
     assert metrics["size_reduction"] == 0.75
     assert metrics["cosine_mean/regressors"] == 0.99
     assert metrics["cosine_mean/classificators"] == 0.98
-    assert metrics["cosine_min/classificators"] == 0.95
+    assert metrics["cosine_min/classificators"] == 0.990726
+    assert metrics["cosine_p5/regressors"] == 0.995484
+    assert metrics["scale_error/regressors"] == 0.00143224
+    assert metrics["layer_correlation_min"] == 0.979683
+    assert metrics["float_tensors"] == 10
     assert metrics["latency_p50_ms"] == 2.0
     assert metrics["latency_p90_ms"] == 2.5
     assert metrics["fps"] == 500
     assert metrics["speedup"] == 1.5
-    assert metrics["task/score_error_max"] == 0.02
-    assert metrics["task/box_error_px_max"] == 0.75
+    assert metrics["task/detection/score_error_max"] == 0.0570625
+    assert metrics["task/detection/box_error_px_max"] == 1.2792
     assert record.float_metrics["latency_p50_ms"] == 3.0
     assert record.float_metrics["size_bytes"] == 52
 
@@ -36,9 +42,73 @@ def test_numbers_become_metrics(tmp_path):
 def test_what_is_no_number_is_no_metric(tmp_path):
     metrics = _read(write_files(tmp_path)).metrics
 
-    assert metrics["sqnr_db/regressors"] == 21.5
+    assert metrics["sqnr_db/regressors"] == 23.359
     assert "sqnr_db/classificators" not in metrics
-    assert "task/type" not in metrics
+    assert "task/detection/type" not in metrics
+
+
+def _read_real(tmp_path, name, change=None):
+    """Reads what is recorded of a report as a tool wrote it, but for the models' digests."""
+    report = written(f"{name}.report.json")
+    changes = {key: report[key] for key in ("similarity", "float_tensors", "min_runtime")}
+    if change:
+        change(changes)
+    return _read(write_files(tmp_path, report_changes=changes))
+
+
+@pytest.mark.parametrize("name", ["face_int8", "iris_landmark_int8", "pose_landmark_full_int8"])
+def test_every_figure_of_every_task_is_recorded(tmp_path, name):
+    metrics = _read_real(tmp_path, name).metrics
+
+    expected = {
+        f"task/{task['name']}/{key}": value
+        for task in written(f"{name}.report.json")["similarity"]["tasks"]
+        for key, value in task.items()
+        if isinstance(value, int | float)
+    }
+    assert {key: metrics[key] for key in metrics if key.startswith("task/")} == expected
+    assert all(definition(metric) for metric in metrics)
+
+
+def test_tasks_after_the_first(tmp_path):
+    iris = _read_real(tmp_path / "iris", "iris_landmark_int8").metrics
+    pose = _read_real(tmp_path / "pose", "pose_landmark_full_int8").metrics
+
+    assert iris["task/eye/landmark_error_px_mean"] == 0.183515
+    assert iris["task/iris/landmark_error_px_mean"] == 0.284164
+    assert pose["task/landmarks/recall"] == 0.9625
+    assert pose["task/segmentation/iou_mean"] == 0.764487
+
+
+def test_every_field_of_a_task_has_a_definition():
+    """The kinds of tasks of which no report is kept here."""
+    fields = {**report_documents.CLASSIFICATION, **report_documents.LANDMARKS}
+
+    numbers = {key for key, value in fields.items() if isinstance(value, int | float)}
+    assert numbers <= set(TASK_METRICS)
+
+
+def test_tasks_with_names_that_mlflow_refuses(tmp_path):
+    def rename(changes):
+        for task, name in zip(changes["similarity"]["tasks"], ("a/b", ".."), strict=True):
+            task["name"] = name
+
+    metrics = _read_real(tmp_path, "iris_landmark_int8", rename).metrics
+
+    assert metrics["task/a_b/landmark_error_px_mean"] == 0.183515
+    assert metrics["task/__/landmark_error_px_mean"] == 0.284164
+
+
+def test_oldest_runtime_becomes_a_tag(tmp_path):
+    def add_unknown(changes):
+        changes["min_runtime"] |= {"unknown": ["Convolution2DTransposeBias", "MaxPool"]}
+
+    known = _read_real(tmp_path / "known", "face_int8")
+    unknown = _read_real(tmp_path / "unknown", "face_int8", add_unknown)
+
+    assert known.tags["min_runtime"] == "2.7.0"
+    assert "min_runtime_unknown" not in known.tags
+    assert unknown.tags["min_runtime_unknown"] == "Convolution2DTransposeBias, MaxPool"
 
 
 def test_identity_becomes_tags_and_settings_become_params(tmp_path):
@@ -48,10 +118,11 @@ def test_identity_becomes_tags_and_settings_become_params(tmp_path):
     assert record.tags["artifact_sha256"] == record.artifact.sha256
     assert record.tags["float_master_sha256"] == record.float_master.sha256
     assert record.tags["source_sha256"] == record.source_sha256
-    assert record.tags["test_data_sha256"] == "d" * 64
-    assert record.tags["calibration_data_sha256"] == "c" * 64
+    data = written("face_int8.report.json")["data"]
+    assert record.tags["test_data_sha256"] == data["test"]["digest"]
+    assert record.tags["calibration_data_sha256"] == data["calibration"]["digest"]
     assert record.tags["device"] == "host"
-    assert record.tags["device_cpu"] == "a processor"
+    assert record.tags["device_cpu"] == "AMD EPYC"
     assert record.tags["bazel_version"] == "7.7.1"
     assert record.tags["tool.litert-quantizer"] == "0.11.0"
     assert record.params["scheme"] == "int8"
@@ -123,7 +194,7 @@ def test_gates(tmp_path):
 
     refused = _read(write_files(tmp_path, passed=False))
     assert refused.gates == GATES_FAILED
-    assert refused.failures == ("max_score_error: 0.02 against a threshold of 0.03",)
+    assert refused.failures == ("max_score_error of detection: 0.04 against a threshold of 0.03",)
 
     slow = _read(write_files(tmp_path, latency_passed=False))
     assert slow.gates == GATES_FAILED

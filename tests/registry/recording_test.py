@@ -96,7 +96,7 @@ def test_version_can_be_fetched_and_has_a_signature(recorder, tmp_path, name):
     assert hashlib.sha256(content).hexdigest() == record.artifact.sha256
     model = Model.load(folder)
     assert model.flavors["tflite"]["data"] == "data/face_int8.tflite"
-    assert model.signature.inputs.inputs[0].shape == (-1, 16, 16, 3)
+    assert model.signature.inputs.inputs[0].shape == (-1, 128, 128, 3)
     assert model.signature.outputs.input_names() == ["regressors", "classificators"]
 
 
@@ -176,7 +176,9 @@ def test_failed_gates_never_make_a_version(recorder, client, tmp_path, name):
     assert (again.run_id, again.run_created) == (recorded.run_id, False)
     run = client.get_run(recorded.run_id)
     assert run.info.status == "FAILED"
-    assert run.data.tags["failure"] == "max_score_error: 0.02 against a threshold of 0.03"
+    assert (
+        run.data.tags["failure"] == "max_score_error of detection: 0.04 against a threshold of 0.03"
+    )
     assert client.search_model_versions(f"name = '{name}'") == []
     assert client.search_model_versions(f"name = '{name}.float'") == []
 

@@ -90,8 +90,9 @@ def test_dry_run_writes_nothing(tmp_path):
     lines = done.stdout.splitlines()
     assert lines[0] == "would register a new version of face (face_int8 1.0.0)"
     assert lines[2] == "  made of  a new version of face.float"
-    assert "  latency_p50_ms                 2" in lines
+    assert ["latency_p50_ms", "2"] in [line.split() for line in lines]
     assert f"  artifact_sha256          {hashlib.sha256(b'an int8 model').hexdigest()}" in lines
+    assert "  min_runtime              2.7.0" in lines
     assert "  model/face_int8.tflite" in lines
     assert lines[-1] == "nothing is written"
     assert not (tmp_path / ".mlflow").exists()
@@ -132,7 +133,7 @@ def test_refused(tmp_path):
 
     assert done.returncode == EXIT_GATE_FAILED
     assert done.stdout.startswith(
-        "refused: max_score_error: 0.02 against a threshold of 0.03; "
+        "refused: max_score_error of detection: 0.04 against a threshold of 0.03; "
         "recorded as a failed run, not a version\n"
     )
 
