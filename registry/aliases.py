@@ -5,7 +5,6 @@ is moved and ended after, so a process that dies in between leaves a run that
 never ended; whoever comes next sees by the alias whether the move took place.
 """
 
-import dataclasses
 import json
 import tempfile
 import time
@@ -13,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from registry.catalog import Catalog, Version
-from registry.recording import this_process, user_name
+from registry.catalog import Catalog, Move, Version
+from registry.process import this_process, user_name
 from registry.store import Store, explained
 from registry.tags import KIND_ROLLBACK, KIND_TAG, VERSION_TAG, WRITER_TAG
 from tools.errors import InputError
@@ -26,33 +25,6 @@ _ALIAS_TAG = "alias"
 _FROM_TAG = "alias_from"
 _TO_TAG = "alias_to"
 _MOST_MOVES = 1000
-
-
-@dataclasses.dataclass(frozen=True)
-class Move:
-    """One move of an alias.
-
-    Attributes:
-      alias: its name.
-      kind: KIND_PROMOTION or KIND_ROLLBACK.
-      before: version that held it, or None.
-      after: version that holds it since.
-      who: user that moved it.
-      reason: as given, or "".
-      forced: whether the policy was overruled.
-      time_ms: milliseconds since 1970.
-      run_id: the run that keeps it.
-    """
-
-    alias: str
-    kind: str
-    before: int | None
-    after: int
-    who: str
-    reason: str
-    forced: bool
-    time_ms: int
-    run_id: str
 
 
 class Aliases:

@@ -94,6 +94,33 @@ class Version:
         return metrics
 
 
+@dataclasses.dataclass(frozen=True)
+class Move:
+    """One move of an alias.
+
+    Attributes:
+      alias: its name.
+      kind: KIND_PROMOTION or KIND_ROLLBACK.
+      before: version that held it, or None.
+      after: version that holds it since.
+      who: user that moved it.
+      reason: as given, or "".
+      forced: whether the policy was overruled.
+      time_ms: milliseconds since 1970.
+      run_id: the run that keeps it.
+    """
+
+    alias: str
+    kind: str
+    before: int | None
+    after: int
+    who: str
+    reason: str
+    forced: bool
+    time_ms: int
+    run_id: str
+
+
 def parse_reference(text: str) -> tuple[str, str]:
     """Splits "face@3" or "face@production".
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from registry.aliases import Aliases
 from registry.catalog import Catalog
 from registry.dashboard_page import dashboard
-from registry.recording import user_name
+from registry.process import user_name
 from registry.store import Store, explained
 from registry.tags import KIND_DASHBOARD, KIND_TAG, RETIRED_TAG
 from tools.errors import InputError

@@ -2,15 +2,12 @@
 
 import html
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
-from registry.catalog import Version
+from registry.catalog import Move, Version
 from registry.charts import COLORS, Point, chart, short
+from registry.formatting import date, number
 from registry.html_page import Right, page, table
-from registry.tables import date, lowest_cosine, number
-
-if TYPE_CHECKING:
-    from registry.aliases import Move
+from registry.tables import lowest_cosine
 
 
 def pareto_front(versions: Sequence[Version]) -> set[int]:
@@ -43,7 +40,7 @@ def pareto_front(versions: Sequence[Version]) -> set[int]:
     }
 
 
-def dashboard(name: str, versions: Sequence[Version], moves: Sequence["Move"]) -> str:
+def dashboard(name: str, versions: Sequence[Version], moves: Sequence[Move]) -> str:
     """Makes the page of a model.
 
     Args:

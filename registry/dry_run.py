@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from registry.catalog import Catalog
+from registry.formatting import aligned, number
 from registry.git_lineage import read_git_lineage
 from registry.overview import pages_of
 from registry.record import FLOAT_SUFFIX, GATES_FAILED, Record
 from registry.store import Store, connect_to_read
-from registry.tables import aligned, number
 
 
 def plan(record: Record, store: Store) -> str:

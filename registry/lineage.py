@@ -87,7 +87,7 @@ def read_lineage(catalog, reference: str) -> Node:
     Returns:
       Its root: the source file, or what is known nearest to it.
     """
-    from registry.tables import date, number
+    from registry.formatting import date, number
 
     version = catalog.read_version(reference)
     tags: Mapping[str, str] = catalog.run(version.run_id).data.tags if version.run_id else {}

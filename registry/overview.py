@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from registry.charts import COLORS
+from registry.formatting import number
 from registry.html_page import Right, page, table
 from registry.record import Record
-from registry.tables import number
 
 
 def pages_of(record: Record) -> dict[str, str]:

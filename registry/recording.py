@@ -12,10 +12,7 @@ matter which of them dies.
 """
 
 import contextlib
-import getpass
-import hashlib
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -25,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.overview import pages_of
+from registry.process import is_alive, this_process, user_name
 from registry.record import FLOAT_SUFFIX, GATES_FAILED, ModelIdentity, Record
 from registry.store import Store, StoreUnavailable, explained
 from registry.tags import (
@@ -429,7 +427,7 @@ class Recorder:
             return True
         place, _, process = writer.partition("/")
         if place == self._writer.partition("/")[0]:
-            return not _is_alive(process)
+            return not is_alive(process)
         return _now_ms() - run.info.start_time > _ABANDONED_SECONDS * 1000
 
     def _retire(self, run: "Run", why: str, status: str) -> None:
@@ -686,38 +684,6 @@ def _already_done() -> Iterator[None]:
             raise
 
 
-def this_process() -> str:
-    """Names this process so that others can tell whether it still lives.
-
-    Returns:
-      "PLACE/PID.START": PLACE is a digest that is equal for processes which see
-      each other's numbers (machine, boot and PID namespace).
-    """
-    parts = []
-    for file in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
-        with contextlib.suppress(OSError):
-            parts.append(Path(file).read_text(encoding="ascii"))
-    with contextlib.suppress(OSError):
-        parts.append(os.readlink("/proc/self/ns/pid"))
-    place = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    return f"{place}/{os.getpid()}.{_started(os.getpid())}"
-
-
-def _started(pid: int) -> str:
-    """Gives a process's start in clock ticks since boot; "" when there is none."""
-    try:
-        # The name, in parentheses, may hold anything; the 20th field after it is the start.
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return ""
-    return text.rpartition(")")[2].split()[19]
-
-
-def _is_alive(process: str) -> bool:
-    pid, _, start = process.partition(".")
-    return pid.isdigit() and bool(start) and _started(int(pid)) == start
-
-
 def _in_model_folder(path: Path) -> dict[str, Path]:
     return {f"model/{path.name}": path}
 
@@ -729,14 +695,6 @@ def _logged_model_name(text: str) -> str:
 
 def _quoted(text: str) -> str:
     return '"' + text + '"' if "'" in text else "'" + text + "'"
-
-
-def user_name() -> str:
-    """Gives the name of the user that runs this process."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def _now_ms() -> int:

@@ -2,16 +2,15 @@
 
 import json
 import re
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from registry.catalog import Version
+from registry.catalog import Move, Version
+from registry.formatting import aligned, date, number
 from registry.metrics import LOWER, definition
 from registry.tags import MIN_RUNTIME_TAG
 
 if TYPE_CHECKING:
-    from registry.aliases import Move
     from registry.promotion_policy import Check
 
 # Tags in which two versions are worth comparing.
@@ -52,43 +51,6 @@ def as_json(kind: str, content: Mapping[str, Any]) -> str:
     """
     document = {"kind": f"rules_quantize.{kind}", "schema_version": 1, **content}
     return json.dumps(document, indent=2, sort_keys=True)
-
-
-def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Lays rows out in columns.
-
-    Args:
-      rows: cells; all rows are of one length.
-      right: numbers of the columns whose cells stand at the right.
-
-    Returns:
-      Lines, without spaces at their ends.
-    """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
-
-
-def number(value: float | str | None) -> str:
-    """Writes a figure: whole numbers in full, others with four digits that count."""
-    if value is None:
-        return "-"
-    if isinstance(value, str):
-        return value
-    if float(value).is_integer():
-        return f"{int(value):,}"
-    return f"{value:.4g}"
-
-
-def date(time_ms: int) -> str:
-    """Writes a time in UTC, to the minute."""
-    return time.strftime("%Y-%m-%d %H:%M", time.gmtime(time_ms / 1000))
 
 
 def lowest_cosine(metrics: Mapping[str, float]) -> float | None:
@@ -237,7 +199,7 @@ def check_table(
     return f"{title}\n{aligned(rows, right=(2, 3))}"
 
 
-def history_table(moves: Sequence["Move"]) -> str:
+def history_table(moves: Sequence[Move]) -> str:
     """Shows the moves of aliases, one a line."""
     rows = [("when (UTC)", "alias", "from", "to", "what", "who", "reason")]
     for move in moves:

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.aliases import Move
-from registry.catalog import Version
+from registry.catalog import Move, Version
 from registry.charts import Point, chart, short
 from registry.dashboard_page import dashboard, pareto_front
 from registry.overview import pages_of
