@@ -115,4 +115,4 @@ def test_pages_of_a_registration(tmp_path):
     assert "a&lt;b" in page
     assert "a<b" not in page
     assert "FAILED" in page
-    assert "gates failed: max_score_error of detection: 0.04 against a threshold of 0.03" in page
+    assert "gates failed: max_score_error of detection: 0.04 against a threshold of 0.02" in page

@@ -177,7 +177,7 @@ def test_failed_gates_never_make_a_version(recorder, client, tmp_path, name):
     run = client.get_run(recorded.run_id)
     assert run.info.status == "FAILED"
     assert (
-        run.data.tags["failure"] == "max_score_error of detection: 0.04 against a threshold of 0.03"
+        run.data.tags["failure"] == "max_score_error of detection: 0.04 against a threshold of 0.02"
     )
     assert client.search_model_versions(f"name = '{name}'") == []
     assert client.search_model_versions(f"name = '{name}.float'") == []

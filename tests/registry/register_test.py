@@ -133,7 +133,7 @@ def test_refused(tmp_path):
 
     assert done.returncode == EXIT_GATE_FAILED
     assert done.stdout.startswith(
-        "refused: max_score_error of detection: 0.04 against a threshold of 0.03; "
+        "refused: max_score_error of detection: 0.04 against a threshold of 0.02; "
         "recorded as a failed run, not a version\n"
     )
 
