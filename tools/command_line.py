@@ -208,7 +208,7 @@ def whole_file(path: Path, mode: str = "wb") -> Iterator:
             errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path.parent)
         ) from None
     encoding = None if "b" in mode else "utf-8"
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".unfinished.")
     try:
         with os.fdopen(descriptor, mode, encoding=encoding) as file:
             yield file

@@ -61,7 +61,10 @@ float_model = rule(
             doc = "What the difference is divided by; empty is as the model's metadata says.",
         ),
         "src": attr.label(
-            allow_single_file = [".tflite"],
+            allow_single_file = [
+                ".tflite",
+                ".TFLITE",
+            ],
             mandatory = True,
             doc = "The float model as it is distributed; fp16 and sparse weights are expanded.",
         ),

@@ -32,6 +32,11 @@ environment() {
 }
 venv="$(environment '%{venv}' '%{venv_path}')"
 python="$venv/bin/python"
+if [ ! -x "$python" ]; then
+    echo "$RULES_QUANTIZE_LABEL: the Python that $venv was made with is gone" \
+        "($(readlink "$python" || true)); \`bazel clean --expunge\` lets it be made anew" >&2
+    exit 2
+fi
 # Sources first: an environment never hides a module of the project.
 PYTHONPATH="$runfiles/%{repository}"
 # Prints where an environment of the machine itself lies, or the folder as it is.

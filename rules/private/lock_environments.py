@@ -366,7 +366,8 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.outdated:
         missing = sorted(set(paths) - set(current))
         if missing:
-            raise InputError(f"group {missing[0]} has no lock yet; make it with `//rules:lock`")
+            command = bazel_command("run", "//rules:lock", f"--group={missing[0]}")
+            raise InputError(f"group {missing[0]} has no lock yet; make it with `{command}`")
         return report_outdated(locker, project, current, arguments.json)
     stale = False
     for group, path in paths.items():
@@ -376,7 +377,8 @@ def main(arguments: argparse.Namespace) -> int:
             print(f"{shown}: up to date")
         elif arguments.check:
             stale = True
-            command = bazel_command("run", "//rules:lock")
+            words = ("--upgrade", f"--group={group}") if arguments.upgrade else ()
+            command = bazel_command("run", "//rules:lock", *words)
             print(f"{shown}: stale; lock again with `{command}`")
         else:
             with whole_file(path, "w") as file:

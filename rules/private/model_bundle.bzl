@@ -67,7 +67,10 @@ model_bundle_rule = rule(
             doc = "JSON: policy and requires.",
         ),
         "variants": attr.label_list(
-            allow_files = [".tflite"],
+            allow_files = [
+                ".tflite",
+                ".TFLITE",
+            ],
             mandatory = True,
             doc = "The variants: quantized_models, float_models or files.",
         ),

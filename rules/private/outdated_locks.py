@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from rules.private.package_index import PackageIndex, Project
+from tools.command_line import bazel_command
 from tools.errors import InputError
 
 # The index is asked for some hundred pages.
@@ -87,7 +88,8 @@ class Package:
             if self.held:
                 parts.append(f"held: {self.held}")
             elif self.upgrade and Version(self.upgrade) > Version(self.current):
-                parts.append(f"`lock --upgrade --group={group}` takes {self.upgrade}")
+                command = bazel_command("run", "//rules:lock", "--upgrade", f"--group={group}")
+                parts.append(f"`{command}` takes {self.upgrade}")
             elif self.installable and Version(self.installable) > Version(self.current):
                 parts.append(f"pyproject.toml asks for {self.limit}, else {self.installable} fits")
             if self.hindrance:

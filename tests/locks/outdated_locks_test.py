@@ -47,7 +47,8 @@ def test_an_upgrade_would_take_it(locked):
     locked.publish("second", "3.0rc1")
     lines = _outdated(locked, 1)
     assert lines[0].startswith("rules/locks/tests.lock: behind the index are 1 of the 1 packages")
-    assert lines[1] == ("  second 2.0: the newest is 2.1; `lock --upgrade --group=tests` takes 2.1")
+    command = "bazel run //rules:lock -- --upgrade --group=tests"
+    assert lines[1] == f"  second 2.0: the newest is 2.1; `{command}` takes 2.1"
     assert locked.path("tests").read_text() == before
     assert locked.lock("--upgrade").returncode == 0
     _outdated(locked, 0)
@@ -82,7 +83,8 @@ def test_one_older_than_the_newest_can_be_had(locked):
     locked.publish("first", "1.9")
     locked.publish("first", "2.0", requires=("second==9",))
     line = _outdated(locked, 1, "--group=tools")[1]
-    assert "the newest is 2.0; `lock --upgrade --group=tools` takes 1.9; 2.0 cannot be" in line
+    command = "bazel run //rules:lock -- --upgrade --group=tools"
+    assert f"the newest is 2.0; `{command}` takes 1.9; 2.0 cannot be" in line
 
 
 def test_the_newest_needs_a_newer_python(locked):

@@ -1,6 +1,8 @@
 """What a program of the rules finds when it starts."""
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,3 +26,22 @@ def test_numpy_starts_no_threads_beside_those_of_other_actions():
     square = numpy.ones((512, 512))
     assert (square @ square)[0, 0] == 512
     assert len(os.listdir("/proc/self/task")) == 1
+
+
+def test_a_python_that_is_gone_is_one_line(tmp_path):
+    launcher = Path(os.environ["RUNFILES_DIR"], "rules_quantize", os.environ["TEST_BINARY"])
+    program = shutil.copy(launcher, tmp_path / "program")
+    python = tmp_path / "runfiles/rules_quantize_litert/venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to(tmp_path / "python3.12")
+    result = subprocess.run(
+        [program],
+        env={"PATH": os.environ["PATH"], "RUNFILES_DIR": str(tmp_path / "runfiles")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("//tests/rules:python_program_test: the Python that ")
+    assert f"is gone ({tmp_path}/python3.12); `bazel clean --expunge`" in line

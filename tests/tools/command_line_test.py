@@ -24,6 +24,15 @@ from tools.command_line import (
 run_command = functools.partial(commands.run_command, fresh=True)
 refusal = functools.partial(commands.refusal, fresh=True)
 
+
+def test_a_file_may_have_the_longest_name(tmp_path):
+    path = tmp_path / ("n" * 248 + ".tflite")
+    with whole_file(path) as file:
+        file.write(b"model")
+    assert path.read_bytes() == b"model"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 # A command that does what its flag says.
 _COMMAND = """
 import sys
