@@ -267,6 +267,7 @@ def check_bazel_7(grid: Cluster, python: Path, root: Path, local: dict[str, str]
     flags = [
         *grid.bazel_flags,
         *("--remote_default_exec_properties=pool=quantize", "--remote_download_outputs=all"),
+        "--noremote_accept_cached",
         f"--execution_log_json_file=/{log}",
     ]
     environment = os.environ | {"RULES_QUANTIZE_PYTHON": str(python)}
