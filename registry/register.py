@@ -20,6 +20,7 @@ from tools.command_line import (
     EXIT_GATE_FAILED,
     bazel_command,
     new_parser,
+    output_path,
     run,
     user_path,
     whole_file,
@@ -68,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--dry_run", action="store_true", help="print what would be written")
     result.add_argument("--bazel_version", help="recorded with the run")
-    result.add_argument("--output", type=user_path, help="write what was recorded as JSON")
+    result.add_argument("--output", type=output_path, help="write what was recorded as JSON")
     add_patience_flag(result)
     result.add_argument(
         "--rerun",

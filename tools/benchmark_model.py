@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.errors import InputError
 from tools.latency.device_flags import add_device_flags, device_options
 
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     add_device_flags(result)
     result.add_argument("--rounds", type=int, default=15, help="at least 9 (default: %(default)s)")
     result.add_argument("--per_op", action="store_true", help="show the operators that cost most")
-    result.add_argument("--output", type=user_path, help="JSON file for the measurement")
+    result.add_argument("--output", type=output_path, help="JSON file for the measurement")
     return result
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.quantize_model import (
     IMPORTS,
     add_input_flags,
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_input_flags(result)
     result.add_argument(
-        "--statistics_output", required=True, type=user_path, help=".npz file to write"
+        "--statistics_output", required=True, type=output_path, help=".npz file to write"
     )
     return result
 

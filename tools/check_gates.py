@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path, whole_file
+from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, user_path, whole_file
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -28,14 +28,14 @@ def parser() -> argparse.ArgumentParser:
         "--report", required=True, type=user_path, help="from validate_quantized_model --report="
     )
     result.add_argument("--gates", required=True, type=user_path, help="JSON: thresholds by name")
-    result.add_argument("--verdict", type=user_path, help="JSON file: each gate and its value")
+    result.add_argument("--verdict", type=output_path, help="JSON file: each gate and its value")
     result.add_argument(
         "--refusal",
-        type=user_path,
+        type=output_path,
         help="text file: why the artifact is refused; empty when it is not. With it the exit "
         "status is 0 in both cases",
     )
-    result.add_argument("--table", type=user_path, help="text file: a line for each gate")
+    result.add_argument("--table", type=output_path, help="text file: a line for each gate")
     result.add_argument(
         "--layers_command",
         default="",

@@ -190,6 +190,44 @@ def user_path(text: str) -> Path:
     return Path(base, text) if base else Path(text)
 
 
+def output_path(text: str) -> Path:
+    """Resolves the path of a file that the command writes, as `user_path` does.
+
+    `run` refuses a command line in which another flag names the same file.
+    """
+    return user_path(text)
+
+
+def _refuse_lost_files(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Refuses an output that would take the place of another file of the command line.
+
+    Raises:
+      InputError: when a flag for an output names the same file as another flag.
+    """
+    written: list[tuple[str, Path]] = []
+    named: list[tuple[str, Path]] = []
+    for action in parser._actions:
+        value = getattr(arguments, action.dest, None)
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path):
+                kind = written if action.type is output_path else named
+                kind.append((action.option_strings[-1], path))
+    for number, (flag, path) in enumerate(written):
+        place = _place(path)
+        for other, read in named:
+            # A link is replaced, and what it stands for is kept.
+            if place in (_place(read), Path(os.path.realpath(read))):
+                raise InputError(f"{flag} and {other} name the same file {path}; name another one")
+        for other, also in written[:number]:
+            if place == _place(also):
+                raise InputError(f"{flag} and {other} name the same file {path}; name another one")
+
+
+def _place(path: Path) -> Path:
+    """Names a folder's entry, of which there may be several names by links to folders."""
+    return Path(os.path.realpath(path.parent), path.name)
+
+
 @contextlib.contextmanager
 def whole_file(path: Path, mode: str = "wb") -> Iterator:
     """Opens a file that appears under its name only when it is complete.
@@ -251,6 +289,7 @@ def _status(
 ) -> int:
     arguments = parser.parse_args(words)
     try:
+        _refuse_lost_files(parser, arguments)
         return main(arguments)
     except InputError as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)

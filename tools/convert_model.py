@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, run, user_path, whole_file
 
 _EXAMPLES = """\
   convert_model --input_model=face_saved_model/ --output_model=face.tflite
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--input_model", required=True, type=user_path, help="a SavedModel's folder, .keras or .h5"
     )
-    result.add_argument("--output_model", required=True, type=user_path, help="file to write")
+    result.add_argument("--output_model", required=True, type=output_path, help="file to write")
     result.add_argument(
         "--signature", help="function of a SavedModel (default: serving_default, or the only one)"
     )
@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="keep operators that only TensorFlow's select runtime has",
     )
-    result.add_argument("--summary", type=user_path, help="JSON file: what was converted")
+    result.add_argument("--summary", type=output_path, help="JSON file: what was converted")
     return result
 
 

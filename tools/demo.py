@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.errors import InputError
 from tools.quantize_model import add_input_flags, load_model_samples, progress_bar
 
@@ -82,11 +82,11 @@ def parser() -> argparse.ArgumentParser:
     add_input_flags(result)
     result.add_argument(
         "--output",
-        type=user_path,
+        type=output_path,
         default=user_path("demo.png"),
         help="the picture, a .png (default: demo.png)",
     )
-    result.add_argument("--report", type=user_path, help="JSON file for what the picture shows")
+    result.add_argument("--report", type=output_path, help="JSON file for what the picture shows")
     result.add_argument("--threads", type=int, default=1, help="of the interpreter")
     return result
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.quantize_model import SAMPLE_IMPORTS, add_input_flags, load_model_samples, progress_bar
 
 _EXAMPLES = """\
@@ -52,10 +52,12 @@ def parser() -> argparse.ArgumentParser:
         default=16,
         help="how many samples, spread over all (default: %(default)s)",
     )
-    result.add_argument("--json", type=user_path, help="file for the report as JSON")
-    result.add_argument("--html", type=user_path, help="file for the report as a page with a plot")
+    result.add_argument("--json", type=output_path, help="file for the report as JSON")
     result.add_argument(
-        "--table", type=user_path, help="file for the table, instead of printing it"
+        "--html", type=output_path, help="file for the report as a page with a plot"
+    )
+    result.add_argument(
+        "--table", type=output_path, help="file for the table, instead of printing it"
     )
     result.add_argument("--name", help="of the artifact, for the report (default: the file's)")
     return result

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, run, user_path, whole_file
 
 _EXAMPLES = """\
   make_float_master --input_model=face.tflite --output_model=face_fp32.tflite
@@ -22,8 +22,8 @@ def parser() -> argparse.ArgumentParser:
         _EXAMPLES,
     )
     result.add_argument("--input_model", required=True, type=user_path, help="a float .tflite file")
-    result.add_argument("--output_model", required=True, type=user_path, help="file to write")
-    result.add_argument("--summary", type=user_path, help="JSON file: what was changed")
+    result.add_argument("--output_model", required=True, type=output_path, help="file to write")
+    result.add_argument("--summary", type=output_path, help="JSON file: what was changed")
     return result
 
 

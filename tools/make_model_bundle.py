@@ -3,7 +3,7 @@
 import argparse
 import hashlib
 
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
         "Makes a zip of a model's variants and the manifest by which an app chooses among them.",
         _EXAMPLES,
     )
-    result.add_argument("--output_bundle", required=True, type=user_path, help="zip to write")
+    result.add_argument("--output_bundle", required=True, type=output_path, help="zip to write")
     result.add_argument("--name", required=True, help="of the bundle")
     result.add_argument("--version", required=True, help="of the bundle")
     result.add_argument(
@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--measured_fps", type=user_path, help="JSON: frames a second that somebody measured"
     )
-    result.add_argument("--manifest_output", type=user_path, help="JSON file for the manifest")
+    result.add_argument("--manifest_output", type=output_path, help="JSON file for the manifest")
     return result
 
 

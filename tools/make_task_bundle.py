@@ -3,7 +3,7 @@
 import argparse
 import math
 
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
         "Makes a .task bundle of MediaPipe Tasks, or one like another with other models.",
         _EXAMPLES,
     )
-    result.add_argument("--output_bundle", required=True, type=user_path, help="file to write")
+    result.add_argument("--output_bundle", required=True, type=output_path, help="file to write")
     result.add_argument(
         "--input_bundle", type=user_path, help="a bundle whose members are taken over"
     )

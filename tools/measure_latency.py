@@ -11,6 +11,7 @@ from tools.command_line import (
     EXIT_GATE_FAILED,
     EXIT_INCONCLUSIVE,
     new_parser,
+    output_path,
     run,
     user_path,
     whole_file,
@@ -71,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="let a gate that stays undecided pass with a warning",
     )
-    result.add_argument("--output", type=user_path, help="JSON file for the measurement")
+    result.add_argument("--output", type=output_path, help="JSON file for the measurement")
     return result
 
 

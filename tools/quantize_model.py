@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -154,7 +154,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument(
         "--output_model",
-        type=user_path,
+        type=output_path,
         help="file to write; without it, --prepared_output stops before anything is quantized",
     )
     add_settings_flags(result)
@@ -184,15 +184,15 @@ def parser() -> argparse.ArgumentParser:
     )
     add_input_flags(result)
     result.add_argument(
-        "--recipe_output", type=user_path, help="file for the recipe, in litert-quantizer's form"
+        "--recipe_output", type=output_path, help="file for the recipe, in litert-quantizer's form"
     )
     result.add_argument(
-        "--settings_output", type=user_path, help="JSON file: every choice that was made"
+        "--settings_output", type=output_path, help="JSON file: every choice that was made"
     )
-    result.add_argument("--summary_output", type=user_path, help="JSON file: what was done")
+    result.add_argument("--summary_output", type=output_path, help="JSON file: what was done")
     result.add_argument(
         "--prepared_output",
-        type=user_path,
+        type=output_path,
         help="file for the float graph as it was prepared, for layer_report",
     )
     return result

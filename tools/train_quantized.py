@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -34,10 +34,10 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--model", required=True, help="a .keras or .h5 file, or FILE.py:FUNCTION")
     result.add_argument("--train_data", required=True, type=user_path, help="labelled images")
     result.add_argument("--test_data", type=user_path, help="held out, to measure accuracy on")
-    result.add_argument("--output_model", type=user_path, help="file for TensorFlow's int8 model")
-    result.add_argument("--twin_output", type=user_path, help="file for the float twin")
-    result.add_argument("--float_output", type=user_path, help="file for the float model before")
-    result.add_argument("--summary", type=user_path, help="JSON file: settings and accuracies")
+    result.add_argument("--output_model", type=output_path, help="file for TensorFlow's int8 model")
+    result.add_argument("--twin_output", type=output_path, help="file for the float twin")
+    result.add_argument("--float_output", type=output_path, help="file for the float model before")
+    result.add_argument("--summary", type=output_path, help="JSON file: settings and accuracies")
     result.add_argument(
         "--float_epochs",
         type=int,

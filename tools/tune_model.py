@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path, whole_file
+from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, user_path, whole_file
 from tools.errors import DeviceFailedError, InputError
 from tools.latency.device_flags import add_device_flags, device_options
 from tools.quantize_model import add_input_flags, load_model_samples, progress_bar, tool_versions
@@ -68,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--name", help="of the artifact (default: the settings file's)")
     result.add_argument(
-        "--settings_output", required=True, type=user_path, help="settings file to write"
+        "--settings_output", required=True, type=output_path, help="settings file to write"
     )
     result.add_argument(
         "--plots", type=user_path, help="folder for NAME.front.png, .html and .json"

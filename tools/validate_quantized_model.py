@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 
-from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path
+from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, user_path
 from tools.errors import InputError
 from tools.quantize_model import (
     SAMPLE_IMPORTS,
@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
         help="JSON: how the outputs are decoded, a task or a list of them; of a bundle, once for "
         "each model",
     )
-    result.add_argument("--report", type=user_path, help="JSON file for the report")
+    result.add_argument("--report", type=output_path, help="JSON file for the report")
     result.add_argument("--name", help="of the artifact, for the report (default: the file's)")
     result.add_argument("--version", default="0", help="of the artifact, for the report")
     result.add_argument(

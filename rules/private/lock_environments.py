@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 
 from rules.private import outdated_locks
 from rules.private.package_index import PackageIndex
-from tools.command_line import bazel_command, new_parser, run, user_path, whole_file
+from tools.command_line import bazel_command, new_parser, output_path, run, whole_file
 from tools.errors import InputError
 
 EXIT_STALE = 1
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         help="write no lock, and name the packages that the index has newer releases of",
     )
     result.add_argument(
-        "--json", type=user_path, help="file for what --outdated finds, as JSON, of every package"
+        "--json", type=output_path, help="file for what --outdated finds, as JSON, of every package"
     )
     return result
 

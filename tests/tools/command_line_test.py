@@ -25,25 +25,20 @@ run_command = functools.partial(commands.run_command, fresh=True)
 refusal = functools.partial(commands.refusal, fresh=True)
 
 
-def test_a_file_may_have_the_longest_name(tmp_path):
-    path = tmp_path / ("n" * 248 + ".tflite")
-    with whole_file(path) as file:
-        file.write(b"model")
-    assert path.read_bytes() == b"model"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 # A command that does what its flag says.
 _COMMAND = """
 import sys
 import time
-from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path, whole_file
+from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, user_path
+from tools.command_line import whole_file
 from tools.errors import InputError
 
 def parser():
     result = new_parser("command", "Does what it is told.", "  command --do=print")
     result.add_argument("--do", required=True)
     result.add_argument("--path", type=user_path)
+    result.add_argument("--output", type=output_path)
+    result.add_argument("--also", type=output_path)
     result.add_argument("--number", type=int)
     return result
 
@@ -54,6 +49,9 @@ def main(arguments):
         print(arguments.path.read_text())
     if arguments.do == "write":
         with whole_file(arguments.path, "w") as file:
+            file.write("whole")
+    if arguments.do == "output":
+        with whole_file(arguments.output, "w") as file:
             file.write("whole")
     if arguments.do == "halfway":
         with whole_file(arguments.path, "w") as file:
@@ -95,6 +93,14 @@ def test_a_file_appears_when_it_is_whole(tmp_path):
         assert len(list(path.parent.iterdir())) == 1
     assert path.read_bytes() == b"first"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_file_may_have_the_longest_name(tmp_path):
+    path = tmp_path / ("n" * 248 + ".tflite")
+    with whole_file(path) as file:
+        file.write(b"model")
+    assert path.read_bytes() == b"model"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_text_is_utf_8(tmp_path):
@@ -407,3 +413,34 @@ def test_interrupted_in_the_middle(command, tmp_path):
         assert process.wait(30) == EXIT_INTERRUPTED
         assert process.stderr.read() == ""
     assert list(tmp_path.iterdir()) == []
+
+
+# Files that would be lost.
+
+
+@pytest.mark.parametrize("output", ["a.tflite", "./a.tflite", "links/a.tflite", "new/../a.tflite"])
+@pytest.mark.parametrize(
+    ("flag", "other"), [("--path", "a.tflite"), ("--path", "link.tflite"), ("--also", "a.tflite")]
+)
+def test_an_output_never_takes_the_place_of_another_file(command, tmp_path, output, flag, other):
+    model = tmp_path / "a.tflite"
+    model.write_text("a model")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "links").symlink_to(tmp_path)
+    (tmp_path / "link.tflite").symlink_to(model)
+    line = refusal(command, "--do=output", f"--output={output}", f"{flag}={other}", where=tmp_path)
+    assert "--output and " in line or " and --output " in line
+    assert f"{flag} name the same file" in line or f"{flag} and --output name the same" in line
+    assert model.read_text() == "a model"
+
+
+def test_an_output_may_replace_a_link_and_an_older_output(command, tmp_path):
+    model, link = tmp_path / "a.tflite", tmp_path / "link.tflite"
+    model.write_text("a model")
+    link.symlink_to(model)
+    for _ in range(2):
+        flags = ("--do=output", "--output=link.tflite", "--path=a.tflite")
+        result = run_command(command, *flags, where=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert model.read_text() == "a model"
+        assert link.read_text() == "whole"

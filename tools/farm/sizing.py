@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.errors import InputError
 from tools.farm.execution_log import Spawn, read_execution_log
 from tools.samples.endings import SAMPLE_ENDINGS
@@ -272,7 +272,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--workers", type=_positive, default=1, help="actions at the same time (%(default)s)"
     )
-    result.add_argument("--json", type=user_path, help="file for the same as JSON")
+    result.add_argument("--json", type=output_path, help="file for the same as JSON")
     return result
 
 
