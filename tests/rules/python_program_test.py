@@ -29,9 +29,11 @@ def test_numpy_starts_no_threads_beside_those_of_other_actions():
 
 
 def test_a_python_that_is_gone_is_one_line(tmp_path):
-    launcher = Path(os.environ["RUNFILES_DIR"], "rules_quantize", os.environ["TEST_BINARY"])
+    runfiles = Path(os.environ["RUNFILES_DIR"])
+    launcher = runfiles / os.environ["TEST_WORKSPACE"] / os.environ["TEST_BINARY"]
     program = shutil.copy(launcher, tmp_path / "program")
-    python = tmp_path / "runfiles/rules_quantize_litert/venv/bin/python"
+    (environment,) = runfiles.glob("*rules_quantize_litert")
+    python = tmp_path / "runfiles" / environment.name / "venv/bin/python"
     python.parent.mkdir(parents=True)
     python.symlink_to(tmp_path / "python3.12")
     result = subprocess.run(
