@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import re
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,9 @@ def progress_bar():
     """Makes a callback that draws a bar on a terminal, for work of over two seconds."""
     from tqdm import tqdm
 
+    # Its own lock is for bars of several processes: a semaphore, which Python 3.14 warns of when a
+    # worker's request ends.
+    tqdm.set_lock(threading.RLock())
     bars: dict[str, tqdm] = {}
 
     def show(what: str, done: int, total: int) -> None:
