@@ -211,7 +211,8 @@ def _refuse_lost_files(parser: argparse.ArgumentParser, arguments: argparse.Name
         for path in value if isinstance(value, list) else [value]:
             if isinstance(path, Path):
                 kind = written if action.type is output_path else named
-                kind.append((action.option_strings[-1], path))
+                # What stands alone has a name only.
+                kind.append(((action.option_strings or [action.dest])[-1], path))
     for number, (flag, path) in enumerate(written):
         place = _place(path)
         for other, read in named:

@@ -63,7 +63,7 @@ class Shown:
                 {"box": box.round(2).tolist(), "score": round(float(score), 4)}
                 for box, score in zip(found.corners, found.scores, strict=True)
             ],
-            "fps": round(self.fps, 1),
+            "fps": self.fps,
             "title": self.title,
         }
 
@@ -146,7 +146,8 @@ def _speeds(arguments: argparse.Namespace) -> tuple[float, float]:
         for number in range(_ROUNDS):
             times.append([run.p50_ms for run in host.measure_round(number).runs])
             bar("measuring", number + 1, _ROUNDS)
-    return tuple(1000 / np.nanmedian(times, axis=0))
+    # The picture and the report say the same figure.
+    return tuple(round(float(fps), 1) for fps in 1000 / np.nanmedian(times, axis=0))
 
 
 def _captions(sizes: Sequence[int], speeds: Sequence[float]) -> list[str]:

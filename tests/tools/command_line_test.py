@@ -39,6 +39,7 @@ def parser():
     result.add_argument("--path", type=user_path)
     result.add_argument("--output", type=output_path)
     result.add_argument("--also", type=output_path)
+    result.add_argument("files", nargs="*", type=user_path)
     result.add_argument("--number", type=int)
     return result
 
@@ -420,7 +421,13 @@ def test_interrupted_in_the_middle(command, tmp_path):
 
 @pytest.mark.parametrize("output", ["a.tflite", "./a.tflite", "links/a.tflite", "new/../a.tflite"])
 @pytest.mark.parametrize(
-    ("flag", "other"), [("--path", "a.tflite"), ("--path", "link.tflite"), ("--also", "a.tflite")]
+    ("flag", "other"),
+    [
+        ("--path", "a.tflite"),
+        ("--path", "link.tflite"),
+        ("--also", "a.tflite"),
+        ("files", "a.tflite"),
+    ],
 )
 def test_an_output_never_takes_the_place_of_another_file(command, tmp_path, output, flag, other):
     model = tmp_path / "a.tflite"
