@@ -435,7 +435,8 @@ def test_an_output_never_takes_the_place_of_another_file(command, tmp_path, outp
     (tmp_path / "new").mkdir()
     (tmp_path / "links").symlink_to(tmp_path)
     (tmp_path / "link.tflite").symlink_to(model)
-    line = refusal(command, "--do=output", f"--output={output}", f"{flag}={other}", where=tmp_path)
+    word = other if flag == "files" else f"{flag}={other}"
+    line = refusal(command, "--do=output", f"--output={output}", word, where=tmp_path)
     assert "--output and " in line or " and --output " in line
     assert f"{flag} name the same file" in line or f"{flag} and --output name the same" in line
     assert model.read_text() == "a model"
