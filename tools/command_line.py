@@ -213,15 +213,17 @@ def _refuse_lost_files(parser: argparse.ArgumentParser, arguments: argparse.Name
                 kind = written if action.type is output_path else named
                 # What stands alone has a name only.
                 kind.append(((action.option_strings or [action.dest])[-1], path))
-    for number, (flag, path) in enumerate(written):
-        place = _place(path)
-        for other, read in named:
-            # A link is replaced, and what it stands for is kept.
-            if place in (_place(read), Path(os.path.realpath(read))):
-                raise InputError(f"{flag} and {other} name the same file {path}; name another one")
-        for other, also in written[:number]:
-            if place == _place(also):
-                raise InputError(f"{flag} and {other} name the same file {path}; name another one")
+    places: dict[Path, str] = {}
+    # What is not there yet takes no file's place, and inputs may be thousands.
+    if any(os.path.lexists(path) for _, path in written):
+        for flag, path in named:
+            places.setdefault(_place(path), flag)
+            # An output that is a link is replaced, and what it stands for is kept.
+            places.setdefault(Path(os.path.realpath(path)), flag)
+    for flag, path in written:
+        other = places.setdefault(_place(path), flag)
+        if other != flag:
+            raise InputError(f"{flag} and {other} name the same file {path}; name another one")
 
 
 def _place(path: Path) -> Path:
