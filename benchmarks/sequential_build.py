@@ -17,7 +17,7 @@ _EXAMPLES = """\
   sequential_build --plan=plan.json --output=artifacts/
   sequential_build --plan=plan.json --output=artifacts/ --stock
 
-bazel run //tests/benchmarks:build_times writes the plan.
+bazel run //benchmarks:build_times writes the plan.
 """
 
 

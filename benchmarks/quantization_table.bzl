@@ -74,12 +74,12 @@ quantization_table = rule(
             doc = "Name of a model to the names of its artifacts, with spaces between.",
         ),
         "_tensorflow_calibrator": attr.label(
-            default = "//tests/benchmarks:tensorflow_calibrator",
+            default = "//benchmarks:tensorflow_calibrator",
             cfg = "exec",
             executable = True,
         ),
         "_tool": attr.label(
-            default = "//tests/benchmarks:measure_table",
+            default = "//benchmarks:measure_table",
             cfg = "exec",
             executable = True,
         ),

@@ -34,9 +34,9 @@ from tools.command_line import new_parser, run, user_path
 from tools.errors import InputError
 
 _EXAMPLES = """\
-  bazel run //tests/benchmarks:build_times
-  bazel run //tests/benchmarks:build_times -- --models=face,palm_full --output=times.json
-  bazel run //tests/benchmarks:build_times -- --models=face --schemes=int8,dynamic --rounds=1
+  bazel run //benchmarks:build_times
+  bazel run //benchmarks:build_times -- --models=face,palm_full --output=times.json
+  bazel run //benchmarks:build_times -- --models=face --schemes=int8,dynamic --rounds=1
 """
 _MODELS = (
     "face",
@@ -220,7 +220,7 @@ class Workspace:
         return {name: (folder / name).read_bytes() for name in names}
 
     def plan(self) -> dict:
-        """Says to //tests/benchmarks:sequential_build.py what is built."""
+        """Says to //benchmarks:sequential_build.py what is built."""
         made = self.folder / "bazel-bin"
         return {
             "models": [

@@ -1,6 +1,6 @@
 """Times calibration against running the float model, and against the library's calibrators.
 
-    bazel run //tests/benchmarks:calibration -- --samples=500 --threads=2 --json=calibration.json
+    bazel run //benchmarks:calibration -- --samples=500 --threads=2 --json=calibration.json
 
 Each run is a process of its own; the ways take turns, and medians are printed. Loading
 images counts where samples are images: every way loads them. Memory is the largest

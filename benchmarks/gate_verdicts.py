@@ -9,9 +9,9 @@ from pathlib import Path
 from tools.command_line import new_parser, run, user_path, whole_file
 
 _EXAMPLES = """\
-  bazel run //tests/benchmarks:gate_verdicts -- --float_model=face.tflite \\
+  bazel run //benchmarks:gate_verdicts -- --float_model=face.tflite \\
       --quantized_model=face_int8.tflite
-  bazel run //tests/benchmarks:gate_verdicts -- --float_model=face.tflite \\
+  bazel run //benchmarks:gate_verdicts -- --float_model=face.tflite \\
       --quantized_model=face_int8.tflite --hogs=0
 
 The true value is the median over rounds of a first, longer measurement without the hogs.

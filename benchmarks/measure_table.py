@@ -29,8 +29,8 @@ CLAIMS = {
     "int8": "75%, 2.8-3.6x",
 }
 _EXAMPLES = """\
-  bazel run //tests/benchmarks:table
-  bazel run //tests/benchmarks:table -- --models=face --json=table.json
+  bazel run //benchmarks:table
+  bazel run //benchmarks:table -- --models=face --json=table.json
 """
 
 
