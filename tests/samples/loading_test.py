@@ -10,7 +10,7 @@ from PIL import Image
 
 from tools.errors import InputError
 from tools.samples import loading
-from tools.samples.endings import IMAGE_ENDINGS
+from tools.samples.endings import IMAGE_ENDINGS, SAMPLE_ENDINGS
 from tools.samples.loading import (
     InputSpec,
     Preprocessing,
@@ -23,6 +23,7 @@ FLOAT = np.dtype(np.float32)
 RGB = InputSpec("image", (1, 4, 4, 3), FLOAT)
 GREY = InputSpec("image", (1, 4, 4, 1), FLOAT)
 PLAIN = Preprocessing(0, 1)
+ENDINGS = ", ".join(sorted(SAMPLE_ENDINGS))
 
 
 def load(*paths: Path, inputs=(RGB,), how: Preprocessing = PLAIN) -> SampleSet:
@@ -242,7 +243,7 @@ def test_truncated_images_are_named(tmp_path):
     [
         (InputSpec("values", (1, 10), FLOAT),),
         (InputSpec("image", (1, 4, 4, 8), FLOAT),),
-        (InputSpec("image", (2, 4, 4, 3), FLOAT),),
+        (InputSpec("flags", (1, 4, 4, 3), np.dtype(bool)),),
         (RGB, InputSpec("mask", (1, 4, 4, 1), FLOAT)),
     ],
 )
@@ -264,7 +265,7 @@ def test_pixels_are_remembered_up_to_a_bound(tmp_path, monkeypatch):
         file.unlink()
     for number in (0, 1):
         assert np.array_equal(samples[number]["image"], before[number]["image"])
-    with pytest.raises(InputError, match=r"2\.png: not a readable image"):
+    with pytest.raises(InputError, match=r"2\.png: cannot be read \(No such file or directory\)$"):
         _ = samples[2]
 
 
@@ -458,9 +459,196 @@ def test_arrays_of_other_things(tmp_path, values):
 def test_empty_folder(tmp_path):
     (tmp_path / "notes.txt").write_text("none here")
     (tmp_path / ".hidden.png").write_bytes(b"no image")
+    (tmp_path / "a.heic").write_bytes(b"")
     assert refusal(tmp_path) == (
-        f"{tmp_path}: no images or arrays in this folder (.bmp, .jpeg, .jpg, .npy, .npz, .png, "
-        ".webp); add some"
+        f"{tmp_path}: no images or arrays in this folder ({ENDINGS}); it has 1 .heic, 1 .txt; "
+        "add some"
+    )
+    (tmp_path / "none").mkdir()
+    assert refusal(tmp_path / "none") == (
+        f"{tmp_path}/none: no images or arrays in this folder ({ENDINGS}); add some"
+    )
+
+
+def test_files_that_are_not_read_are_counted_by_ending(tmp_path):
+    save(tmp_path / "a.png", noise(4, 4))
+    for name in ("b.heic", "c/d.HEIC", "c/e.txt", "README"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert load(tmp_path).notes == (
+        f"{tmp_path}: 4 of 5 files are not read (2 .heic, 1 .txt, 1 without an ending); samples "
+        f"are {ENDINGS}",
+    )
+    assert load(tmp_path / "a.png").notes == ()
+
+
+def test_linked_folders_are_read(tmp_path):
+    save(tmp_path / "elsewhere" / "b.png", noise(4, 4, 1))
+    save(tmp_path / "data" / "a.png", noise(4, 4))
+    (tmp_path / "data" / "class").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "c.png").symlink_to(tmp_path / "elsewhere" / "b.png")
+    (tmp_path / "linked").symlink_to(tmp_path / "data")
+    for folder in ("data", "linked"):
+        assert load(tmp_path / folder).names == ("a.png", "c.png", "class/b.png")
+
+
+def test_a_folder_that_links_back_ends(tmp_path):
+    save(tmp_path / "data" / "a" / "a.png", noise(4, 4))
+    (tmp_path / "data" / "a" / "up").symlink_to(tmp_path / "data")
+    (tmp_path / "data" / "a" / "self").symlink_to(tmp_path / "data" / "a")
+    assert load(tmp_path / "data").names == ("a/a.png",)
+
+
+def test_two_links_to_a_folder_are_both_read(tmp_path):
+    save(tmp_path / "elsewhere" / "b.png", noise(4, 4, 1))
+    for name in ("one", "two"):
+        (tmp_path / "data").mkdir(exist_ok=True)
+        (tmp_path / "data" / name).symlink_to(tmp_path / "elsewhere")
+    assert load(tmp_path / "data").names == ("one/b.png", "two/b.png")
+
+
+def test_a_link_to_nothing_is_named(tmp_path):
+    save(tmp_path / "a.png", noise(4, 4))
+    (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
+    assert refusal(tmp_path) == f"{tmp_path}/b.png: cannot be read (No such file or directory)"
+
+
+def test_hidden_folders_are_passed_over(tmp_path):
+    save(tmp_path / ".data" / "a.png", noise(4, 4))
+    save(tmp_path / ".data" / ".ipynb_checkpoints" / "a.png", noise(4, 4, 1))
+    save(tmp_path / ".data" / "b" / ".thumbnails" / "c" / "a.png", noise(4, 4, 2))
+    samples = load(tmp_path / ".data")
+    assert samples.names == ("a.png",)
+    assert samples.notes == ()
+
+
+def test_all_images_that_cannot_be_read_are_counted(tmp_path):
+    for number in range(3):
+        save(tmp_path / f"{number}.png", noise(4, 4, number))
+    (tmp_path / "1.png").write_bytes(b"no image")
+    assert refusal(tmp_path) == (
+        f"{tmp_path}/1.png: not a readable image; remove it or save it again"
+    )
+    (tmp_path / "2.png").write_bytes(b"")
+    assert refusal(tmp_path) == (
+        f"{tmp_path}/1.png: not a readable image; remove it or save it again; 1 other image of "
+        "this set cannot be read either"
+    )
+
+
+# Models that take several rows or images at once.
+
+
+def test_rows_become_batches(tmp_path):
+    rows = np.arange(100 * 3, dtype=np.float32).reshape(100, 3)
+    np.save(tmp_path / "a.npy", rows)
+    samples = load(tmp_path / "a.npy", inputs=(InputSpec("rows", (8, 3), FLOAT),))
+    assert len(samples) == 12
+    for number, sample in enumerate(samples):
+        np.testing.assert_array_equal(sample["rows"], rows[8 * number : 8 * number + 8])
+    assert samples.notes == (
+        f"{tmp_path}/a.npy: 4 rows at its end are not used; the model takes several at once",
+    )
+
+
+@pytest.mark.parametrize(("shape", "count"), [((8, 3), 1), ((5, 8, 3), 5), ((16, 3), 2)])
+def test_whole_batches(tmp_path, shape, count):
+    values = np.random.default_rng(0).random(shape, np.float32)
+    np.savez(tmp_path / "a.npz", rows=values)
+    samples = load(tmp_path / "a.npz", inputs=(InputSpec("rows", (8, 3), FLOAT),))
+    assert samples.notes == ()
+    found = np.stack([sample["rows"] for sample in samples])
+    np.testing.assert_array_equal(found, values.reshape(count, 8, 3))
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (3,), (8, 4), (5, 7, 3)])
+def test_too_few_rows_are_refused(tmp_path, shape):
+    np.save(tmp_path / "a.npy", np.zeros(shape, np.float32))
+    assert refusal(tmp_path / "a.npy", inputs=(InputSpec("rows", (8, 3), FLOAT),)) == (
+        f"{tmp_path}/a.npy: shape {list(shape)} does not fit the input rows, which takes [8, 3], "
+        "or any number of [3] from 8 on"
+    )
+
+
+def test_a_model_without_a_batch(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(5, dtype=np.float32))
+    samples = load(tmp_path / "a.npy", inputs=(InputSpec("level", (), FLOAT),))
+    assert [float(sample["level"]) for sample in samples] == [0, 1, 2, 3, 4]
+    image = InputSpec("image", (4, 4, 3), FLOAT)
+    path = save(tmp_path / "a.png", noise(4, 4))
+    ((sample,),) = (list(load(path, inputs=(image,))),)
+    np.testing.assert_array_equal(sample["image"], noise(4, 4))
+
+
+def test_images_become_batches(tmp_path):
+    for number in range(5):
+        save(tmp_path / f"{number}.png", noise(4, 4, number))
+    samples = load(tmp_path, inputs=(InputSpec("image", (2, 4, 4, 3), FLOAT),))
+    assert samples.names == ("0.png..1.png", "2.png..3.png")
+    assert samples.files == 4
+    assert samples.are_images
+    expected = np.stack([noise(4, 4, 2), noise(4, 4, 3)])
+    np.testing.assert_array_equal(samples[1]["image"], expected)
+    assert samples.notes == (
+        f"{tmp_path}/4.png: 1 of 5 images are not used; the model takes 2 at once",
+    )
+    assert refusal(tmp_path / "0.png", inputs=(InputSpec("image", (2, 4, 4, 3), FLOAT),)) == (
+        f"{tmp_path}/0.png: the input image takes 2 images at once, and there is 1; give at least 2"
+    )
+
+
+# Inputs of other types and layouts.
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.int64])
+def test_pixels_are_whole_numbers_where_the_input_takes_them(tmp_path, dtype):
+    path = save(tmp_path / "a.png", noise(4, 4))
+    spec = InputSpec("image", (1, 4, 4, 3), np.dtype(dtype))
+    (sample,) = load(path, inputs=(spec,), how=Preprocessing(127.5, 127.5))
+    assert sample["image"].dtype == dtype
+    np.testing.assert_array_equal(sample["image"][0], noise(4, 4))
+
+
+def test_signed_bytes_of_pixels_start_at_minus_128(tmp_path):
+    path = save(tmp_path / "a.png", noise(4, 4))
+    (sample,) = load(path, inputs=(InputSpec("image", (1, 4, 4, 3), np.dtype(np.int8)),))
+    np.testing.assert_array_equal(sample["image"][0], noise(4, 4).astype(int) - 128)
+
+
+def test_channels_may_come_first(tmp_path):
+    path = save(tmp_path / "a.png", noise(4, 6))
+    (sample,) = load(path, inputs=(InputSpec("image", (1, 3, 4, 6), FLOAT),))
+    np.testing.assert_array_equal(sample["image"][0], noise(4, 6).transpose(2, 0, 1))
+
+
+def test_mirror_images_are_found_where_channels_come_first(tmp_path):
+    spec = InputSpec("image", (1, 3, 4, 6), FLOAT)
+    one_path = save(tmp_path / "a.png", noise(4, 6))
+    other = save(tmp_path / "b.png", np.ascontiguousarray(noise(4, 6)[:, ::-1]))
+    one_set, other_set = load(one_path, inputs=(spec,)), load(other, inputs=(spec,))
+    assert overlapping(one_set, other_set) == [("a.png", "b.png")]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"), [(np.int32, 0.5), (np.uint8, 256), (np.uint8, -1), (bool, 2)]
+)
+def test_values_that_the_input_cannot_hold_are_refused(tmp_path, dtype, value):
+    np.save(tmp_path / "a.npy", np.array([[1, 0, value]]))
+    spec = InputSpec("values", (1, 3), np.dtype(dtype))
+    assert refusal(tmp_path / "a.npy", inputs=(spec,)) == (
+        f"{tmp_path}/a.npy: sample a.npy holds values that {np.dtype(dtype)} cannot, which the "
+        "input values takes"
+    )
+
+
+def test_text(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([[b"a", b"word"], [b"", b"b"]]))
+    spec = InputSpec("text", (1, 2), np.dtype(np.bytes_))
+    samples = load(tmp_path / "a.npy", inputs=(spec,))
+    assert [sample["text"].tolist() for sample in samples] == [[[b"a", b"word"]], [[b"", b"b"]]]
+    np.save(tmp_path / "a.npy", np.zeros((1, 2)))
+    assert refusal(tmp_path / "a.npy", inputs=(spec,)) == (
+        f"{tmp_path}/a.npy: the values for the input text are no text"
     )
 
 
@@ -473,7 +661,7 @@ def test_nothing_given():
     [
         ("none.png", "no such file"),
         ("none", "no such file or folder"),
-        ("notes.txt", "not one of .bmp, .jpeg, .jpg, .npy, .npz, .png, .webp"),
+        ("notes.txt", f"not one of {ENDINGS}"),
     ],
 )
 def test_path_that_cannot_be(tmp_path, name, message):

@@ -1,5 +1,19 @@
 """By which endings a file of samples is known."""
 
-IMAGE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+# Of moving pictures (.gif, .tiff of several pages) the first is read.
+IMAGE_ENDINGS = frozenset(
+    {
+        ".bmp",
+        ".gif",
+        ".jpeg",
+        ".jpg",
+        ".pgm",
+        ".png",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
+)
 ARRAY_ENDINGS = frozenset({".npy", ".npz"})
 SAMPLE_ENDINGS = IMAGE_ENDINGS | ARRAY_ENDINGS

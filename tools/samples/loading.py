@@ -4,14 +4,16 @@ Samples are read when they are asked for, so that a set takes no more memory tha
 file of it, and what is remembered of decoded images.
 """
 
+import collections
 import dataclasses
 import hashlib
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from tools.errors import InputError
 from tools.samples.endings import IMAGE_ENDINGS, SAMPLE_ENDINGS
@@ -62,20 +64,23 @@ def _resized(image: Image.Image, width: int, height: int, resize: str) -> Image.
     return ImageOps.pad(image, (width, height), Image.Resampling.BILINEAR, color=0)
 
 
+class _UnreadableImageError(InputError):
+    """A file that has an image's ending and is none."""
+
+
 def _open_image(path: Path) -> Image.Image:
     """Opens an image in the orientation in which it is shown, in 8 bits a channel."""
     try:
         with Image.open(path) as file:
             file.load()
             image = ImageOps.exif_transpose(file)
-    except (
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-    ):
-        raise InputError(f"{path}: not a readable image; remove it or save it again") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # What Pillow itself raises has no number of the system's.
+        if isinstance(error, OSError) and error.errno:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise _UnreadableImageError(
+            f"{path}: not a readable image; remove it or save it again"
+        ) from None
     if image.mode.startswith("I"):
         # Pillow clips 16 bits to 8; what is meant is their upper half.
         return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
@@ -86,40 +91,102 @@ def _open_image(path: Path) -> Image.Image:
     return image
 
 
-class _ImageFile:
-    """A file that is one sample."""
+def _image_layout(spec: InputSpec) -> tuple[int, int, int, bool] | None:
+    """Reads how an input takes an image.
 
-    def __init__(self, path: Path, name: str, inputs: Sequence[InputSpec], how: Preprocessing):
-        self.path, self.names, self.how = path, (name,), how
-        images = [
-            spec
-            for spec in inputs
-            if len(spec.shape) == 4 and spec.shape[0] == 1 and spec.shape[-1] in (1, 3)
-        ]
-        if len(inputs) != 1 or not images:
-            shapes = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in inputs)
-            raise InputError(
-                f"{path}: an image cannot be the input of this model ({shapes}); give .npz files "
-                "with one array for each input"
-            )
-        self.spec = images[0]
+    Args:
+      spec: the input.
 
+    Returns:
+      (height, width, channels, whether channels come first), or None for an input that is no
+      image of one or three channels.
+    """
+    if len(spec.shape) not in (3, 4) or spec.dtype.kind not in "fiu":
+        return None
+    first, second, last = spec.shape[-3:]
+    if last in (1, 3):
+        return first, second, last, False
+    if first in (1, 3):
+        return second, last, first, True
+    return None
+
+
+class _ImageFiles:
+    """Files that are one sample: one, or as many as the model takes at once."""
+
+    def __init__(self, files: Sequence[tuple[str, Path]], spec: InputSpec, how: Preprocessing):
+        (first, _), (last, _) = files[0], files[-1]
+        self.names = (first if len(files) == 1 else f"{first}..{last}",)
+        self.paths, self.spec, self.how = [path for _, path in files], spec, how
         self.bytes = math.prod(self.spec.shape)
         self.is_remembered = False
         self._pixels: np.ndarray | None = None
 
     def _read(self) -> np.ndarray:
-        _, height, width, channels = self.spec.shape
-        image = _open_image(self.path).convert("RGB" if channels == 3 else "L")
-        return np.asarray(_resized(image, width, height, self.how.resize))
+        """uint8 in the input's shape."""
+        height, width, channels, channels_first = _image_layout(self.spec)
+        read = []
+        for path in self.paths:
+            image = _open_image(path).convert("RGB" if channels == 3 else "L")
+            pixels = np.asarray(_resized(image, width, height, self.how.resize))
+            pixels = pixels.reshape(height, width, channels)
+            read.append(pixels.transpose(2, 0, 1) if channels_first else pixels)
+        return np.stack(read).reshape(self.spec.shape)
 
     def load(self, _: int) -> dict[str, np.ndarray]:
         pixels = self._read() if self._pixels is None else self._pixels
         if self.is_remembered:
             self._pixels = pixels
-        values = pixels.astype(np.float32) - np.float32(self.how.mean)
-        values /= np.float32(self.how.std)
-        return {self.spec.name: values.reshape(self.spec.shape)}
+        return {self.spec.name: _input_values(pixels, self.spec.dtype, self.how)}
+
+
+def _input_values(pixels: np.ndarray, dtype: np.dtype, how: Preprocessing) -> np.ndarray:
+    """Turns pixels into what an input takes.
+
+    Args:
+      pixels: uint8.
+      dtype: the input's.
+      how: mean and std, for an input of floats alone.
+
+    Returns:
+      The same shape in `dtype`: for integers the pixels' own values, as signed bytes from -128.
+    """
+    if dtype == np.int8:
+        return (pixels.astype(np.int16) - 128).astype(np.int8)
+    if dtype.kind in "iu":
+        return pixels.astype(dtype)
+    values = pixels.astype(np.float32) - np.float32(how.mean)
+    values /= np.float32(how.std)
+    return values.astype(dtype, copy=False)
+
+
+def _image_sources(
+    files: Sequence[tuple[str, Path]], inputs: Sequence[InputSpec], how: Preprocessing
+) -> tuple[list[_ImageFiles], int]:
+    """Makes samples of images, in their order.
+
+    Returns:
+      (the samples, how many images at the end are too few for another).
+
+    Raises:
+      InputError: when the model takes no image, or more at once than there are.
+    """
+    path = files[0][1]
+    if len(inputs) != 1 or _image_layout(inputs[0]) is None:
+        shapes = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in inputs)
+        raise InputError(
+            f"{path}: an image cannot be the input of this model ({shapes}); give .npz files "
+            "with one array for each input"
+        )
+    at_once = inputs[0].shape[0] if len(inputs[0].shape) == 4 else 1
+    if len(files) < at_once:
+        raise InputError(
+            f"{path}: the input {inputs[0].name} takes {at_once} images at once, and there "
+            f"{'is' if len(files) == 1 else 'are'} {len(files)}; give at least {at_once}"
+        )
+    whole = len(files) // at_once * at_once
+    batches = [files[start : start + at_once] for start in range(0, whole, at_once)]
+    return [_ImageFiles(batch, inputs[0], how) for batch in batches], len(files) - whole
 
 
 class _ArrayFile:
@@ -145,7 +212,9 @@ class _ArrayFile:
                 f"{path}: its arrays are {', '.join(sorted(arrays))}; the model's inputs are "
                 f"{', '.join(sorted(self.inputs))}, name them so"
             )
-        counts = {key: self._samples_in(key, values) for key, values in arrays.items()}
+        found = {key: self._samples_in(key, values) for key, values in arrays.items()}
+        counts = {key: count for key, (count, _) in found.items()}
+        self.rows_left = max(left for _, left in found.values())
         if len(set(counts.values())) != 1:
             raise InputError(f"{path}: its arrays hold different numbers of samples: {counts}")
         self.count = next(iter(counts.values()))
@@ -179,24 +248,38 @@ class _ArrayFile:
                 values.flags.writeable = False
         return latest[1]
 
-    def _samples_in(self, key: str, values: np.ndarray) -> int:
-        if not isinstance(values, np.ndarray) or values.dtype.kind not in "bfiu":
-            raise InputError(f"{self.path}: the values for the input {key} are no numbers")
-        shape = self.inputs[key].shape
-        if values.shape in (shape, shape[1:]):
-            return 1
-        if values.shape[1:] in (shape, shape[1:]) and values.shape[0]:
-            return values.shape[0]
+    def _samples_in(self, key: str, values: np.ndarray) -> tuple[int, int]:
+        """Counts an array's samples, and the rows at its end that are too few for another."""
+        spec = self.inputs[key]
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in _kinds_for(spec.dtype):
+            what = "text" if spec.dtype.kind in "OSU" else "numbers"
+            raise InputError(f"{self.path}: the values for the input {key} are no {what}")
+        shape, rows = spec.shape, spec.shape[0] if spec.shape else 1
+        if values.shape == shape or (rows == 1 and values.shape == shape[1:]):
+            return 1, 0
+        if values.shape and values.shape[0] and values.shape[1:] == shape:
+            return values.shape[0], 0
+        if values.shape and values.shape[1:] == shape[1:] and values.shape[0] >= rows > 0:
+            return values.shape[0] // rows, values.shape[0] % rows
         raise InputError(
             f"{self.path}: shape {list(values.shape)} does not fit the input {key}, which takes "
             f"{list(shape)}, or any number of {list(shape[1:])}"
+            + (f" from {rows} on" if rows > 1 else "")
         )
+
+    def _sample(self, values: np.ndarray, spec: InputSpec, number: int) -> np.ndarray:
+        if values.size == math.prod(spec.shape):
+            return values
+        if values.shape[1:] == spec.shape:
+            return values[number]
+        rows = spec.shape[0]
+        return values[number * rows : (number + 1) * rows]
 
     def load(self, number: int) -> dict[str, np.ndarray]:
         result = {}
         for key, values in self._arrays().items():
             spec = self.inputs[key]
-            one = values if self.count == 1 else values[number]
+            one = self._sample(values, spec, number)
             # What is too large becomes infinite, and is refused.
             with np.errstate(over="ignore"):
                 sample = np.ascontiguousarray(one, dtype=spec.dtype).reshape(spec.shape)
@@ -205,8 +288,18 @@ class _ArrayFile:
                     f"{self.path}: sample {self.names[number]} holds NaN or infinite values for "
                     f"the input {key}; remove it"
                 )
+            if spec.dtype.kind in "biu" and not np.array_equal(sample, one.reshape(spec.shape)):
+                raise InputError(
+                    f"{self.path}: sample {self.names[number]} holds values that {spec.dtype} "
+                    f"cannot, which the input {key} takes"
+                )
             result[key] = sample
         return result
+
+
+def _kinds_for(dtype: np.dtype) -> str:
+    """Gives the kinds of numpy arrays that an input can be made of."""
+    return "OSU" if dtype.kind in "OSU" else "bfiu"
 
 
 class SampleSet(Sequence):
@@ -216,17 +309,22 @@ class SampleSet(Sequence):
       names: of each sample: its file's name, with #NUMBER in a file of many.
       files: how many files they come from.
       are_images: whether each is an image, and none an array.
+      notes: a line for each thing that was given and is not used.
     """
 
-    def __init__(self, sources: Sequence[_ImageFile | _ArrayFile]):
-        self.are_images = all(isinstance(source, _ImageFile) for source in sources)
+    def __init__(self, sources: Sequence[_ImageFiles | _ArrayFile], notes: Sequence[str] = ()):
+        self.are_images = all(isinstance(source, _ImageFiles) for source in sources)
+        self.notes = tuple(notes)
         self._where = [(source, n) for source in sources for n in range(len(source.names))]
         self.names: tuple[str, ...] = tuple(source.names[n] for source, n in self._where)
-        self.files = len(sources)
+        self._sources = sources
+        self.files = sum(
+            len(source.paths) if isinstance(source, _ImageFiles) else 1 for source in sources
+        )
         self._digests: list[str] | None = None
         left = _REMEMBERED_BYTES
         for source in sources:
-            if isinstance(source, _ImageFile):
+            if isinstance(source, _ImageFiles):
                 left -= source.bytes
                 source.is_remembered = left >= 0
 
@@ -246,7 +344,27 @@ class SampleSet(Sequence):
           InputError: when its file cannot be used.
         """
         source, position = self._where[number]
-        return source.load(position)
+        try:
+            return source.load(position)
+        except _UnreadableImageError as error:
+            others = self._unreadable_images() - 1
+            if others < 1:
+                raise
+            raise InputError(
+                f"{error}; {others} other image{'s' if others > 1 else ''} of this set cannot be "
+                "read either"
+            ) from None
+
+    def _unreadable_images(self) -> int:
+        """Counts the images that cannot be decoded."""
+        count = 0
+        for source in self._sources:
+            for path in source.paths if isinstance(source, _ImageFiles) else ():
+                try:
+                    _open_image(path)
+                except InputError:
+                    count += 1
+        return count
 
     def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
         return (self[number] for number in range(len(self)))
@@ -269,27 +387,68 @@ def _digest(sample: dict[str, np.ndarray], mirrored: bool = False) -> str:
     for name in sorted(sample):
         values = sample[name]
         if mirrored and values.ndim == 4:
-            values = values[:, :, ::-1]
+            channels_first = values.shape[1] in (1, 3) and values.shape[-1] not in (1, 3)
+            values = values[..., ::-1] if channels_first else values[:, :, ::-1]
         digest.update(f"{name}{values.dtype.str}{values.shape}".encode())
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()
 
 
-def _files(paths: Sequence[Path]) -> list[tuple[str, Path]]:
-    """Lists (name, file), sorted by name, so that the order is the same everywhere."""
+def _inside(folder: Path) -> list[Path]:
+    """Lists the files of a folder to the bottom, those of linked folders too.
+
+    What is hidden is passed over, as is a folder that links back to one it lies in.
+    """
     found = []
+
+    def walk(path: Path, above: frozenset[str]) -> None:
+        real = os.path.realpath(path)
+        if real in above:
+            return
+        try:
+            entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+        except OSError as error:
+            raise InputError(f"{path}: this folder cannot be read ({error.strerror})") from None
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                walk(Path(entry.path), above | {real})
+            else:
+                found.append(Path(entry.path))
+
+    walk(folder, frozenset())
+    return found
+
+
+def _counted_endings(files: Sequence[Path]) -> str:
+    """Counts files by ending: "3 .heic, 1 .txt"."""
+    counts = collections.Counter(file.suffix.lower() or "without an ending" for file in files)
+    return ", ".join(f"{count} {ending}" for ending, count in sorted(counts.items()))
+
+
+def _files(paths: Sequence[Path]) -> tuple[list[tuple[str, Path]], list[str]]:
+    """Lists (name, file), sorted by name, so that the order is the same everywhere.
+
+    Returns:
+      (the files, a note for each folder with files that are no samples).
+    """
+    found, notes = [], []
+    known = ", ".join(sorted(SAMPLE_ENDINGS))
     for path in paths:
         if path.is_dir():
-            inside = [
-                file
-                for file in sorted(path.rglob("*"))
-                if file.is_file() and not any(p.startswith(".") for p in file.parts[-1:])
-            ]
-            usable = [f for f in inside if f.suffix.lower() in SAMPLE_ENDINGS]
+            inside = _inside(path)
+            usable = [file for file in inside if file.suffix.lower() in SAMPLE_ENDINGS]
+            others = [file for file in inside if file.suffix.lower() not in SAMPLE_ENDINGS]
             if not usable:
+                there = f"; it has {_counted_endings(others)}" if others else ""
                 raise InputError(
-                    f"{path}: no images or arrays in this folder "
-                    f"({', '.join(sorted(SAMPLE_ENDINGS))}); add some"
+                    f"{path}: no images or arrays in this folder ({known}){there}; add some"
+                )
+            if others:
+                notes.append(
+                    f"{path}: {len(others)} of {len(inside)} files are not read "
+                    f"({_counted_endings(others)}); samples are {known}"
                 )
             found += [(file.relative_to(path).as_posix(), file) for file in usable]
         elif path.suffix.lower() in SAMPLE_ENDINGS:
@@ -299,8 +458,8 @@ def _files(paths: Sequence[Path]) -> list[tuple[str, Path]]:
         elif not path.exists():
             raise InputError(f"{path}: no such file or folder")
         else:
-            raise InputError(f"{path}: not one of {', '.join(sorted(SAMPLE_ENDINGS))}")
-    return sorted(found, key=lambda entry: (entry[0], str(entry[1])))
+            raise InputError(f"{path}: not one of {known}")
+    return sorted(found, key=lambda entry: (entry[0], str(entry[1]))), notes
 
 
 def load_samples(
@@ -309,9 +468,10 @@ def load_samples(
     """Finds the samples in files and folders.
 
     Args:
-      paths: images, .npy or .npz files, or folders of them (searched to the bottom).
-        An array holds one sample, or many along its first dimension; arrays are taken
-        as the model's own values, without preprocessing.
+      paths: images, .npy or .npz files, or folders of them (searched to the bottom, linked
+        folders too, hidden ones not). An array holds one sample, or many along its first
+        dimension; arrays are taken as the model's own values, without preprocessing. Where a
+        model takes N rows or images at once, so many that follow each other are a sample.
       inputs: the model's.
       preprocessing: for images.
 
@@ -327,15 +487,31 @@ def load_samples(
         raise InputError(
             f"an input mean of {preprocessing.mean} and std of {preprocessing.std}: give numbers"
         )
-    sources = []
-    for name, path in _files(paths):
+    files, notes = _files(paths)
+    images = [one for one in files if one[1].suffix.lower() in IMAGE_ENDINGS]
+    named: list[tuple[str, str, _ImageFiles | _ArrayFile]] = []
+    if images:
+        batches, left = _image_sources(images, inputs, preprocessing)
+        if left:
+            notes.append(
+                f"{images[-1][1]}: {left} of {len(images)} images are not used; the model takes "
+                f"{inputs[0].shape[0]} at once"
+            )
+        named += [(batch.names[0], str(batch.paths[0]), batch) for batch in batches]
+    for name, path in files:
         if path.suffix.lower() in IMAGE_ENDINGS:
-            sources.append(_ImageFile(path, name, inputs, preprocessing))
-        else:
-            sources.append(_ArrayFile(path, name, inputs))
-    if not sources:
+            continue
+        array = _ArrayFile(path, name, inputs)
+        if array.rows_left:
+            notes.append(
+                f"{path}: {array.rows_left} rows at its end are not used; the model takes several "
+                "at once"
+            )
+        named.append((name, str(path), array))
+    if not named:
         raise InputError("no calibration or test data; give images, .npy or .npz files")
-    return SampleSet(sources)
+    named.sort(key=lambda entry: entry[:2])
+    return SampleSet([source for _, _, source in named], notes)
 
 
 def overlapping(first: SampleSet, second: SampleSet) -> list[tuple[str, str]]:
