@@ -15,7 +15,9 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 import tools.benchmark_model
 import tools.measure_latency
@@ -170,6 +172,21 @@ def test_measures(phone, flags, tmp_path):
     assert device["serial"] == phone.serial
     assert report["artifact"]["p90_ms"] is None
     assert report["artifact"]["p95_ms"] > report["artifact"]["p50_ms"]
+
+
+def test_tokens_are_those_of_the_table(phone, flags, tmp_path):
+    graph = ModelBuilder()
+    tokens = graph.tensor((1, 8), "the tokens", schema.TensorType.INT32)
+    graph.subgraph.inputs.append(tokens)
+    table = graph.constant(np.ones((3, 8), np.float32))
+    last = graph.operator("GATHER", [table, tokens], (1, 8, 8), schema.GatherOptionsT())
+    model = tmp_path / "tokens.tflite"
+    model.write_bytes(graph.finish(last))
+    models = [f"--float_model={model}", f"--quantized_model={model}"]
+    done = measure(*flags[2:], *models, "--device=adb", "--min_fps=0.01")
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = (ROOT / "phone" / "flags").read_text()
+    assert "--input_layer_value_range=the tokens,0,2" in said
 
 
 def test_operators_that_fall_back_are_named_before_anything_is_measured(phone, flags, cut):

@@ -16,7 +16,7 @@ _LEFT = {"LOG_SOFTMAX"}
 _KNOWN = {
     "graph", "num_threads", "num_runs", "min_secs", "max_secs", "warmup_runs",
     "warmup_min_secs", "use_xnnpack", "report_peak_memory_footprint", "result_file_path",
-    "enable_op_profiling",
+    "enable_op_profiling", "input_layer", "input_layer_shape", "input_layer_value_range",
 }  # fmt: skip
 
 
@@ -70,6 +70,26 @@ def print_operators(operators: list[dict], names: dict[int, str], whole_ms: floa
         print("INFO: \t " + "\t ".join(row) + f"\t[{outputs}]:{place}")
 
 
+def give_inputs(interpreter, flags: dict[str, str]) -> None:
+    """Draws inputs as benchmark_model does: whole numbers up to 99, or what is asked for."""
+    import numpy as np
+
+    ranges = {
+        name: (int(low), int(high))
+        for name, low, high in (
+            one.split(",") for one in flags.get("input_layer_value_range", "").split(":") if one
+        )
+    }
+    inputs = interpreter.get_input_details()
+    if ranges and flags["input_layer"].split(",") != [one["name"] for one in inputs]:
+        sys.exit("ERROR: input_layer names other inputs")
+    random = np.random.default_rng(0)
+    for details in inputs:
+        low, high = ranges.get(details["name"], (0, 99))
+        values = random.integers(low, high, details["shape"], endpoint=True)
+        interpreter.set_tensor(details["index"], values.astype(details["dtype"]))
+
+
 def main(words: list[str]) -> int:
     mode = Path("/phone/mode").read_text().strip() if Path("/phone/mode").exists() else ""
     known = _KNOWN - {"result_file_path", "enable_op_profiling"} if mode == "old" else _KNOWN
@@ -86,6 +106,7 @@ def main(words: list[str]) -> int:
     start = time.perf_counter()
     interpreter = Interpreter(model_path=flags["graph"], num_threads=int(flags["num_threads"]))
     interpreter.allocate_tensors()
+    give_inputs(interpreter, flags)
     load = (time.perf_counter() - start) * 1e6
     print(f"INFO: Initialized session in {load / 1e3}ms.")
     operators = interpreter._get_ops_details()

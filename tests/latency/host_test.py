@@ -2,7 +2,9 @@
 
 import statistics
 
+import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 import tools.latency.host
 from tests.random_models import ModelBuilder
@@ -91,3 +93,30 @@ def test_what_the_delegate_takes_is_known_before_a_round(models):
 def test_the_host_has_one_delegate(models):
     with pytest.raises(InputError, match="delegate gpu: the host has xnnpack only"):
         open_backend("host", models, Options(delegate="gpu"))
+
+
+def test_tokens_are_those_of_the_table(tmp_path):
+    """A GATHER beyond its table ends the run; among three rows a number drawn blindly is one."""
+    graph = ModelBuilder()
+    tokens = graph.tensor((1, 64), "tokens", schema.TensorType.INT32)
+    graph.subgraph.inputs.append(tokens)
+    table = graph.constant(np.ones((3, 8), np.float32))
+    last = graph.operator("GATHER", [table, tokens], (1, 64, 8), schema.GatherOptionsT())
+    path = tmp_path / "tokens.tflite"
+    path.write_bytes(graph.finish(last))
+    with open_backend("host", [path], Options()) as backend:
+        (run,) = backend.measure_round(0).runs
+    assert run.p50_ms > 0
+    assert run.first_inference_ms > 0
+
+
+def test_a_model_that_fails_as_it_runs_is_refused(tmp_path):
+    """The rows of a constant that are gathered are none of the table's."""
+    graph = ModelBuilder()
+    image = graph.input((4, 8))
+    beyond = graph.constant(np.array([9], np.int32))
+    last = graph.operator("GATHER", [image, beyond], (1, 8), schema.GatherOptionsT())
+    path = tmp_path / "beyond.tflite"
+    path.write_bytes(graph.finish(last))
+    with pytest.raises(InputError, match=r"beyond\.tflite: the runtime cannot run this model: "):
+        open_backend("host", [path], Options())

@@ -11,6 +11,7 @@ import math
 import os
 import re
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.errors import DeviceFailedError, InputError, NoDeviceError
+from tools.graph.flatbuffer import read_model
+from tools.graph.made_up_inputs import MadeUpInputs
 from tools.latency.backend import Backend, Options, Round, RunStatistics, turns
 from tools.latency.benchmark_output import (
     BenchmarkOutput,
@@ -211,6 +214,7 @@ class AndroidBackend(Backend):
             raise InputError(f"--threads={options.threads}: at least 1")
         self._options = options
         self._models = list(models)
+        self._value_ranges = [MadeUpInputs(read_model(path)).value_range_flags() for path in models]
         self._optional = set(_OPTIONAL_FLAGS)
         self._run_seconds = _limit("RULES_QUANTIZE_RUN_SECONDS", 120)
         self._adb = Adb(serial)
@@ -323,14 +327,18 @@ class AndroidBackend(Backend):
 
     def _flags(self, number: int, how: dict[str, str]) -> dict[str, str]:
         delegate = self._options.delegate
-        flags = how | {
-            "graph": f"{self._folder}/{number}.tflite",
-            "num_threads": str(self._options.threads),
-            # Whether it is on by default differs between builds.
-            "use_xnnpack": "true" if delegate == "xnnpack" else "false",
-            "report_peak_memory_footprint": "true",
-            "result_file_path": f"{self._folder}/result.pb",
-        }
+        flags = (
+            how
+            | self._value_ranges[number]
+            | {
+                "graph": f"{self._folder}/{number}.tflite",
+                "num_threads": str(self._options.threads),
+                # Whether it is on by default differs between builds.
+                "use_xnnpack": "true" if delegate == "xnnpack" else "false",
+                "report_peak_memory_footprint": "true",
+                "result_file_path": f"{self._folder}/result.pb",
+            }
+        )
         if delegate in ("gpu", "nnapi"):
             flags[f"use_{delegate}"] = "true"
         return {k: v for k, v in flags.items() if k not in _OPTIONAL_FLAGS - self._optional}
@@ -341,7 +349,9 @@ class AndroidBackend(Backend):
     def _said(self, number: int, how: dict[str, str]) -> str:
         """Runs benchmark_model on a model, and returns what it printed."""
         where = self._where(number)
-        words = (f"--{name}={value}" for name, value in self._flags(number, how).items())
+        words = (
+            shlex.quote(f"--{name}={value}") for name, value in self._flags(number, how).items()
+        )
         command = (
             f"cd {self._folder} && rm -f result.pb && {{ ./benchmark_model {' '.join(words)} "
             "2>&1 & echo $! >pid; wait $!; status=$?; rm -f pid; exit $status; }"
