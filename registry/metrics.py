@@ -1,89 +1,19 @@
-"""The metrics that the registry knows: in which direction each is better, and where it is measured.
+"""The names by which metrics are recorded.
 
 A metric of the whole model is recorded as METRIC, one of an output as METRIC/OUTPUT, one of a
 task as task/NAME/METRIC.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-LOWER = "lower"
-HIGHER = "higher"
+from tools.documents.metrics import MODEL, OUTPUT, TASK_TYPES, Metric, by_field
 
 _TASK = "task"
 
-
-@dataclass(frozen=True)
-class Metric:
-    """What is known of a metric.
-
-    Attributes:
-      better: LOWER or HIGHER; None where neither is better, such as a count of samples.
-      on_device: whether a device has it, not the model.
-    """
-
-    better: str | None
-    on_device: bool = False
-
-
-MODEL_METRICS = {
-    "float_tensors": Metric(LOWER),
-    "fps": Metric(HIGHER, on_device=True),
-    "latency_p50_ms": Metric(LOWER, on_device=True),
-    "latency_p90_ms": Metric(LOWER, on_device=True),
-    "layer_correlation_min": Metric(HIGHER),
-    "size_bytes": Metric(LOWER),
-    "size_reduction": Metric(HIGHER),
-    "size_reduction_vs_source": Metric(HIGHER),
-    "speedup": Metric(HIGHER, on_device=True),
-    "speedup_high": Metric(HIGHER, on_device=True),
-    "speedup_low": Metric(HIGHER, on_device=True),
-}
+MODEL_METRICS = by_field(MODEL)
 # By their fields in the report (docs/report.md).
-OUTPUT_METRICS = {
-    "cosine_mean": Metric(HIGHER),
-    "cosine_min": Metric(HIGHER),
-    "cosine_p5": Metric(HIGHER),
-    "max_abs_error": Metric(LOWER),
-    "mean_abs_error": Metric(LOWER),
-    "scale_error": Metric(LOWER),
-    "sqnr_db": Metric(HIGHER),
-}
-TASK_METRICS = {
-    "accuracy": Metric(HIGHER),
-    "area_mean": Metric(None),
-    "artifact_boxes": Metric(None),
-    "box_error_px_max": Metric(LOWER),
-    "box_error_px_mean": Metric(LOWER),
-    "box_iou_mean": Metric(HIGHER),
-    "box_iou_min": Metric(HIGHER),
-    "box_precision": Metric(HIGHER),
-    "box_recall": Metric(HIGHER),
-    "depth_error_px_mean": Metric(LOWER),
-    "float_accuracy": Metric(None),
-    "float_boxes": Metric(None),
-    "iou_mean": Metric(HIGHER),
-    "iou_min": Metric(HIGHER),
-    "keypoint_error_px_mean": Metric(LOWER),
-    "landmark_error_max": Metric(LOWER),
-    "landmark_error_mean": Metric(LOWER),
-    "landmark_error_px_max": Metric(LOWER),
-    "landmark_error_px_mean": Metric(LOWER),
-    "matched_boxes": Metric(None),
-    "negatives": Metric(None),
-    "positives": Metric(None),
-    "precision": Metric(HIGHER),
-    "presence_agreement": Metric(HIGHER),
-    "presence_error_max": Metric(LOWER),
-    "presence_error_mean": Metric(LOWER),
-    "recall": Metric(HIGHER),
-    "score_error_max": Metric(LOWER),
-    "score_error_mean": Metric(LOWER),
-    "top1_agreement": Metric(HIGHER),
-    "top5_agreement": Metric(HIGHER),
-    "world_error_max": Metric(LOWER),
-    "world_error_mean": Metric(LOWER),
-}
+OUTPUT_METRICS = by_field(OUTPUT)
+TASK_METRICS = by_field(*TASK_TYPES)
 
 
 def task_metric(task: str, metric: str) -> str:

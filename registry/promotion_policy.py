@@ -13,7 +13,6 @@ from typing import Any
 
 from registry.catalog import Version
 from registry.metrics import (
-    LOWER,
     MODEL_METRICS,
     OUTPUT_METRICS,
     TASK_METRICS,
@@ -22,6 +21,7 @@ from registry.metrics import (
     is_on_device,
 )
 from registry.tags import MIN_RUNTIME_TAG, UNKNOWN_OPERATORS_TAG
+from tools.documents.metrics import LOWER
 from tools.errors import InputError
 from tools.graph.runtime_version import version_key
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from registry.catalog import Move, Version
 from registry.formatting import aligned, date, number
-from registry.metrics import LOWER, definition
+from registry.metrics import definition
 from registry.tags import MIN_RUNTIME_TAG
+from tools.documents.metrics import LOWER
 
 if TYPE_CHECKING:
     from registry.promotion_policy import Check

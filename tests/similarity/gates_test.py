@@ -12,11 +12,11 @@ from tests.similarity.report_documents import (
     report,
     report_of,
 )
+from tools.documents.metrics import GATED_METRICS
 from tools.errors import InputError
 from tools.similarity.gates import (
     DEFAULTS,
     GATES,
-    METRICS,
     NOT_REPRESENTATIVE,
     check_gates,
     failure_lines,
@@ -188,7 +188,7 @@ def test_a_report_of_one_task_only_is_judged_too():
 def test_every_gate_has_a_reason():
     settings = {
         gate: (
-            {metric: -1e9 for metric in METRICS if metric != "sqnr_db"}
+            {metric: -1e9 for metric in GATED_METRICS if metric != "sqnr_db"}
             if gate == "max_degradation"
             else {"recall": -1e9}
             if gate == "percent_max_degradation"

@@ -4,9 +4,10 @@ import argparse
 from typing import Any
 
 from tools.command_line import user_path
+from tools.documents.metrics import GATED_METRICS
 from tools.errors import InputError
 from tools.report import read_json
-from tools.similarity.gates import DEFAULTS, GATES, METRICS, metric_of
+from tools.similarity.gates import DEFAULTS, GATES, metric_of
 
 # What a BUILD file calls them: an attribute has no unit.
 _ATTRIBUTES = {"max_box_error_px": "max_box_error", "min_sqnr_db": "min_sqnr"}
@@ -43,9 +44,9 @@ def _threshold(text: str) -> tuple[str, float]:
 
 def _held(gate: str) -> str:
     """Says what a gate holds, from its metric."""
-    metric = METRICS[metric_of(gate)]
+    metric = GATED_METRICS[metric_of(gate)]
     bound = "at least" if gate.startswith("min_") else "at most"
-    tasks = "" if isinstance(metric.fields, str) else f" ({', '.join(sorted(metric.fields))})"
+    tasks = f" ({', '.join(metric.tasks)})" if metric.tasks else ""
     return f"{metric.label}{metric.unit and ',' + metric.unit}, {bound}{tasks}"
 
 

@@ -6,10 +6,10 @@ least for reductions, agreement and SQNR; the tolerances hold 1 - cosine. `max_d
 it, as Olive spells it. Every gate is judged, so that a failure shows all that is wrong at once.
 """
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tools.documents.metrics import GATED_METRICS, OUTPUT, Metric
 from tools.errors import InputError
 from tools.graph.runtime_version import version_key
 from tools.report import SCHEMA_VERSION, VERDICT_KIND, rounded, tasks_of
@@ -19,61 +19,6 @@ NOT_REPRESENTATIVE = "the float model sees nothing in these images, similarity i
 # How far beyond its threshold a value is put that no number says.
 _BEYOND = 1000.0
 
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """A value of a report's outputs or tasks.
-
-    Attributes:
-      label: what a refusal calls it.
-      fields: an output's field; or for tasks, the field by the task's type.
-      higher_is_better: whether a larger value is a better one.
-      own_value: what the float model itself has: a number, or a field beside the metric's;
-        None where it has none (the SQNR of a model against itself is infinite).
-      unit: follows its values, with a space before it.
-    """
-
-    label: str
-    fields: str | Mapping[str, str]
-    higher_is_better: bool = False
-    own_value: float | str | None = 0.0
-    unit: str = ""
-
-
-METRICS = {
-    "accuracy": Metric("accuracy", {"classification": "accuracy"}, True, "float_accuracy"),
-    "box_error_px": Metric("mean box error", {"detection": "box_error_px_mean"}, unit=" px"),
-    "box_iou": Metric("mean IoU of boxes", {"detection": "box_iou_mean"}, True, 1.0),
-    "cosine": Metric("mean cosine similarity", "cosine_mean", True, 1.0),
-    "cosine_p5": Metric("5th percentile of cosine similarity", "cosine_p5", True, 1.0),
-    "landmark_error": Metric(
-        "mean landmark error", {"landmarks": "landmark_error_mean"}, unit=" of the box"
-    ),
-    "landmark_error_px": Metric(
-        "mean landmark error", {"landmarks": "landmark_error_px_mean"}, unit=" px"
-    ),
-    "max_abs_error": Metric("largest error", "max_abs_error"),
-    "mean_abs_error": Metric("mean error", "mean_abs_error"),
-    "precision": Metric(
-        "precision", {"detection": "box_precision", "landmarks": "precision"}, True, 1.0
-    ),
-    "presence_error": Metric("mean presence error", {"landmarks": "presence_error_mean"}),
-    "recall": Metric("recall", {"detection": "box_recall", "landmarks": "recall"}, True, 1.0),
-    "scale_error": Metric("error of the output's scale", "scale_error"),
-    "score_error": Metric("mean score error", {"detection": "score_error_mean"}),
-    "segmentation_iou": Metric("mean IoU of masks", {"segmentation": "iou_mean"}, True, 1.0),
-    "sqnr_db": Metric("SQNR", "sqnr_db", True, None, " dB"),
-    "top1_agreement": Metric("top-1 agreement", {"classification": "top1_agreement"}, True, 1.0),
-    "top5_agreement": Metric("top-5 agreement", {"classification": "top5_agreement"}, True, 1.0),
-    "world_error": Metric("mean error of world landmarks", {"landmarks": "world_error_mean"}),
-    "worst_cosine": Metric("worst cosine similarity", "cosine_min", True, 1.0),
-    "worst_landmark_error": Metric(
-        "worst landmark error", {"landmarks": "landmark_error_max"}, unit=" of the box"
-    ),
-    "worst_landmark_error_px": Metric(
-        "worst landmark error", {"landmarks": "landmark_error_px_max"}, unit=" px"
-    ),
-}
 
 _TOLERANCES = {
     "p5_tolerance": "cosine_p5",
@@ -119,6 +64,18 @@ DEFAULTS = {"max_scale_error": 0.2, "min_layer_correlation": 0.5, "tolerance": 0
 
 # What an artifact has none of when it finds nothing where the float model finds something.
 _NOTHING_FOUND = frozenset({"box_iou_mean", "box_precision", "precision"})
+
+# Whose worst sample is the entry's `worst_sample`.
+_WITH_A_SAMPLE = frozenset(
+    {
+        "cosine_mean",
+        "cosine_min",
+        "cosine_p5",
+        "iou_mean",
+        "landmark_error_mean",
+        "landmark_error_px_mean",
+    }
+)
 
 
 def metric_of(gate: str) -> str | None:
@@ -173,13 +130,11 @@ def _task_value(name: str, field: str, task: dict, where: str) -> float | None:
 
 def _found(name: str, metric: Metric, setting, report: dict, where: str) -> Iterator[tuple]:
     """Finds what a gate is about: (output or task, its value or None, threshold, its key)."""
-    if isinstance(metric.fields, str):
+    if OUTPUT in metric.fields:
         for output, threshold in _by_name(
             name, setting, report["similarity"]["outputs"], "output", where
         ):
-            if metric.fields not in output:
-                raise InputError(f"{where}: {name}: the report is of before it; make it again")
-            yield output, output[metric.fields], threshold, "output"
+            yield output, output[metric.fields[OUTPUT]], threshold, "output"
         return
     tasks = [
         task
@@ -188,7 +143,7 @@ def _found(name: str, metric: Metric, setting, report: dict, where: str) -> Iter
         if metric.fields.get(task["type"]) in task
     ]
     if not tasks:
-        wanted = " or ".join(f"{kind}(...)" for kind in sorted(metric.fields))
+        wanted = " or ".join(f"{kind}(...)" for kind in metric.tasks)
         raise InputError(
             f"{where}: {name} needs to know how outputs are decoded; give the float_model "
             f"task = {wanted}"
@@ -210,17 +165,14 @@ def _without_a_number(metric: Metric, output: dict, threshold: float) -> float:
 
 def _sample(metric: Metric, entry: dict) -> dict:
     """Names the worst sample where the report knows which it is for this metric."""
-    known = isinstance(metric.fields, str) and metric.fields.startswith("cosine")
-    known |= not isinstance(metric.fields, str) and bool(
-        {"landmark_error_px_mean", "landmark_error_mean", "iou_mean"} & set(metric.fields.values())
-    )
+    known = not _WITH_A_SAMPLE.isdisjoint(metric.fields.values())
     sample = entry.get("worst_sample")
     return {"worst_sample": sample} if known and sample else {}
 
 
 def _absolute(name: str, setting, report: dict, where: str) -> list[dict]:
     """Judges a gate of a metric, or a tolerance of one."""
-    metric = METRICS[_ABSOLUTE.get(name) or _TOLERANCES[name]]
+    metric = GATED_METRICS[_ABSOLUTE.get(name) or _TOLERANCES[name]]
     below_one = name in _TOLERANCES
     result = []
     for entry, value, threshold, key in _found(name, metric, setting, report, where):
@@ -242,14 +194,14 @@ def _degradation(name: str, setting, report: dict, where: str) -> list[dict]:
     if not isinstance(setting, Mapping):
         raise InputError(f"{where}: {name} = {setting!r}; give a dict of thresholds by metric")
     percent = name == "percent_max_degradation"
-    unknown = sorted(set(setting) - set(METRICS))
+    unknown = sorted(set(setting) - set(GATED_METRICS))
     if unknown:
         raise InputError(
-            f"{where}: {name} names the metric {unknown[0]}; there are {', '.join(METRICS)}"
+            f"{where}: {name} names the metric {unknown[0]}; there are {', '.join(GATED_METRICS)}"
         )
     result = []
     for metric_name, thresholds in sorted(setting.items()):
-        metric, what = METRICS[metric_name], f"{name} of {metric_name}"
+        metric, what = GATED_METRICS[metric_name], f"{name} of {metric_name}"
         if metric.own_value is None or (percent and metric.own_value == 0):
             raise InputError(
                 f"{where}: {what}: the float model's own {metric_name} is "
@@ -300,7 +252,7 @@ def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates")
       report: from `tools.report.read_report`.
       settings: thresholds by the names in GATES; None, False or {} switches one off. What
         is about outputs or tasks may be a dict by their names, in which "*" stands for
-        those not named. The degradations are dicts by the names in METRICS.
+        those not named. The degradations are dicts by the names in GATED_METRICS.
       where: how messages name the settings.
 
     Returns:
@@ -405,7 +357,7 @@ def _in_words(gate: dict) -> tuple[str, str]:
     if name == "percent_max_degradation":
         unit = "%"
     elif name != "min_layer_correlation" and name not in _TOLERANCES:
-        unit = METRICS[gate.get("metric") or metric_of(name)].unit
+        unit = GATED_METRICS[gate.get("metric") or metric_of(name)].unit
     value, threshold = _told_apart(value, threshold, "g", 3)
     return value + unit, threshold + unit
 
@@ -429,7 +381,7 @@ def _reason(gate: dict) -> str:
     if name in _OF_THE_MODEL:
         words = {**gate, "threshold": threshold, "value": value}
         return _OF_THE_MODEL[name].format(**words)
-    metric = METRICS[gate.get("metric") or metric_of(name)]
+    metric = GATED_METRICS[gate.get("metric") or metric_of(name)]
     label = f"{metric.label} "
     if name in _TOLERANCES:
         label = f"1 - {metric.label} is "

@@ -1,0 +1,43 @@
+"""The table of metrics: one definition of each, the same wherever it is read."""
+
+import pytest
+
+from tools.documents.metrics import (
+    GATED_METRICS,
+    MODEL,
+    OUTPUT,
+    TASK_TYPES,
+    by_field,
+)
+from tools.documents.metrics import METRICS as TABLE
+
+
+def test_a_field_has_one_definition_in_what_has_it():
+    fields = [(kind, field) for metric in TABLE for kind, field in metric.fields.items()]
+
+    assert len(set(fields)) == len(fields)
+    assert {kind for kind, _ in fields} == {MODEL, OUTPUT, *TASK_TYPES}
+
+
+def test_a_field_of_two_types_of_tasks_has_one_direction():
+    of_all = by_field(*TASK_TYPES)
+
+    for kind in TASK_TYPES:
+        for field, metric in by_field(kind).items():
+            assert of_all[field].better == metric.better, field
+    # Of a detection it is of the best boxes, and no gate holds it.
+    assert of_all["recall"].better == "higher"
+
+
+def test_what_a_gate_holds_has_a_direction():
+    assert all(metric.better for metric in GATED_METRICS.values())
+    assert len(GATED_METRICS) == sum(metric.name is not None for metric in TABLE)
+
+
+@pytest.mark.parametrize("kind", TASK_TYPES)
+def test_the_float_models_own_value_is_a_field_of_the_same_task(kind):
+    known = by_field(kind)
+
+    named = [one.own_value for one in known.values() if isinstance(one.own_value, str)]
+    assert set(named) <= set(known)
+    assert named == (["float_accuracy"] if kind == "classification" else [])
