@@ -23,6 +23,7 @@ from pathlib import Path
 from tools.errors import DeviceFailedError, InputError, NoDeviceError
 from tools.graph.flatbuffer import read_model
 from tools.graph.made_up_inputs import MadeUpInputs
+from tools.latency.adb_devices import PASSING, READY, chosen, listed
 from tools.latency.backend import Backend, Options, Round, RunStatistics, turns
 from tools.latency.benchmark_output import (
     BenchmarkOutput,
@@ -103,29 +104,18 @@ class Adb:
         if not self._program:
             raise NoDeviceError("no adb on PATH; Debian: apt-get install adb, or set ADB")
         self.serial = ""
-        lines = self.run("devices", seconds=30).stdout.splitlines()
-        states = dict(line.split()[:2] for line in lines[1:] if len(line.split()) >= 2)
-        if serial:
-            if serial not in states:
-                there = ", ".join(sorted(states)) or "no device at all"
-                raise NoDeviceError(f"adb:{serial}: not there; adb sees {there}")
-        else:
-            if not states:
-                raise NoDeviceError("adb: no device; connect one, and allow USB debugging on it")
-            if len(states) > 1:
-                raise NoDeviceError(
-                    f"adb: {len(states)} devices ({', '.join(sorted(states))}); "
-                    "say which: adb:SERIAL"
-                )
-            (serial,) = states
-        state = states[serial]
-        if state == "unauthorized":
-            raise NoDeviceError(
-                f"adb:{serial}: unauthorized; unlock the device and allow this computer"
-            )
-        if state != "device":
-            raise NoDeviceError(f"adb:{serial}: {state}; connect it again")
-        self.serial = serial
+        self.serial = chosen(self._settled(serial), serial)
+
+    def _settled(self, serial: str) -> dict[str, str]:
+        """Lists the devices, after a moment for those that still connect."""
+        end = time.monotonic() + _limit("RULES_QUANTIZE_CONNECT_SECONDS", 10)
+        while True:
+            devices = listed(self.run("devices", seconds=30))
+            looked_at = {devices.get(serial)} if serial else set(devices.values())
+            waiting = looked_at & PASSING and READY not in looked_at
+            if not waiting or time.monotonic() >= end:
+                return devices
+            time.sleep(0.5)
 
     def run(self, *words: str, seconds: float = 60) -> subprocess.CompletedProcess:
         """Runs adb.
@@ -146,7 +136,7 @@ class Adb:
             )
         except subprocess.TimeoutExpired:
             raise DeviceFailedError(
-                f"adb:{self.serial}: no end of `{words[0]}` after {seconds:g} s"
+                f"{self._name()}: no end of `{words[0]}` after {seconds:g} s"
             ) from None
         if done.returncode and re.search(
             r"device offline|device '.*' not found|no devices|error: closed|protocol fault",
@@ -155,8 +145,11 @@ class Adb:
             raise self._gone()
         return done
 
+    def _name(self) -> str:
+        return f"adb:{self.serial}" if self.serial else "adb"
+
     def _gone(self) -> DeviceFailedError:
-        return DeviceFailedError(f"adb:{self.serial}: the device went away while it was used")
+        return DeviceFailedError(f"{self._name()}: the device went away while it was used")
 
     def is_there(self) -> bool:
         """Says whether the device still answers."""
