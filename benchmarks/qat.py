@@ -44,7 +44,7 @@ def _stock(master: bytes, samples: list) -> bytes:
 
 def _measure(arguments: argparse.Namespace) -> list[tuple[str, bytes, float]]:
     from models.shapes.classifier import classifier
-    from models.shapes.shapes import shapes
+    from scenes.shapes import shapes
     from tools.graph.float_master import make_float_master
     from tools.quantization.pipeline import quantize
     from tools.quantization.settings_file import read_settings

@@ -1,45 +1,269 @@
-"""quantized_models: one float model in several schemes, each with its own gates."""
+"""quantized_models: MediaPipe's models in each scheme, and the gates of each artifact.
+
+A threshold lies at about one and a half times what was measured, or at what is wanted of the
+scheme.
+"""
 
 load("//rules:defs.bzl", "quantized_model")
+load("//tests:nightly.bzl", "NIGHTLY")
 
-def quantized_models(
-        name,
-        model,
-        schemes,
-        calibration_data,
-        test_data,
-        tags = [],
-        visibility = None,
-        **kwargs):
-    """Declares MODEL_SCHEME, a quantized_model, for each scheme.
+def _float16(**gates):
+    return dict(gates, smaller_than_source = True, tolerance = 0.001)
+
+# Model to scheme to what quantized_model takes.
+ARTIFACTS = {
+    "face": {
+        "dynamic": dict(
+            tolerance = 0.03,
+            min_size_reduction = 0.64,
+            max_box_error = 1.5,
+            max_score_error = 0.03,
+        ),
+        "float16": _float16(min_size_reduction = 0.45, max_box_error = 0.1, max_score_error = 0.001),
+        "weight_only_int8": dict(
+            tolerance = 0.03,
+            min_size_reduction = 0.64,
+            max_box_error = 1.5,
+            max_score_error = 0.03,
+        ),
+    },
+    # A far face is a few pixels wide, and a pixel's error much of it: boxes are judged by their
+    # overlap as well.
+    "face_full_range": {
+        "int8": dict(
+            tolerance = {"Identity": 0.0031, "Identity_1": 0.0022},
+            min_size_reduction = 0.765,
+            max_box_error = 0.44,
+            max_score_error = 0.031,
+            min_box_iou = 0.95,
+            min_precision = 0.95,
+            min_recall = 0.95,
+            layers = {
+                # The two blocks at 96x96: what they lose grows in all that follows.
+                "/(zero_padding2d(_[1-4])?/Pad|conv2d(_[1-4])?/Conv2D1?|depthwise_conv2d(_[1-3])?/depthwise1?|add(_1)?/add);$": "weight_only_int8",
+                # The decoder from 24x24 on, with what it takes from the encoder: near 0 but
+                # where a face is, and up to 200 there, which leaves coarse steps.
+                "/(zero_padding2d_(3[5-9]|4[0-2])/Pad|conv2d_(3[89]|4[0-6])/Conv2D1?|depthwise_conv2d_(3[4-9]|41)/depthwise1?|add_1[4-8]/add);$": "weight_only_int8",
+                "up_sampling2d_[12]|_face_4_NO_PRUNING": "weight_only_int8",
+            },
+        ),
+        "dynamic": dict(
+            tolerance = {"Identity": 0.001, "Identity_1": 0.001},
+            min_size_reduction = 0.7,
+            max_box_error = 0.4,
+            max_score_error = 0.033,
+            min_box_iou = 0.96,
+            min_precision = 0.95,
+            min_recall = 0.95,
+        ),
+        "float16": _float16(min_size_reduction = 0.72),
+    },
+    "face_landmark": {
+        "int8": dict(
+            tolerance = {"conv2d_21": 0.001, "conv2d_31": 0.001},
+            min_size_reduction = 0.71,
+            max_landmark_error_px = 0.42,
+            max_presence_error = 0.002,
+        ),
+        "dynamic": dict(
+            tolerance = {"conv2d_21": 0.001, "conv2d_31": 0.001},
+            min_size_reduction = 0.72,
+            max_landmark_error_px = 0.22,
+            max_presence_error = 0.002,
+        ),
+        "float16": _float16(min_size_reduction = 0.48),
+    },
+    "hand_landmark_full": {
+        "int8": dict(
+            tolerance = {
+                "Identity": 0.001,
+                "Identity_1": 0.001,
+                "Identity_2": 0.001,
+                "Identity_3": 0.033,
+            },
+            min_size_reduction = 0.79,
+            max_landmark_error_px = 1.3,
+            max_presence_error = 0.018,
+        ),
+        "dynamic": dict(
+            tolerance = {
+                "Identity": 0.001,
+                "Identity_1": 0.001,
+                "Identity_2": 0.001,
+                "Identity_3": 0.04,
+            },
+            min_size_reduction = 0.8,
+            max_landmark_error_px = 2.5,
+            max_presence_error = 0.046,
+        ),
+        "float16": _float16(min_size_reduction = 0.64),
+    },
+    "hand_landmark_lite": {
+        "int8": dict(
+            tolerance = {
+                "Identity": 0.001,
+                "Identity_1": 0.001,
+                "Identity_2": 0.001,
+                "Identity_3": 0.049,
+            },
+            min_size_reduction = 0.73,
+            max_landmark_error_px = 1.5,
+            max_presence_error = 0.0065,
+        ),
+        "dynamic": dict(
+            tolerance = {
+                "Identity": 0.001,
+                "Identity_1": 0.001,
+                "Identity_2": 0.001,
+                "Identity_3": 0.05,
+            },
+            min_size_reduction = 0.74,
+            max_landmark_error_px = 1.4,
+            max_presence_error = 0.0085,
+        ),
+        "float16": _float16(min_size_reduction = 0.54),
+    },
+    "iris_landmark": {
+        "int8": dict(
+            tolerance = 0.001,
+            min_size_reduction = 0.715,
+            max_landmark_error_px = 0.6,
+            layers = {"^conv2d_(20|28|40|42|48|50);$": "int4"},
+        ),
+        "dynamic": dict(
+            tolerance = {"output_eyes_contours_and_brows": 0.001, "output_iris": 0.001},
+            min_size_reduction = 0.71,
+            max_landmark_error_px = 0.13,
+        ),
+        "float16": _float16(min_size_reduction = 0.48),
+    },
+    "palm_full": {
+        "int8": dict(
+            tolerance = {"Identity": 0.011, "Identity_1": 0.0037},
+            min_size_reduction = 0.72,
+            max_box_error = 5.2,
+            max_score_error = 0.033,
+            min_precision = 0.95,
+            min_recall = 0.95,
+        ),
+        "dynamic": dict(
+            tolerance = {"Identity": 0.0031, "Identity_1": 0.0011},
+            min_size_reduction = 0.72,
+            max_box_error = 2.0,
+            max_score_error = 0.021,
+            min_precision = 0.95,
+            min_recall = 0.95,
+        ),
+        "float16": _float16(min_size_reduction = 0.49),
+    },
+    "palm_lite": {
+        "int8": dict(
+            tolerance = {"Identity": 0.0078, "Identity_1": 0.0026},
+            min_size_reduction = 0.72,
+            max_box_error = 2.2,
+            max_score_error = 0.044,
+            min_precision = 0.95,
+            min_recall = 0.95,
+        ),
+        "dynamic": dict(
+            tolerance = {"Identity": 0.0027, "Identity_1": 0.001},
+            min_size_reduction = 0.72,
+            max_box_error = 1.7,
+            max_score_error = 0.023,
+            min_precision = 0.92,
+            min_recall = 0.95,
+        ),
+        "float16": _float16(min_size_reduction = 0.49),
+    },
+    "pose": {
+        "int8": dict(
+            tolerance = {"Identity": 0.01, "Identity_1": 0.0013},
+            min_size_reduction = 0.83,
+            max_box_error = 0.81,
+            max_score_error = 0.027,
+            min_precision = 0.95,
+            min_recall = 0.95,
+        ),
+        "dynamic": dict(
+            tolerance = {"Identity": 0.18, "Identity_1": 0.012},
+            min_size_reduction = 0.72,
+            max_box_error = 1.6,
+            max_score_error = 0.079,
+            min_precision = 0.95,
+            min_recall = 0.8,
+        ),
+        "float16": _float16(min_size_reduction = 0.77),
+    },
+    "pose_landmark_full": {
+        "int8": dict(
+            tolerance = {
+                "Identity": 0.005,
+                "Identity_1": 0.001,
+                "Identity_2": 0.17,
+                "Identity_3": 0.003,
+                "Identity_4": 0.06,
+            },
+            min_size_reduction = 0.71,
+            max_landmark_error_px = 8.7,
+            max_presence_error = 0.073,
+            min_segmentation_iou = 0.63,
+        ),
+        "dynamic": dict(
+            tolerance = {
+                "Identity": 0.0095,
+                "Identity_1": 0.001,
+                "Identity_2": 0.22,
+                "Identity_3": 0.0059,
+                "Identity_4": 0.019,
+            },
+            min_size_reduction = 0.72,
+            max_landmark_error_px = 6.2,
+            max_presence_error = 0.16,
+            max_scale_error = {"*": 0.2, "Identity_2": 0.91},
+            min_segmentation_iou = 0.58,
+        ),
+        "float16": _float16(min_size_reduction = 0.49),
+    },
+    "selfie_segmentation": {
+        "int8": dict(tolerance = 0.017, min_size_reduction = 0.62, min_segmentation_iou = 0.91),
+        "dynamic": dict(tolerance = 0.0011, min_size_reduction = 0.65, min_segmentation_iou = 0.97),
+        "float16": _float16(min_size_reduction = 0.47),
+    },
+}
+
+# Whose images they are calibrated and tested with, where it is not the model's own.
+_SAMPLES_OF = {
+    "hand_landmark_lite": "hand_landmark_full",
+    "palm_lite": "palm_full",
+}
+
+# By default the face detector is built and tested, and the face's landmarks, which are the
+# cheapest with a presence. All else is built when it is asked for, and tested in //tests:nightly.
+_BY_DEFAULT = ["face", "face_landmark"]
+
+def quantized_models(name):
+    """Declares MODEL_SCHEME, a quantized_model, for each row of the table.
 
     Args:
       name: all of them.
-      model: name of a float_model in this package.
-      schemes: dict from a scheme to a dict of arguments of `quantized_model`, its gates.
-      calibration_data: for the schemes that need it.
-      test_data: held-out samples.
-      tags: for every target.
-      visibility: of the targets.
-      **kwargs: arguments that all schemes share.
     """
-    for scheme, gates in schemes.items():
-        arguments = dict(kwargs)
-        arguments.update(gates)
-        quantized_model(
-            name = "{}_{}".format(model, scheme),
-            calibration_data = calibration_data if scheme == "int8" else None,
-            model = ":" + model,
-            scheme = scheme,
-            tags = tags,
-            test_data = test_data,
-            version = "1.0.0",
-            visibility = visibility,
-            **arguments
-        )
+    artifacts = []
+    for model, schemes in ARTIFACTS.items():
+        samples = _SAMPLES_OF.get(model, model)
+        for scheme, arguments in schemes.items():
+            artifacts.append("{}_{}".format(model, scheme))
+            quantized_model(
+                name = artifacts[-1],
+                calibration_data = samples + "_calibration" if scheme == "int8" else None,
+                model = model,
+                scheme = scheme,
+                tags = [] if model in _BY_DEFAULT else NIGHTLY,
+                test_data = samples + "_test",
+                version = "1.0.0",
+                **arguments
+            )
     native.filegroup(
         name = name,
-        srcs = [":{}_{}".format(model, scheme) for scheme in schemes],
-        tags = tags,
-        visibility = visibility,
+        srcs = artifacts,
+        tags = NIGHTLY,
     )

@@ -8,7 +8,7 @@ from tests.imports.import_graph import cycles, import_graph, modules_of
 
 # Not resolved: a file of runfiles is a link to one of the workspace.
 _ROOT = Path(__file__).absolute().parents[2]
-_PACKAGES = ("models", "registry", "rules", "tools")
+_PACKAGES = ("models", "registry", "rules", "scenes", "tools")
 
 
 @pytest.fixture(name="graph", scope="module")
@@ -29,7 +29,7 @@ def _across(graph, package, others):
 
 def test_every_package_is_read(graph):
     for module in (
-        "models.scenes.render_samples",
+        "scenes.render_samples",
         "registry.register",
         "rules.private.install_python_env",
         "tools.graph.flatbuffer",

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.scenes.capsules import (
+from scenes.capsules import (
     FINER,
     NOTHING,
     Capsule,
@@ -12,7 +12,7 @@ from models.scenes.capsules import (
     render_capsules,
     shadowed,
 )
-from models.scenes.shading import Lighting
+from scenes.shading import Lighting
 
 SHAPE = (40, 48)
 OVERHEAD = Lighting(

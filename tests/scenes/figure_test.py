@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models.scenes.crops import person_crops
-from models.scenes.figure import (
+from scenes.crops import person_crops
+from scenes.figure import (
     ARMS,
     LEGS,
     FigurePose,
@@ -12,12 +12,12 @@ from models.scenes.figure import (
     draw_build,
     render_figure,
 )
-from models.scenes.float_models import ModelOnPictures
-from models.scenes.hand import draw_hand, gesture_pose
-from models.scenes.head import Expression, draw_person
-from models.scenes.photographs import to_srgb
-from models.scenes.regions import crop, pose_region, to_picture
-from models.scenes.shading import Lighting, to_linear
+from scenes.float_models import ModelOnPictures
+from scenes.hand import draw_hand, gesture_pose
+from scenes.head import Expression, draw_person
+from scenes.photographs import to_srgb
+from scenes.regions import crop, pose_region, to_picture
+from scenes.shading import Lighting, to_linear
 from tests.model_files import model_path
 from tools.graph.float_master import make_float_master
 

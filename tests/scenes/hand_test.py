@@ -3,8 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models.scenes.float_models import ModelOnPictures
-from models.scenes.hand import (
+from scenes.float_models import ModelOnPictures
+from scenes.hand import (
     GESTURES,
     HandView,
     draw_hand,
@@ -13,9 +13,9 @@ from models.scenes.hand import (
     render_hand,
     turned,
 )
-from models.scenes.photographs import to_srgb
-from models.scenes.regions import crop, palm_region, to_picture
-from models.scenes.shading import Lighting, to_linear
+from scenes.photographs import to_srgb
+from scenes.regions import crop, palm_region, to_picture
+from scenes.shading import Lighting, to_linear
 from tests.model_files import model_path
 from tools.graph.float_master import make_float_master
 

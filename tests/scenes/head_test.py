@@ -3,14 +3,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models.scenes.head import (
+from scenes.head import (
     Expression,
     draw_expression,
     draw_person,
     render,
 )
-from models.scenes.photographs import to_srgb
-from models.scenes.shading import Lighting, draw_lighting, to_linear
+from scenes.photographs import to_srgb
+from scenes.shading import Lighting, draw_lighting, to_linear
 from tests.model_files import model_path
 from tools.graph.float_master import make_float_master
 from tools.quantization.calibration import open_interpreter

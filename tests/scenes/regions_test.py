@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from models.scenes.regions import (
+from scenes.regions import (
     Region,
     crop,
     eye_region,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.scenes import render_samples
-from models.scenes.crops import sees_iris, sees_person
-from models.scenes.float_models import ModelOnPictures
-from models.scenes.render_samples import (
+from scenes import render_samples
+from scenes.crops import sees_iris, sees_person
+from scenes.float_models import ModelOnPictures
+from scenes.render_samples import (
     PHOTOGRAPHS,
     SAMPLES,
     accepted,

@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 from models.shapes import classifier
-from models.shapes.shapes import CLASSES, SIZE, shapes
+from scenes.shapes import CLASSES, SIZE, shapes
 from tests.tools.commands import refusal, run_command
 from tools import train_quantized
 from tools.graph.float_master import make_float_master

@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from models.scenes.shading import SKIN, Lighting, bump, lit, mixed, noise, step, to_linear
+from scenes.shading import SKIN, Lighting, bump, lit, mixed, noise, step, to_linear
 
 _HAIR = ((22, 18, 17), (52, 36, 28), (94, 62, 40), (150, 104, 60), (205, 170, 115), (150, 150, 150))
 _IRIS = ((60, 38, 22), (92, 66, 36), (80, 110, 80), (78, 112, 148), (120, 130, 135))

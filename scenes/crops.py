@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from models.scenes.float_models import Detection, ModelOnPictures
-from models.scenes.regions import (
+from scenes.float_models import Detection, ModelOnPictures
+from scenes.regions import (
     Region,
     crop,
     eye_region,

@@ -10,8 +10,8 @@ import dataclasses
 
 import numpy as np
 
-from models.scenes.capsules import FINER, Capsule, Hits, picture_of
-from models.scenes.shading import SKIN, Lighting, mixed, noise, step, to_linear
+from scenes.capsules import FINER, Capsule, Hits, picture_of
+from scenes.shading import SKIN, Lighting, mixed, noise, step, to_linear
 
 # Of index, middle, ring and little finger: the knuckle's place, and the phalanges' lengths.
 _KNUCKLES = np.float32([(2.7, 9.1, 0.0), (0.7, 9.5, -0.25), (-1.3, 9.0, -0.15), (-3.1, 8.1, 0.2)])

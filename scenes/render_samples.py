@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from PIL import Image
 
-from models.scenes import hand_scenes, person_scenes, portrait_scenes, rendered_scenes
-from models.scenes.crops import (
+from scenes import hand_scenes, person_scenes, portrait_scenes, rendered_scenes
+from scenes.crops import (
     MIN_SCORE,
     eye_crops,
     face_crops,
@@ -23,8 +23,8 @@ from models.scenes.crops import (
     sees_iris,
     sees_person,
 )
-from models.scenes.float_models import KINDS, ModelOnPictures
-from models.scenes.photographs import read_photograph
+from scenes.float_models import KINDS, ModelOnPictures
+from scenes.photographs import read_photograph
 from tools.command_line import new_parser, run, user_path, whole_file
 from tools.errors import InputError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from models.shapes.shapes import CLASSES, shapes
+from scenes.shapes import CLASSES, shapes
 from tools.command_line import new_parser, run, user_path
 
 _EXAMPLES = """\

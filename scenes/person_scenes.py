@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from models.scenes.figure import ARMS, LEGS, FigurePose, FigureView, draw_build, render_figure
-from models.scenes.hand import draw_hand, free_pose, gesture_pose
-from models.scenes.head import draw_expression, draw_person
-from models.scenes.photographs import background, photographed, side_light
-from models.scenes.shading import draw_lighting, to_linear
+from scenes.figure import ARMS, LEGS, FigurePose, FigureView, draw_build, render_figure
+from scenes.hand import draw_hand, free_pose, gesture_pose
+from scenes.head import draw_expression, draw_person
+from scenes.photographs import background, photographed, side_light
+from scenes.shading import draw_lighting, to_linear
 
 ARMS_OF = {
     "calibration": ("down", "down", "akimbo", "greeting", "high", "level", "folded", "offering"),

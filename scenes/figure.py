@@ -9,10 +9,10 @@ import dataclasses
 
 import numpy as np
 
-from models.scenes.capsules import FINER, Capsule, Hits, picture_of
-from models.scenes.hand import Hand, HandPose, HandView, hand_capsules, unit
-from models.scenes.head import Expression, Person, render
-from models.scenes.shading import Lighting, noise, step
+from scenes.capsules import FINER, Capsule, Hits, picture_of
+from scenes.hand import Hand, HandPose, HandView, hand_capsules, unit
+from scenes.head import Expression, Person, render
+from scenes.shading import Lighting, noise, step
 
 _HIP = np.float32([9.5, -2, 0])
 _SHOULDER = np.float32([17.5, 46, 0])

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from models.scenes.hand import (
+from scenes.hand import (
     HandView,
     draw_hand,
     free_pose,
@@ -13,9 +13,9 @@ from models.scenes.hand import (
     render_hand,
     turned,
 )
-from models.scenes.photographs import background, photographed
-from models.scenes.rendered_scenes import place_person
-from models.scenes.shading import draw_lighting
+from scenes.photographs import background, photographed
+from scenes.rendered_scenes import place_person
+from scenes.shading import draw_lighting
 
 # The sets share the open hand, which is what most hands that a camera sees look like.
 GESTURES_OF = {

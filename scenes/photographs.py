@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from models.scenes.shading import to_linear
+from scenes.shading import to_linear
 from tools.errors import InputError
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from models.scenes.shading import Lighting, lit
+from scenes.shading import Lighting, lit
 
 # How many times as fine as the picture capsules are rendered, for soft edges.
 FINER = 2

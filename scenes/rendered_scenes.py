@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image
 
-from models.scenes.head import draw_expression, draw_half_height, draw_person, render
-from models.scenes.photographs import background, photographed
-from models.scenes.shading import draw_lighting
+from scenes.head import draw_expression, draw_half_height, draw_person, render
+from scenes.photographs import background, photographed
+from scenes.shading import draw_lighting
 
 _SIZES = ((256, 256), (256, 256), (320, 240), (240, 320), (288, 192), (192, 288), (224, 224))
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from models.scenes.head import draw_half_height
-from models.scenes.photographs import blurred, cropped, photographed, side_light
-from models.scenes.shading import to_linear
+from scenes.head import draw_half_height
+from scenes.photographs import blurred, cropped, photographed, side_light
+from scenes.shading import to_linear
 
 PORTRAIT = "astronaut.png"
 _SIZES = ((256, 256), (256, 256), (320, 240), (240, 320), (300, 200), (200, 300), (192, 192))
