@@ -44,7 +44,7 @@ def test_missing_permissions_name_udev(words, between):
     devices = read_devices(f"{HEADER}863276c1{between}{words}\n")
     assert devices == {"863276c1": "no permissions"}
     for serial in ("", "863276c1"):
-        with pytest.raises(NoDeviceError, match="adb:863276c1: this computer may not.* udev"):
+        with pytest.raises(NoDeviceError, match=r"adb:863276c1: this computer may not.* udev"):
             chosen(devices, serial)
 
 
