@@ -16,7 +16,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.e2e.workspaces import HERE, WORKSPACE, bazel, blocks_of, info, is_bazel_4, typed
+from tests.e2e.workspaces import (
+    HERE,
+    WORKSPACE,
+    bazel,
+    blocks_of,
+    info,
+    is_bazel_4,
+    release_archive,
+    typed,
+)
 from tests.random_models import tiny_model
 
 pytestmark = pytest.mark.skipif(not HERE, reason="starts Bazel: use bazel run")
@@ -89,11 +98,10 @@ quantize.python_lock(environment = "registry", lock = "//:registry.lock")
 @pytest.fixture(name="consumer", scope="module")
 def _consumer(tmp_path_factory):
     """An application beside a release of these rules, with models and images of its own."""
-    needed = ("//:release", "//models:face_int8", "//models:face_calibration")
-    result = bazel("build", *needed)
+    result = bazel("build", "//models:face_int8", "//models:face_calibration")
     assert result.returncode == 0, result.stderr
     folder = tmp_path_factory.mktemp("consumer")
-    (archive,) = info("bazel-bin").glob("rules_quantize-*.tar.gz")
+    archive = release_archive(tmp_path_factory.mktemp("release"))
     with tarfile.open(archive) as release:
         release.extractall(folder, filter="data")
     (folder / archive.name.removesuffix(".tar.gz")).rename(folder / "rules_quantize")

@@ -62,6 +62,31 @@ def info(key: str, folder: Path = WORKSPACE) -> Path:
     return Path(result.stdout.strip())
 
 
+def release_archive(folder: Path) -> Path:
+    """Packs this workspace as a release, with what is not committed yet.
+
+    Args:
+      folder: where the archive goes, and a repository that has all in one commit.
+
+    Returns:
+      The archive.
+    """
+    name = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    settings = {"GIT_DIR": str(folder / "git"), "GIT_WORK_TREE": str(WORKSPACE)}
+
+    def run(*words: str | Path) -> str:
+        done = subprocess.run(
+            words, capture_output=True, check=False, text=True, env=os.environ | settings
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    run("git", "init", "--quiet")
+    run("git", "add", "--all", WORKSPACE)
+    run("git", *name, "commit", "--quiet", "--message=all")
+    return Path(run(WORKSPACE / ".ci/release_archive", "HEAD", folder))
+
+
 def is_bazel_4(folder: Path) -> bool:
     """Says whether Bazel is a 4, which Debian's does not say itself."""
     known = base64.b64decode(bazel("help", "flags-as-proto", folder=folder).stdout)

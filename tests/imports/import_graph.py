@@ -23,17 +23,16 @@ def modules_of(root: Path, packages: tuple[str, ...]) -> dict[str, Path]:
     return found
 
 
-def import_graph(modules: Mapping[str, Path]) -> dict[str, set[str]]:
-    """Reads what each module imports of the others, inside of functions too.
+def imports(modules: Mapping[str, Path]) -> dict[str, set[str]]:
+    """Reads what each module imports, inside of functions too.
 
     Args:
       modules: from `modules_of`.
 
     Returns:
-      Module name to the names of those that it imports. A package stands for its
-      __init__.py alone.
+      Module name to the names of modules that it imports, of the others or not.
     """
-    graph: dict[str, set[str]] = {}
+    found: dict[str, set[str]] = {}
     for module, path in modules.items():
         package = module if path.name == "__init__.py" else module.rpartition(".")[0]
         names = set()
@@ -50,8 +49,21 @@ def import_graph(modules: Mapping[str, Path]) -> dict[str, set[str]]:
                 for alias in node.names:
                     member = f"{base}.{alias.name}"
                     names.add(member if member in modules else base)
-        graph[module] = (names & modules.keys()) - {module}
-    return graph
+        found[module] = names - {module}
+    return found
+
+
+def import_graph(found: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Keeps what each module imports of the others.
+
+    Args:
+      found: from `imports`.
+
+    Returns:
+      Module name to the names of those that it imports. A package stands for its
+      __init__.py alone.
+    """
+    return {module: names & found.keys() for module, names in found.items()}
 
 
 def _reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:

@@ -4,16 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.imports.import_graph import cycles, import_graph, modules_of
+from tests.imports.import_graph import cycles, import_graph, imports, modules_of
 
 # Not resolved: a file of runfiles is a link to one of the workspace.
 _ROOT = Path(__file__).absolute().parents[2]
 _PACKAGES = ("models", "registry", "rules", "scenes", "tools")
 
 
+@pytest.fixture(name="imported", scope="module")
+def _imported():
+    return imports(modules_of(_ROOT, _PACKAGES))
+
+
 @pytest.fixture(name="graph", scope="module")
-def _graph():
-    return import_graph(modules_of(_ROOT, _PACKAGES))
+def _graph(imported):
+    return import_graph(imported)
 
 
 def _across(graph, package, others):
@@ -25,6 +30,15 @@ def _across(graph, package, others):
         for name in sorted(names)
         if others(name)
     ]
+
+
+def test_no_module_of_ours_is_left_out(imported):
+    assert [
+        f"{module} imports {name}"
+        for module, names in imported.items()
+        for name in names - imported.keys()
+        if name.split(".")[0] in _PACKAGES
+    ] == []
 
 
 def test_every_package_is_read(graph):
@@ -76,4 +90,4 @@ def test_cycles_are_found(tmp_path, sources, found):
         path = tmp_path / "p" / f"{name}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    assert cycles(import_graph(modules_of(tmp_path, ("p",)))) == found
+    assert cycles(import_graph(imports(modules_of(tmp_path, ("p",))))) == found

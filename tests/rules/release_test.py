@@ -1,13 +1,12 @@
 import json
 import os
 import re
+import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
-
-from rules.private.write_release_archive import main, parser
-from tools.errors import InputError
 
 
 def _version(pattern, path):
@@ -15,6 +14,13 @@ def _version(pattern, path):
 
 
 _VERSION = _version(r'^VERSION = "(.+)"$', "rules/version.bzl")
+
+# What a release must have and must not, beside the files that make it.
+_PACKED = ("models/BUILD.bazel", "rules/defs.bzl", "tests/BUILD.bazel", "tests/nightly.bzl",
+           "tests/perf.bzl", "tools/bazel", "tools/graph/flatbuffer.py")  # fmt: skip
+_LEFT_OUT = (".bazelrc", ".bcr/README.md", "bazelw", "benchmarks/qat.py", "docs/guide.md",
+             "tests/e2e/BUILD.bazel", "tests/extent.py")  # fmt: skip
+_EXECUTABLE = ("bazelw", "tools/bazel")
 
 
 def test_all_say_the_same_version():
@@ -25,48 +31,76 @@ def test_all_say_the_same_version():
     assert _version(r"^## ([^,\s]+)", "CHANGELOG.md") == _VERSION
 
 
-def test_the_archive_is_what_the_registry_entry_names():
+def _run(*words, **variables):
+    settings = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"} | variables
+    environment = os.environ | settings
+    return subprocess.run(words, capture_output=True, check=False, text=True, env=environment)
+
+
+def _git(folder, *words):
+    name = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    done = _run("git", "-C", folder, *name, *words)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(name="repository")
+def _repository(tmp_path):
+    """A small one, with what packs this one's releases."""
+    folder = tmp_path / "repository"
+    for name in (".ci/release_archive", ".gitattributes", "rules/version.bzl"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(name, folder / name)
+    for name in _PACKED + _LEFT_OUT:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+        path.chmod(0o755 if name in _EXECUTABLE else 0o644)
+    _git(tmp_path, "init", "--quiet", folder)
+    _git(folder, "add", ".")
+    _git(folder, "commit", "--quiet", "--message=a")
+    return folder
+
+
+def _packed(repository, folder, commit="HEAD", umask="022", **variables):
+    folder.mkdir()
+    script = f'umask {umask}; exec "$0" "$@"'
+    words = (repository / ".ci/release_archive", commit, folder)
+    done = _run("sh", "-c", script, *words, **variables)
+    assert done.returncode == 0, done.stderr
+    assert [Path(done.stdout.strip())] == list(folder.iterdir())
+    return Path(done.stdout.strip())
+
+
+def test_the_archive_is_what_the_registry_entry_names(repository, tmp_path):
     source = json.loads(Path(".bcr/source.template.json").read_text())
-    name = source["url"].rpartition("/")[2].format(VERSION=_VERSION)
-    with tarfile.open(name) as archive:
-        members = archive.getmembers()
+    packed = _packed(repository, tmp_path / "out")
+    assert packed.name == source["url"].rpartition("/")[2].format(VERSION=_VERSION)
     prefix = source["strip_prefix"].format(VERSION=_VERSION)
-    assert {member.name.partition("/")[0] for member in members} == {prefix}
-    assert f"{prefix}/rules/defs.bzl" in {member.name for member in members}
-    assert {(member.mtime, member.uid, member.gid, member.uname) for member in members} == {
-        (0, 0, 0, "")
+    with tarfile.open(packed) as archive:
+        modes = {one.name: one.mode for one in archive if one.isfile()}
+    assert modes == {
+        f"{prefix}/{name}": 0o755 if name in _EXECUTABLE else 0o644
+        for name in (*_PACKED, "rules/version.bzl")
     }
 
 
-def _write(folder, files):
-    flags = [f"--file={name}={path}" for name, path in files.items()]
-    output = folder / "made.tar.gz"
-    main(parser().parse_args(["--folder=made-1", f"--output={output}", *flags]))
-    return output
+def test_bytes_depend_on_the_commit_alone(repository, tmp_path):
+    first = _packed(repository, tmp_path / "first").read_bytes()
+    clone = tmp_path / "clone"
+    _git(tmp_path, "clone", "--quiet", "--no-hardlinks", repository, clone)
+    # Neither who packs and where, nor what is not committed.
+    (clone / "rules/defs.bzl").write_text("changed")
+    (clone / "rules/new.bzl").write_text("")
+    again = _packed(clone, tmp_path / "again", umask="077", TZ="Asia/Tokyo").read_bytes()
+    assert again == first
+    _git(clone, "add", ".")
+    _git(clone, "commit", "--quiet", "--message=b")
+    assert _packed(clone, tmp_path / "changed").read_bytes() != first
+    assert _packed(clone, tmp_path / "parent", commit="HEAD^").read_bytes() == first
 
 
-def test_bytes_depend_on_names_modes_and_contents_alone(tmp_path):
-    made = []
-    for folder, seconds in ((tmp_path / "a", 1), (tmp_path / "elsewhere", 10**9)):
-        folder.mkdir()
-        for name, mode in (("run", 0o700), ("text", 0o600)):
-            (folder / name).write_text(name)
-            (folder / name).chmod(mode)
-            os.utime(folder / name, (seconds, seconds))
-        names = ["run", "text"] if seconds == 1 else ["text", "run"]
-        made.append(_write(folder, {f"below/{name}": folder / name for name in names}))
-    assert made[0].read_bytes() == made[1].read_bytes()
-    with tarfile.open(made[0]) as archive:
-        assert [(one.name, one.mode) for one in archive] == [
-            ("made-1/below/run", 0o755),
-            ("made-1/below/text", 0o644),
-        ]
-
-
-def test_a_name_twice_is_refused(tmp_path):
-    (tmp_path / "a").write_text("")
-    flags = [f"--file=a={tmp_path}/a"] * 2
-    output = tmp_path / "made.tar.gz"
-    with pytest.raises(InputError, match="--file names a twice"):
-        main(parser().parse_args(["--folder=made", f"--output={output}", *flags]))
-    assert not output.exists()
+def test_what_is_no_commit_is_refused(repository, tmp_path):
+    done = _run(repository / ".ci/release_archive", "nothing", tmp_path)
+    assert done.returncode != 0
+    assert "nothing" in done.stderr
+    assert list(tmp_path.iterdir()) == [repository]
