@@ -189,7 +189,7 @@ class MadeUpInputs:
         """
         dtype = np.dtype(dtype)
         if dtype.kind == "f":
-            return random.random(shape).astype(dtype)
+            return random.random(shape, np.float32).astype(dtype, copy=False)
         if dtype.kind not in "biu":
             return np.full(shape, b"a", dtype=object)
         low, high = self.bounds(index, shape, dtype)

@@ -74,13 +74,44 @@ def _resident_kb() -> float:
     return math.nan
 
 
-def load_cost(content: bytes, where: str, threads: int) -> tuple[float, float, float]:
+def made_up_inputs(content: bytes, where: str) -> list[np.ndarray]:
+    """Makes values that a model's inputs can take, in their order.
+
+    Args:
+      content: a whole .tflite file.
+      where: how messages name it.
+
+    Raises:
+      InputError: when the runtime cannot run the model.
+    """
+    from tools.graph.flatbuffer import model_to_read
+    from tools.graph.made_up_inputs import MadeUpInputs
+    from tools.quantization.calibration import open_interpreter
+
+    made_up = MadeUpInputs(model_to_read(content, where))
+    random = np.random.default_rng(0)
+    values = []
+    for details in open_interpreter(content, where).get_input_details():
+        shape = tuple(int(size) for size in details["shape"])
+        values.append(made_up.values(details["index"], shape, details["dtype"], random))
+    return values
+
+
+def _give(interpreter, inputs: Sequence[np.ndarray]) -> None:
+    for details, values in zip(interpreter.get_input_details(), inputs, strict=True):
+        interpreter.set_tensor(details["index"], values)
+
+
+def load_cost(
+    content: bytes, where: str, threads: int, inputs: Sequence[np.ndarray]
+) -> tuple[float, float, float]:
     """Loads a model and runs it once, in a process of its own.
 
     Args:
       content: a whole .tflite file.
       where: how messages name it.
       threads: of the interpreter.
+      inputs: of `made_up_inputs`.
 
     Returns:
       (milliseconds to load, milliseconds of the first inference, resident memory that
@@ -88,16 +119,13 @@ def load_cost(content: bytes, where: str, threads: int) -> tuple[float, float, f
     """
 
     def load() -> str:
-        from tools.graph.flatbuffer import model_to_read
-        from tools.graph.made_up_inputs import MadeUpInputs
         from tools.quantization.calibration import open_interpreter
 
-        made_up = MadeUpInputs(model_to_read(content, where))
         before = _resident_kb()
         start = time.perf_counter_ns()
         interpreter = open_interpreter(content, where, threads=threads)
         loaded = time.perf_counter_ns()
-        _give_inputs(interpreter, made_up)
+        _give(interpreter, inputs)
         given = time.perf_counter_ns()
         interpreter.invoke()
         done = time.perf_counter_ns()
@@ -110,34 +138,19 @@ def load_cost(content: bytes, where: str, threads: int) -> tuple[float, float, f
     return tuple(float(word) for word in words)
 
 
-def _give_inputs(interpreter, made_up) -> None:
-    """Fills the inputs of an interpreter.
-
-    Args:
-      interpreter: with its tensors allocated.
-      made_up: the tools.graph.made_up_inputs.MadeUpInputs of its model.
-    """
-    random = np.random.default_rng(0)
-    for details in interpreter.get_input_details():
-        shape = tuple(int(size) for size in details["shape"])
-        values = made_up.values(details["index"], shape, details["dtype"], random)
-        interpreter.set_tensor(details["index"], values)
-
-
-def _invoker(content: bytes, where: str, threads: int) -> Callable[[], None]:
+def _invoker(
+    content: bytes, where: str, threads: int, inputs: Sequence[np.ndarray]
+) -> Callable[[], None]:
     """Opens a model on inputs that it can take; returns what runs it once.
 
     Raises:
       InputError: when the runtime cannot run it.
     """
-    from tools.graph.flatbuffer import model_to_read
-    from tools.graph.made_up_inputs import MadeUpInputs
     from tools.quantization.calibration import open_interpreter
 
-    made_up = MadeUpInputs(model_to_read(content, where))
     interpreter = open_interpreter(content, where, threads=threads)
     try:
-        _give_inputs(interpreter, made_up)
+        _give(interpreter, inputs)
         interpreter.invoke()
     except (RuntimeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
@@ -166,7 +179,11 @@ class HostBackend(Backend):
         self._models = [(read_bytes(path), str(path)) for path in models]
         self._allowed = usable_cpus()
         self._pinned = pin_to_cpus(options.threads)
-        self._invokes = [_invoker(*model, options.threads) for model in self._models]
+        self._inputs = [made_up_inputs(*model) for model in self._models]
+        self._invokes = [
+            _invoker(*model, options.threads, inputs)
+            for model, inputs in zip(self._models, self._inputs, strict=True)
+        ]
         self._again = 0
         self._count = _MOST_INVOKES
         for invoke in self._invokes:
@@ -217,8 +234,8 @@ class HostBackend(Backend):
             self._again += 1
             times, busy = self._turn(number)
         found = []
-        for model, taken in zip(self._models, times, strict=True):
-            load_ms, first_ms, memory = load_cost(*model, self._threads)
+        for model, inputs, taken in zip(self._models, self._inputs, times, strict=True):
+            load_ms, first_ms, memory = load_cost(*model, self._threads, inputs)
             percentiles = map(float, np.percentile(taken, [50, 90, 95]))
             found.append(RunStatistics(*percentiles, load_ms, first_ms, memory, taken.size))
         return Round(tuple(found), note="waited for a processor" if busy else "")
