@@ -76,12 +76,8 @@ def _one(arguments: argparse.Namespace) -> dict:
     """Runs one way, in this process."""
     from tools.graph.flatbuffer import parse_model, read_bytes
     from tools.graph.float_master import make_float_master
-    from tools.quantization.calibration import (
-        gather_histograms,
-        gather_statistics,
-        input_specifications,
-        open_interpreter,
-    )
+    from tools.graph.runtime import input_specifications, open_interpreter
+    from tools.quantization.calibration import gather_histograms, gather_statistics
     from tools.samples.loading import InputSpec, Preprocessing, load_samples
 
     path = _model_path(arguments.model)

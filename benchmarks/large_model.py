@@ -83,7 +83,7 @@ def measure(path: Path, stage: str) -> dict:
 
     from tools.graph.flatbuffer import parse_model, read_bytes
     from tools.graph.float_master import make_float_master
-    from tools.quantization.calibration import input_specifications
+    from tools.graph.runtime import input_specifications
     from tools.quantization.pipeline import quantize
     from tools.quantization.settings import QuantizationSettings
 

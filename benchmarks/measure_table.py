@@ -137,17 +137,14 @@ def _variants(model: dict, master: bytes, samples, arguments) -> list[Variant]:
 
 
 def _samples(model: dict, master: bytes, use: str, arguments: argparse.Namespace):
-    from tools.quantize_model import load_model_samples
+    from tools.samples.flags import PreprocessingChoice
+    from tools.samples.model_inputs import load_model_samples
 
     if not model[use]:
         return None
-    how = argparse.Namespace(
-        input_model=Path(model["name"]),
-        input_mean=float(model["mean"]),
-        input_std=float(model["std"]),
-        input_resize=model["resize"],
-    )
-    return load_model_samples(how, master, [arguments.runfiles / path for path in model[use]])
+    choice = PreprocessingChoice(float(model["mean"]), float(model["std"]), model["resize"])
+    paths = [arguments.runfiles / path for path in model[use]]
+    return load_model_samples(master, model["name"], paths, choice)
 
 
 def measure_model(model: dict, arguments: argparse.Namespace) -> list[dict]:

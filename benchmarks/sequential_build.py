@@ -85,6 +85,8 @@ def _quantize_as_the_library_does(model: dict, schemes: dict[str, bool], output:
 
     from tools.graph.flatbuffer import model_bytes, parse_model, read_bytes
     from tools.quantization.recipes import float16, unquantized
+    from tools.samples.flags import PreprocessingChoice
+    from tools.samples.model_inputs import load_model_samples
 
     float_ends = [unquantized(".*", "INPUT"), unquantized(".*", "OUTPUT")]
     recipes = {
@@ -104,10 +106,8 @@ def _quantize_as_the_library_does(model: dict, schemes: dict[str, bool], output:
         ranges = None
         library = quantizer.Quantizer(master, recipes[scheme])
         if is_calibrated:
-            flags = quantize_model.parser().parse_args(
-                [f"--input_model={model['master']}", "--output_model=none"]
-            )
-            samples = quantize_model.load_model_samples(flags, master, [Path(model["calibration"])])
+            paths = [Path(model["calibration"])]
+            samples = load_model_samples(master, model["name"], paths, PreprocessingChoice())
             ranges = library.calibrate({"serving_default": list(samples)})
         with whole_file(output / f"{model['name']}_{scheme}.tflite") as file:
             file.write(library.quantize(ranges).quantized_model)

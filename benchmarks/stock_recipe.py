@@ -8,7 +8,8 @@ The result goes through validate_quantized_model and measure_latency like any ar
 import argparse
 
 from tools.command_line import new_parser, run, user_path, whole_file
-from tools.quantize_model import add_input_flags, load_model_samples
+from tools.samples.flags import add_input_flags, preprocessing_choice
+from tools.samples.model_inputs import load_model_samples
 
 _EXAMPLES = (
     "  stock_recipe --float_model=face.tflite --calibration_data=images/ --output_model=s.tflite"
@@ -30,9 +31,9 @@ def main(arguments: argparse.Namespace) -> int:
 
     from tools.quantization.recipes import unquantized
 
-    arguments.input_model = arguments.float_model
     master = arguments.float_model.read_bytes()
-    samples = load_model_samples(arguments, master, arguments.calibration_data)
+    where, choice = str(arguments.float_model), preprocessing_choice(arguments)
+    samples = load_model_samples(master, where, arguments.calibration_data, choice)
     entries = recipe.static_wi8_ai8()
     if arguments.float_ends:
         entries = [*entries, unquantized(".*", "INPUT"), unquantized(".*", "OUTPUT")]

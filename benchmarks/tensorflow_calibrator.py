@@ -12,7 +12,8 @@ import sys
 
 from tools.command_line import new_parser, run, user_path, whole_file
 from tools.errors import InputError
-from tools.quantize_model import add_input_flags, load_model_samples
+from tools.samples.flags import add_input_flags, preprocessing_choice
+from tools.samples.model_inputs import load_model_samples
 
 _EXAMPLES = """\
   tensorflow_calibrator --float_model=face.tflite --calibration_data=images/ \\
@@ -36,9 +37,9 @@ def main(arguments: argparse.Namespace) -> int:
     import tensorflow as tf
     from tensorflow.lite.python.optimize.calibrator import Calibrator
 
-    arguments.input_model = arguments.float_model
     master = arguments.float_model.read_bytes()
-    samples = load_model_samples(arguments, master, arguments.calibration_data)
+    where, choice = str(arguments.float_model), preprocessing_choice(arguments)
+    samples = load_model_samples(master, where, arguments.calibration_data, choice)
 
     def dataset():
         for sample in samples:

@@ -108,7 +108,7 @@ class ModelOnPictures:
 
     def __init__(self, path: Path, kind: str):
         from tools.graph.flatbuffer import read_bytes
-        from tools.quantization.calibration import input_specifications, open_interpreter
+        from tools.graph.runtime import input_specifications, open_interpreter
         from tools.samples.loading import InputSpec, Preprocessing
         from tools.similarity.detection import ssd_anchors
 

@@ -7,7 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import strategies
 
 from tools.graph.flatbuffer import TfliteModel, model_bytes
-from tools.quantization.calibration import open_interpreter
+from tools.graph.runtime import open_interpreter
 
 _NONE = schema.ActivationFunctionType.NONE
 _FUSED = (

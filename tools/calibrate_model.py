@@ -4,14 +4,9 @@ import argparse
 from pathlib import Path
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
-from tools.quantize_model import (
-    IMPORTS,
-    add_input_flags,
-    add_settings_flags,
-    load_model_samples,
-    progress_bar,
-    read_settings_flags,
-)
+from tools.progress import progress_bar
+from tools.quantization.settings_flags import add_settings_flags, settings_of_flags
+from tools.samples.flags import add_input_flags, preprocessing_choice
 
 _EXAMPLES = """\
   calibrate_model --input_model=face.tflite --quantization_type=INT8 \\
@@ -23,6 +18,16 @@ _EXAMPLES = """\
       --calibration_statistics=first.npz --calibration_statistics=second.npz \\
       --output_model=face_int8.tflite
 """
+
+# What `main` imports when it runs.
+IMPORTS = (
+    "ai_edge_litert.interpreter",
+    "tools.graph.float_master",
+    "tools.quantization.pipeline",
+    "tools.quantization.settings_file",
+    "tools.samples.model_inputs",
+    "tqdm",
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,15 +66,16 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.quantization.activation_statistics import write_statistics
     from tools.quantization.calibration import gather_statistics, no_statistics
     from tools.quantization.pipeline import graph_to_calibrate
+    from tools.samples.model_inputs import load_model_samples
 
     where = str(arguments.input_model)
-    settings = read_settings_flags(arguments)
+    settings = settings_of_flags(arguments)
     master, _ = make_float_master(read_bytes(arguments.input_model), where)
     model, _, _ = graph_to_calibrate(master, settings, where)
     refuse_unmeasurable(model)
     paths = [path for path in arguments.calibration_data if not _is_empty(path)]
     if paths:
-        samples = load_model_samples(arguments, master, paths)
+        samples = load_model_samples(master, where, paths, preprocessing_choice(arguments))
         # Found first, what is decoded for them is there for the processes that calibrate.
         digests = samples.sample_digests
         bar = progress_bar()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.errors import InputError
-from tools.quantize_model import add_input_flags, load_model_samples, progress_bar
+from tools.progress import progress_bar
+from tools.samples.flags import add_input_flags, preprocessing_choice
 
 _EXAMPLES = """\
   demo --image=photo.jpg
@@ -213,6 +214,7 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.latency.device import cpu_model
     from tools.report import read_json
     from tools.samples.endings import IMAGE_ENDINGS
+    from tools.samples.model_inputs import load_model_samples
     from tools.similarity.detection import (
         DetectionSimilarity,
         detections_of,
@@ -233,8 +235,8 @@ def main(arguments: argparse.Namespace) -> int:
     if not isinstance(document, dict) or document.get("type") != "detection":
         raise InputError(f"{arguments.task}: not the task of a detector; see detection()")
     task = read_detection_task(document, str(arguments.task))
-    arguments.input_model = arguments.float_model
-    (sample,) = load_model_samples(arguments, master, [arguments.image])
+    choice = preprocessing_choice(arguments)
+    (sample,) = load_model_samples(master, where, [arguments.image], choice)
     models = (
         ModelOutputs(master, where),
         ModelOutputs(artifact, str(arguments.quantized_model)),

@@ -3,7 +3,8 @@
 import argparse
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
-from tools.quantize_model import SAMPLE_IMPORTS, add_input_flags, load_model_samples, progress_bar
+from tools.progress import progress_bar
+from tools.samples.flags import add_input_flags, preprocessing_choice
 
 _EXAMPLES = """\
   layer_report --float_model=face.tflite --quantized_model=face_int8.tflite \\
@@ -19,9 +20,11 @@ by a power of two (docs/layers.md). Prints a table; --json and --html write file
 
 # What `main` imports when it runs.
 IMPORTS = (
-    *SAMPLE_IMPORTS,
+    "ai_edge_litert.interpreter",
     "tools.graph.float_master",
+    "tools.samples.model_inputs",
     "tools.similarity.layer_page",
+    "tqdm",
 )
 
 
@@ -68,22 +71,24 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.graph.flatbuffer import read_bytes
     from tools.graph.float_master import make_float_master
     from tools.report import write_json
+    from tools.samples.model_inputs import load_model_samples
     from tools.similarity.layer_page import page, text_table
     from tools.similarity.layers import LayerComparison, best_reference, layer_document, spread
 
     if arguments.samples < 1:
         raise InputError(f"--samples={arguments.samples}: at least 1 is wanted")
-    master, _ = make_float_master(read_bytes(arguments.float_model), str(arguments.float_model))
+    float_name = str(arguments.float_model)
+    master, _ = make_float_master(read_bytes(arguments.float_model), float_name)
     artifact = read_bytes(arguments.quantized_model)
     where = str(arguments.quantized_model)
     if arguments.prepared_model:
         reference = read_bytes(arguments.prepared_model)
         reference_name = str(arguments.prepared_model)
     else:
-        reference_name = str(arguments.float_model)
+        reference_name = float_name
         reference = best_reference(master, artifact, (reference_name, where))
-    arguments.input_model = arguments.float_model
-    test = load_model_samples(arguments, master, arguments.test_data)
+    choice = preprocessing_choice(arguments)
+    test = load_model_samples(master, float_name, arguments.test_data, choice)
     comparison = LayerComparison(reference, artifact, (reference_name, where))
     numbers = spread(len(test), arguments.samples)
     bar = progress_bar()

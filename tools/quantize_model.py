@@ -4,17 +4,19 @@ import argparse
 import contextlib
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 import re
 import sys
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.errors import InputError
+from tools.progress import progress_bar
+from tools.quantization.settings_flags import add_settings_flags, settings_of_flags
+from tools.samples.flags import add_input_flags, preprocessing_choice
+from tools.tool_versions import tool_versions
 
 _EXAMPLES = """\
   quantize_model --input_model=face.tflite --output_model=face_int8.tflite \\
@@ -41,109 +43,17 @@ hand_landmarker.task/hand_detector.tflite); what else it holds stays as it is.
 """
 
 SUMMARY_SCHEMA_VERSION = 1
-# What `load_model_samples` and `progress_bar` import when they run.
-SAMPLE_IMPORTS = (
-    "ai_edge_litert.interpreter",
-    "tools.graph.model_metadata",
-    "tools.samples.loading",
-    "tqdm",
-)
-# What `main` imports.
+# What `main` imports when it runs.
 IMPORTS = (
-    *SAMPLE_IMPORTS,
+    "ai_edge_litert.interpreter",
+    "litert_quantizer.quantizer",
     "tools.bundle.task_bundle",
     "tools.graph.float_master",
-    "litert_quantizer.quantizer",
     "tools.quantization.pipeline",
     "tools.quantization.settings_file",
+    "tools.samples.model_inputs",
+    "tqdm",
 )
-_TOOLS = ("ai-edge-litert", "litert-quantizer", "numpy", "pillow")
-
-
-def add_input_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say how an image becomes the model's input."""
-    parser.add_argument(
-        "--input_mean",
-        type=float,
-        help="subtracted from each pixel (default: the model's metadata, else 127.5)",
-    )
-    parser.add_argument(
-        "--input_std",
-        type=float,
-        help="what the difference is divided by (default: the model's metadata, else 127.5)",
-    )
-    parser.add_argument(
-        "--input_resize",
-        choices=("letterbox", "stretch", "center_crop"),
-        default="letterbox",
-        help="how an image of another shape becomes the input (default: %(default)s)",
-    )
-
-
-def _layer(text: str) -> tuple[str, str]:
-    pattern, equals, scheme = text.rpartition("=")
-    if not (pattern and equals and scheme):
-        raise argparse.ArgumentTypeError(f"{text} is no REGEX=SCHEME")
-    return pattern, scheme
-
-
-def add_settings_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say how to quantize."""
-    parser.add_argument(
-        "--quantization_type",
-        help="INT8 (also FULL_INTEGER), DYNAMIC, FLOAT16, WEIGHT_ONLY_INT8, WEIGHT_ONLY_INT4, "
-        "MIXED, INT16X8, INT4, DYNAMIC_INT4, INT2, or BLOCKWISE_INT4_32, _64, _128, _256; may be "
-        "left out where a settings file names it",
-    )
-    files = parser.add_mutually_exclusive_group()
-    for flag, what in (
-        ("--settings", "file that says how to quantize: settings JSON, layer_params, or a recipe"),
-        ("--recipe", "the same; litert-quantizer's recipes are applied as they stand"),
-    ):
-        files.add_argument(flag, dest="settings", type=user_path, help=what)
-    parser.add_argument(
-        "--layers",
-        action="append",
-        type=_layer,
-        default=[],
-        metavar="REGEX=SCHEME",
-        help="scheme of the operators that the pattern matches, such as weight_only_int4 or "
-        "float; may be given several times, later ones go over earlier ones",
-    )
-    parser.add_argument(
-        "--keep_float",
-        action="append",
-        default=[],
-        metavar="REGEX",
-        help="the same as --layers=REGEX=float, after those",
-    )
-    for end in ("input", "output"):
-        parser.add_argument(
-            f"--{end}_type",
-            choices=("float32", "int8", "uint8"),
-            help=f"of the artifact's {end}s (default: float32)",
-        )
-
-
-def read_settings_flags(arguments: argparse.Namespace):
-    """Reads the flags of `add_settings_flags`.
-
-    Returns:
-      A tools.quantization.settings.QuantizationSettings.
-
-    Raises:
-      InputError: when they contradict each other, or a file cannot be used.
-    """
-    from tools.quantization.settings_file import read_settings
-
-    layers = arguments.layers + [(pattern, "float") for pattern in arguments.keep_float]
-    return read_settings(
-        arguments.settings,
-        arguments.quantization_type,
-        tuple(layers),
-        arguments.input_type,
-        arguments.output_type,
-    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -199,55 +109,7 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def tool_versions() -> dict[str, str]:
-    """Names the versions that a model's bytes depend on; Python's is none of them."""
-    return {name: importlib.metadata.version(name) for name in _TOOLS}
-
-
-def _preprocessing(arguments: argparse.Namespace, master: bytes):
-    """Finds how pixels become the model's input: by flags, metadata, or the usual way."""
-    from tools.graph.model_metadata import normalization
-    from tools.samples.loading import Preprocessing
-
-    stated = normalization(master)
-    if stated is None and None in (arguments.input_mean, arguments.input_std):
-        stated = (127.5, 127.5)
-        if sys.stderr.isatty():
-            print(
-                "The model's metadata does not say how its input is normalised: taking "
-                "(pixel - 127.5) / 127.5; --input_mean and --input_std say otherwise.",
-                file=sys.stderr,
-            )
-    mean = arguments.input_mean if arguments.input_mean is not None else stated[0]
-    std = arguments.input_std if arguments.input_std is not None else stated[1]
-    return Preprocessing(mean, std, arguments.input_resize)
-
-
-def load_model_samples(arguments: argparse.Namespace, master: bytes, paths: list[Path]):
-    """Loads images or arrays as the model's inputs.
-
-    Args:
-      arguments: with the flags of `add_input_flags`.
-      master: the float master.
-      paths: files or folders.
-
-    Returns:
-      A tools.samples.loading.SampleSet.
-
-    Raises:
-      InputError: when the data cannot be used.
-    """
-    from tools.quantization.calibration import input_specifications
-    from tools.samples.loading import InputSpec, load_samples
-
-    inputs = [
-        InputSpec(name, shape, dtype)
-        for name, shape, dtype in input_specifications(master, str(arguments.input_model))
-    ]
-    return load_samples(paths, inputs, _preprocessing(arguments, master))
-
-
-def _with_pixel_ranges(arguments: argparse.Namespace, master: bytes, settings):
+def _with_pixel_ranges(settings, master: bytes, preprocessing):
     """Gives an image input of integers the range of all pixels, so that it takes bytes.
 
     Of the samples alone the range would be a little less, and a pixel's byte would not
@@ -256,7 +118,6 @@ def _with_pixel_ranges(arguments: argparse.Namespace, master: bytes, settings):
     from tools.graph.flatbuffer import parse_model, shape_of, tensor_name
     from tools.graph.topology import Topology
 
-    preprocessing = _preprocessing(arguments, master)
     low, high = ((pixel - preprocessing.mean) / preprocessing.std for pixel in (0, 255))
     graph = Topology(parse_model(master))
     shapes = {tensor_name(graph.tensor(i)): shape_of(graph.tensor(i)) for i in graph.inputs}
@@ -264,27 +125,6 @@ def _with_pixel_ranges(arguments: argparse.Namespace, master: bytes, settings):
     tensors = tuple((f"^{re.escape(name)}$", low, high) for name in images)
     ranges = dataclasses.replace(settings.ranges, tensors=tensors + settings.ranges.tensors)
     return dataclasses.replace(settings, ranges=ranges)
-
-
-def progress_bar():
-    """Makes a callback that draws a bar on a terminal, for work of over two seconds."""
-    from tqdm import tqdm
-
-    # Its own lock is for bars of several processes: a semaphore, which Python 3.14 warns of when a
-    # worker's request ends.
-    tqdm.set_lock(threading.RLock())
-    bars: dict[str, tqdm] = {}
-
-    def show(what: str, done: int, total: int) -> None:
-        if what not in bars:
-            bars[what] = tqdm(
-                total=total, desc=what, delay=2, leave=False, disable=not sys.stderr.isatty()
-            )
-        bars[what].update(done - bars[what].n)
-        if done == total:
-            bars.pop(what).close()
-
-    return show
 
 
 def _gather_from(files: list[Path], samples):
@@ -338,20 +178,31 @@ class _Quantized:
         }
 
 
-def _prepare(arguments: argparse.Namespace, master: bytes, settings, calibration: list[str]):
-    """Prepares the master of the model that `arguments.input_model` names.
+def _prepare(
+    arguments: argparse.Namespace, master: bytes, where: str, settings, calibration: list[str]
+):
+    """Prepares a float master.
+
+    Args:
+      arguments: the command line; which model is meant `master` says, one of a bundle most often.
+      master: the float master.
+      where: how messages name it.
+      settings: tools.quantization.settings.QuantizationSettings.
+      calibration: files and folders of its representative dataset.
 
     Returns:
       A tools.quantization.pipeline.Prepared.
     """
     from tools.quantization.passes import CalibrationData
     from tools.quantization.pipeline import prepare
+    from tools.samples.model_inputs import load_model_samples, preprocessing_for
 
     data = None
     if calibration and settings.needs_calibration:
-        samples = load_model_samples(arguments, master, [user_path(path) for path in calibration])
+        choice = preprocessing_choice(arguments)
+        samples = load_model_samples(master, where, [user_path(p) for p in calibration], choice)
         if settings.input_type != "float32" and samples.are_images:
-            settings = _with_pixel_ranges(arguments, master, settings)
+            settings = _with_pixel_ranges(settings, master, preprocessing_for(master, choice))
         if arguments.summary_output:
             # The summary names the data by it. Found first, what is decoded for it is there
             # for the processes that calibrate.
@@ -360,7 +211,7 @@ def _prepare(arguments: argparse.Namespace, master: bytes, settings, calibration
         if arguments.calibration_statistics:
             gather = _gather_from(arguments.calibration_statistics, samples)
             data = dataclasses.replace(data, gather=gather)
-    return prepare(master, settings, data, str(arguments.input_model))
+    return prepare(master, settings, data, where)
 
 
 def _finish(master: bytes, prepared) -> _Quantized:
@@ -388,6 +239,7 @@ def _settings_of_members(arguments: argparse.Namespace, models: Iterable[str]) -
     """Reads how each model of a bundle is to be quantized; None for those that stay."""
     from tools.bundle.member_flags import one_by_member
     from tools.quantization.scheme_names import SCHEMES
+    from tools.quantization.settings_file import read_settings
 
     where = str(arguments.input_model)
     how = one_by_member("member", arguments.member, list(models), where)
@@ -396,13 +248,17 @@ def _settings_of_members(arguments: argparse.Namespace, models: Iterable[str]) -
         given = how.get(model)
         if given == "keep":
             result[model] = None
-            continue
-        one = argparse.Namespace(**vars(arguments))
-        if given is not None:
+        elif given is None:
+            result[model] = settings_of_flags(arguments)
+        else:
             is_scheme = given.upper() in SCHEMES
-            one.quantization_type = given if is_scheme else None
-            one.settings = None if is_scheme else user_path(given)
-        result[model] = read_settings_flags(one)
+            result[model] = read_settings(
+                None if is_scheme else user_path(given),
+                given if is_scheme else None,
+                (),
+                arguments.input_type,
+                arguments.output_type,
+            )
     return result
 
 
@@ -442,10 +298,11 @@ def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
     def quantized(path: str, original: bytes) -> bytes:
         if settings[path] is None:
             return original
-        one = argparse.Namespace(**vars(arguments) | {"input_model": f"{where}/{path}"})
+        name = f"{where}/{path}"
         try:
-            master, _ = make_float_master(original, one.input_model)
-            prepared = _prepare(one, master, settings[path], calibration.get(path, []))
+            master, _ = make_float_master(original, name)
+            data = calibration.get(path, [])
+            prepared = _prepare(arguments, master, name, settings[path], data)
             made[path] = _finish(master, prepared)
         except InputError as error:
             raise InputError(f"{error} (--member={path}=keep leaves it as it is)") from None
@@ -492,12 +349,13 @@ def main(arguments: argparse.Namespace) -> int:
         return _quantize_bundle(arguments, original)
     if arguments.member:
         raise InputError(f"{arguments.input_model}: no task bundle, so it has no --member")
-    settings = read_settings_flags(arguments)
+    settings = settings_of_flags(arguments)
     original_bytes = len(original)
-    master, _ = make_float_master(original, str(arguments.input_model))
+    where = str(arguments.input_model)
+    master, _ = make_float_master(original, where)
     # Of a large model, one copy less.
     del original
-    prepared = _prepare(arguments, master, settings, arguments.calibration_data)
+    prepared = _prepare(arguments, master, where, settings, arguments.calibration_data)
     made = _finish(master, prepared) if arguments.output_model else None
     if arguments.prepared_output:
         with whole_file(arguments.prepared_output) as file:

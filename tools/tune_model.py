@@ -8,7 +8,9 @@ from pathlib import Path
 from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, user_path, whole_file
 from tools.errors import DeviceFailedError, InputError
 from tools.latency.device_flags import add_device_flags, device_options
-from tools.quantize_model import add_input_flags, load_model_samples, progress_bar, tool_versions
+from tools.progress import progress_bar
+from tools.samples.flags import add_input_flags, preprocessing_choice
+from tools.tool_versions import tool_versions
 
 _EXAMPLES = """\
   tune_model --float_model=face.tflite --calibration_data=./images/ --min_speedup=1.3 \\
@@ -192,6 +194,7 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.latency.decision import LEAST_ROUNDS
     from tools.quantization.settings import settings_from_json, settings_text
     from tools.report import read_json, write_json
+    from tools.samples.model_inputs import load_model_samples
     from tools.tuning.evaluation import Evaluator, split
     from tools.tuning.front_plot import write_plots
     from tools.tuning.goal import chosen
@@ -208,8 +211,8 @@ def main(arguments: argparse.Namespace) -> int:
     master, _ = make_float_master(given, where)
     source = len(read_bytes(arguments.source_model)) if arguments.source_model else None
     task = read_json(arguments.task) if arguments.task else None
-    arguments.input_model = arguments.float_model
-    samples = load_model_samples(arguments, master, arguments.calibration_data)
+    choice = preprocessing_choice(arguments)
+    samples = load_model_samples(master, where, arguments.calibration_data, choice)
     calibration, held_out = split(samples, arguments.samples)
     device = _device(arguments)
     journal = Journal(

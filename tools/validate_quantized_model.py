@@ -1,19 +1,17 @@
 """Command: compares a quantized model, or the models of a .task bundle, with the float ones."""
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, user_path
 from tools.errors import InputError
-from tools.quantize_model import (
-    SAMPLE_IMPORTS,
-    add_input_flags,
-    load_model_samples,
-    progress_bar,
-    tool_versions,
-)
+from tools.progress import progress_bar
+from tools.samples.flags import PreprocessingChoice, add_input_flags, preprocessing_choice
 from tools.similarity.gate_flags import add_gate_flags, gates_of_flags
+from tools.tool_versions import tool_versions
 
 _EXAMPLES = """\
   validate_quantized_model --float_model=original.tflite --quantized_model=quantized.tflite \\
@@ -38,11 +36,13 @@ in them (hand_landmarker.task/hand_detector.tflite); a model that stayed as it w
 
 # What `main` imports when it runs.
 IMPORTS = (
-    *SAMPLE_IMPORTS,
+    "ai_edge_litert.interpreter",
     "tools.bundle.task_bundle",
     "tools.graph.float_master",
+    "tools.samples.model_inputs",
     "tools.similarity.comparison",
     "tools.similarity.layers",
+    "tqdm",
 )
 
 
@@ -164,62 +164,83 @@ def _print_tables(report: dict, verdict: dict) -> None:
     print("\n".join(table_lines(verdict)))
 
 
-def _compared(
-    arguments: argparse.Namespace,
-    given: bytes,
-    artifact: bytes,
-    test_data: Sequence[str],
-    calibration_data: Sequence[str],
-    task: str | None,
-    summary: Mapping | None,
-) -> dict:
-    """Makes the report of one artifact; `arguments` has the paths by which messages name both."""
-    from tools.graph.flatbuffer import read_bytes
+@dataclasses.dataclass(frozen=True)
+class _Pair:
+    """A float model and what was made from it: two files, or a member of two bundles.
+
+    Attributes:
+      name: of the artifact, for the report.
+      version: of the artifact, for the report.
+      float_model: the file.
+      float_where: how messages name it.
+      artifact: the file.
+      where: how messages name it.
+      source: what the float model was made from.
+      test_data: files and folders.
+      calibration_data: likewise; empty where it is not known.
+      task: file that says how the outputs are decoded.
+      summary: of the artifact, from quantize_model.
+    """
+
+    name: str
+    version: str
+    float_model: bytes
+    float_where: str
+    artifact: bytes
+    where: str
+    source: bytes
+    test_data: Sequence[str]
+    calibration_data: Sequence[str]
+    task: str | None
+    summary: Mapping | None
+
+
+def _compared(pair: _Pair, choice: PreprocessingChoice) -> dict:
+    """Makes the report of one artifact."""
     from tools.graph.float_master import make_float_master
     from tools.report import read_json
+    from tools.samples.model_inputs import load_model_samples
     from tools.similarity.comparison import compare_outputs, make_report, refuse_overlap
     from tools.similarity.layers import compare_layers
     from tools.similarity.model_outputs import ModelOutputs
 
     def samples(paths: Sequence[str]):
-        return load_model_samples(arguments, master, [user_path(path) for path in paths])
+        files = [user_path(path) for path in paths]
+        return load_model_samples(master, pair.float_where, files, choice)
 
-    master, _ = make_float_master(given, str(arguments.float_model))
-    where = str(arguments.quantized_model)
-    reference = ModelOutputs(master, str(arguments.float_model))
-    quantized = ModelOutputs(artifact, where)
-    arguments.input_model = arguments.float_model
-    test = samples(test_data)
-    if calibration_data:
-        refuse_overlap(samples(calibration_data), test)
+    master, _ = make_float_master(pair.float_model, pair.float_where)
+    reference = ModelOutputs(master, pair.float_where)
+    quantized = ModelOutputs(pair.artifact, pair.where)
+    test = samples(pair.test_data)
+    if pair.calibration_data:
+        refuse_overlap(samples(pair.calibration_data), test)
     bar = progress_bar()
     similarity = compare_outputs(
         reference,
         quantized,
         test,
-        read_json(user_path(task)) if task else None,
+        read_json(user_path(pair.task)) if pair.task else None,
         lambda done: bar("comparing", done, len(test)),
     )
-    similarity["layers"] = compare_layers(master, artifact, test, where)
+    similarity["layers"] = compare_layers(master, pair.artifact, test, pair.where)
     return make_report(
-        name=arguments.name,
-        version=arguments.version,
-        artifact=artifact,
+        name=pair.name,
+        version=pair.version,
+        artifact=pair.artifact,
         master=master,
-        source=read_bytes(arguments.source_model) if arguments.source_model else given,
+        source=pair.source,
         similarity=similarity,
         test=test,
-        summary=summary,
+        summary=pair.summary,
         tools=tool_versions(),
-        where=where,
+        where=pair.where,
     )
 
 
-def _bundle_files(arguments: argparse.Namespace, given: bytes, artifact: bytes) -> tuple:
+def _bundle_files(paths: tuple[Path, Path], given: bytes, artifact: bytes) -> tuple:
     """Reads both bundles, which must have files of the same paths: (float, quantized) members."""
     from tools.bundle.task_bundle import files_of, read_task_bundle
 
-    paths = arguments.float_model, arguments.quantized_model
     known, found = (
         files_of(read_task_bundle(content, str(path)), str(path))
         for path, content in zip(paths, (given, artifact), strict=True)
@@ -257,7 +278,8 @@ def _compare_bundles(
             f"{where}: --source_model is about one model and this is a bundle; its models are held "
             "to those of --float_model"
         )
-    known, found = _bundle_files(arguments, given, artifact)
+    paths = arguments.float_model, arguments.quantized_model
+    known, found = _bundle_files(paths, given, artifact)
     kept = [path for path in known if known[path].content == found[path].content]
     models = [path for path in known if known[path].is_model]
     changed = [path for path in models if path not in kept]
@@ -280,19 +302,21 @@ def _compare_bundles(
             raise InputError(
                 f"{where}: no test data for member {path}; give --test_data={path}=PATH"
             )
-        one = argparse.Namespace(**vars(arguments))
-        one.float_model, one.quantized_model = f"{arguments.float_model}/{path}", f"{where}/{path}"
-        one.name = f"{arguments.name}/{path}"
+        pair = _Pair(
+            name=f"{arguments.name}/{path}",
+            version=arguments.version,
+            float_model=known[path].content,
+            float_where=f"{arguments.float_model}/{path}",
+            artifact=found[path].content,
+            where=f"{where}/{path}",
+            source=known[path].content,
+            test_data=test[path],
+            calibration_data=calibration.get(path, []),
+            task=tasks.get(path),
+            summary=(summary or {}).get("members", {}).get(path),
+        )
         try:
-            reports[path] = _compared(
-                one,
-                known[path].content,
-                found[path].content,
-                test[path],
-                calibration.get(path, []),
-                tasks.get(path),
-                (summary or {}).get("members", {}).get(path),
-            )
+            reports[path] = _compared(pair, preprocessing_choice(arguments))
         except InputError as error:
             raise _of_member(path, error) from None
     report = {
@@ -368,15 +392,20 @@ def main(arguments: argparse.Namespace) -> int:
             raise InputError(f"{arguments.quantized_model}: no task bundle, so it has no --member")
         if len(arguments.task) > 1:
             raise InputError("--task is given once for a model; a file may hold a list of tasks")
-        report = _compared(
-            arguments,
-            given,
-            artifact,
-            arguments.test_data,
-            arguments.calibration_data,
-            arguments.task[0] if arguments.task else None,
-            _summary(arguments),
+        pair = _Pair(
+            name=arguments.name,
+            version=arguments.version,
+            float_model=given,
+            float_where=str(arguments.float_model),
+            artifact=artifact,
+            where=str(arguments.quantized_model),
+            source=read_bytes(arguments.source_model) if arguments.source_model else given,
+            test_data=arguments.test_data,
+            calibration_data=arguments.calibration_data,
+            task=arguments.task[0] if arguments.task else None,
+            summary=_summary(arguments),
         )
+        report = _compared(pair, preprocessing_choice(arguments))
     if arguments.report:
         write_json(arguments.report, report)
     if arguments.report_only:

@@ -11,8 +11,8 @@ from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_bytes, parse_model, tensor_name, text
 from tools.graph.float_master import make_float_master, refuse_quantized
+from tools.graph.runtime import open_interpreter
 from tools.graph.topology import Topology
-from tools.quantization.calibration import open_interpreter
 
 
 @pytest.fixture(scope="module", params=MODELS)

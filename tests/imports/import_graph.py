@@ -66,6 +66,25 @@ def import_graph(found: Mapping[str, set[str]]) -> dict[str, set[str]]:
     return {module: names & found.keys() for module, names in found.items()}
 
 
+def programs(modules: Mapping[str, Path]) -> set[str]:
+    """Finds the modules that are started: those that look whether they are `__main__`.
+
+    Args:
+      modules: from `modules_of`.
+
+    Returns:
+      Their names.
+    """
+    return {
+        module
+        for module, path in modules.items()
+        if any(
+            isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
+            for node in ast.parse(path.read_text(encoding="utf-8"), str(path)).body
+        )
+    }
+
+
 def _reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:
     seen: set[str] = set()
     waiting = [start]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.imports.import_graph import cycles, import_graph, imports, modules_of
+from tests.imports.import_graph import cycles, import_graph, imports, modules_of, programs
 
 # Not resolved: a file of runfiles is a link to one of the workspace.
 _ROOT = Path(__file__).absolute().parents[2]
@@ -63,6 +63,17 @@ def test_no_module_imports_itself_through_others(graph):
 
 def test_the_tools_know_nothing_of_the_registry(graph):
     assert _across(graph, "tools", lambda name: name.split(".")[0] == "registry") == []
+
+
+def test_what_is_started_is_imported_by_none(graph):
+    started = programs(modules_of(_ROOT, _PACKAGES))
+    assert {"registry.register", "rules.private.document_rules", "tools.quantize_model"} <= started
+    assert "tools.command_line" not in started
+    assert [
+        f"{module} imports {name}"
+        for module, names in sorted(graph.items())
+        for name in sorted(names & started)
+    ] == []
 
 
 def test_the_graph_package_knows_no_other(graph):

@@ -17,10 +17,7 @@ from tools.quantization.calibration import (
     computed_tensors,
     gather_histograms,
     gather_statistics,
-    input_specifications,
-    open_interpreter,
     run_samples,
-    signature_inputs,
 )
 from tools.quantization.range_estimators import HALF_BINS
 from tools.samples.loading import InputSpec, Preprocessing, load_samples
@@ -158,35 +155,6 @@ def test_run_samples_shows_each_tensor_of_each_sample():
     expected = all_tensors(content, -image)
     for index in wanted:
         np.testing.assert_array_equal(seen[1, index], expected[index])
-
-
-def test_inputs_by_name():
-    graph = ModelBuilder()
-    first = graph.input((1, 4, 4, 3), "left")
-    second = graph.input((1, 4, 4, 3), "right")
-    master, _ = make_float_master(graph.finish(graph.binary("ADD", first, second)))
-    assert signature_inputs(parse_model(master)) == {"left": 0, "right": 1}
-    expected = {(name, (1, 4, 4, 3), np.dtype(np.float32)) for name in ("left", "right")}
-    assert set(input_specifications(master, "net")) == expected
-
-
-def test_model_that_the_runtime_refuses_is_one_line():
-    graph = ModelBuilder()
-    image = graph.input((1, 4, 4, 3))
-    content = graph.finish(graph.operator("MyTransform", [image], (1, 4, 4, 3), custom=True))
-    for keep_tensors in (False, True):
-        with pytest.raises(InputError) as raised:
-            open_interpreter(content, "net.tflite", keep_tensors)
-        message = str(raised.value)
-        assert message.startswith("net.tflite: the runtime cannot run this model: ")
-        assert "unresolved custom op: MyTransform" in message
-        assert "\n" not in message
-
-
-def test_runtime_says_nothing_by_itself(capfd):
-    open_interpreter(model_bytes(parse_model(tiny_model())), "net").invoke()
-    captured = capfd.readouterr()
-    assert captured.out == captured.err == ""
 
 
 def _samples(count: int) -> list[dict[str, np.ndarray]]:

@@ -15,13 +15,9 @@ from tests.scenes.photo_files import photo_path
 from tools.graph.description import describe
 from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, shape_of, tensor_name
 from tools.graph.float_master import make_float_master
+from tools.graph.runtime import open_interpreter, signature_inputs
 from tools.graph.topology import Topology
-from tools.quantization.calibration import (
-    gather_statistics,
-    open_interpreter,
-    scaled_statistics,
-    signature_inputs,
-)
+from tools.quantization.calibration import gather_statistics, scaled_statistics
 from tools.quantization.equalization import equalize
 from tools.quantization.relu_fusion import fuse_relus
 

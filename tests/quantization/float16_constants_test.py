@@ -9,8 +9,8 @@ from tests.random_models import float_models, random_image, run_model, tiny_mode
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
 from tools.graph.pruning import prune
+from tools.graph.runtime import input_specifications, open_interpreter
 from tools.graph.topology import Topology
-from tools.quantization.calibration import input_specifications, open_interpreter
 from tools.quantization.float16_constants import store_constants_float16
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings

@@ -7,8 +7,8 @@ from tests.model_files import model_path
 from tests.random_models import float_models, random_image, run_model
 from tools.graph.flatbuffer import parse_model, type_name
 from tools.graph.float_master import make_float_master
+from tools.graph.runtime import input_specifications
 from tools.graph.topology import Topology
-from tools.quantization.calibration import input_specifications
 from tools.quantization.float_streams import float_streams
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings

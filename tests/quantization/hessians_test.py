@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.random_models import ModelBuilder
 from tools.graph.flatbuffer import parse_model
 from tools.graph.float_master import make_float_master
-from tools.quantization.calibration import open_interpreter
+from tools.graph.runtime import open_interpreter
 from tools.quantization.hessians import add_hessians
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings

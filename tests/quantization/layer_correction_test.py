@@ -7,8 +7,8 @@ from tests.random_models import float_models, tiny_model
 from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, shape_of
 from tools.graph.float_master import make_float_master
+from tools.graph.runtime import signature_inputs
 from tools.graph.topology import Topology
-from tools.quantization.calibration import signature_inputs
 from tools.quantization.layer_correction import correct_layers
 from tools.quantization.pipeline import quantize
 from tools.quantization.relu_fusion import fuse_relus

@@ -7,8 +7,8 @@ from tests.random_models import ModelBuilder, float_models, random_image
 from tools.errors import InputError
 from tools.graph.flatbuffer import parse_model, shape_of
 from tools.graph.float_master import make_float_master
+from tools.graph.runtime import open_interpreter, signature_inputs
 from tools.graph.topology import Topology
-from tools.quantization.calibration import open_interpreter, signature_inputs
 from tools.quantization.layer_execution import LayerExecution
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings

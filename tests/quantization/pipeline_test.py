@@ -14,7 +14,7 @@ from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
-from tools.quantization.calibration import open_interpreter
+from tools.graph.runtime import open_interpreter
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import RANGE_ESTIMATORS, QuantizationSettings, RangeSettings
 from tools.samples.loading import InputSpec, Preprocessing, SampleSet, load_samples

@@ -9,8 +9,8 @@ from tests.random_models import ModelBuilder, float_models, random_image, run_mo
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_bytes, parse_model, shape_of, tensor_name
 from tools.graph.float_master import make_float_master
+from tools.graph.runtime import input_specifications, open_interpreter
 from tools.graph.topology import Topology
-from tools.quantization.calibration import input_specifications, open_interpreter
 from tools.quantization.patterns import EarlierScopes
 from tools.quantization.pipeline import quantize
 from tools.quantization.pointwise import use_matrix_products

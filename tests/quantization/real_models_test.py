@@ -9,7 +9,7 @@ from tests.quantization.photographs import CALIBRATION, TEST
 from tests.scenes.photo_files import photo_path
 from tools.graph.description import describe
 from tools.graph.float_master import make_float_master
-from tools.quantization.calibration import input_specifications
+from tools.graph.runtime import input_specifications
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings
 from tools.samples.loading import InputSpec, Preprocessing, load_samples

@@ -13,7 +13,7 @@ from scenes.photographs import to_srgb
 from scenes.shading import Lighting, draw_lighting, to_linear
 from tests.model_files import model_path
 from tools.graph.float_master import make_float_master
-from tools.quantization.calibration import open_interpreter
+from tools.graph.runtime import open_interpreter
 
 NEUTRAL = Expression(smile=0.2, mouth_open=0, eyes_open=1, brows_raised=0, gaze=0)
 FRONTAL = Lighting(

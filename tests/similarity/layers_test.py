@@ -10,7 +10,8 @@ from tests.similarity.mutants import layers, permuted, zeroed
 from tools.errors import InputError
 from tools.graph.flatbuffer import model_bytes, parse_model, shape_of
 from tools.graph.float_master import make_float_master
-from tools.quantization.calibration import gather_statistics, signature_inputs
+from tools.graph.runtime import signature_inputs
+from tools.quantization.calibration import gather_statistics
 from tools.quantization.equalization import equalize
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings

@@ -11,7 +11,7 @@ from runfiles import Runfiles
 
 from tests.tools.commands import refusal, run_command
 from tools import demo
-from tools.quantization.calibration import open_interpreter
+from tools.graph.runtime import open_interpreter
 from tools.similarity.detection import Detections, overlaps
 
 _FILES = {name: f"rules_quantize/{file}" for name, file in demo._FACE.items()}

@@ -16,11 +16,7 @@ from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
-from tools.quantization.calibration import (
-    input_specifications,
-    open_interpreter,
-    signature_inputs,
-)
+from tools.graph.runtime import input_specifications, open_interpreter, signature_inputs
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings
 

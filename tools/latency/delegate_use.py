@@ -66,7 +66,7 @@ def host_delegate_use(path: Path, threads: int = 1) -> dict:
       InputError: when it cannot be run.
     """
     from tools.graph.flatbuffer import read_bytes
-    from tools.quantization.calibration import open_interpreter
+    from tools.graph.runtime import open_interpreter
 
     return read_delegate_use(open_interpreter(read_bytes(path), str(path), threads=threads))
 

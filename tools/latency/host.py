@@ -86,7 +86,7 @@ def made_up_inputs(content: bytes, where: str) -> list[np.ndarray]:
     """
     from tools.graph.flatbuffer import model_to_read
     from tools.graph.made_up_inputs import MadeUpInputs
-    from tools.quantization.calibration import open_interpreter
+    from tools.graph.runtime import open_interpreter
 
     made_up = MadeUpInputs(model_to_read(content, where))
     random = np.random.default_rng(0)
@@ -119,7 +119,7 @@ def load_cost(
     """
 
     def load() -> str:
-        from tools.quantization.calibration import open_interpreter
+        from tools.graph.runtime import open_interpreter
 
         before = _resident_kb()
         start = time.perf_counter_ns()
@@ -146,7 +146,7 @@ def _invoker(
     Raises:
       InputError: when the runtime cannot run it.
     """
-    from tools.quantization.calibration import open_interpreter
+    from tools.graph.runtime import open_interpreter
 
     interpreter = open_interpreter(content, where, threads=threads)
     try:
@@ -198,8 +198,8 @@ class HostBackend(Backend):
         return describe_host(self._threads, self._pinned)
 
     def delegate_use(self) -> list[dict | None]:
+        from tools.graph.runtime import open_interpreter
         from tools.latency.delegate_use import read_delegate_use
-        from tools.quantization.calibration import open_interpreter
 
         return [
             read_delegate_use(open_interpreter(*model, threads=self._threads))

@@ -16,8 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from tools.graph.flatbuffer import TfliteModel, tensor_name
+from tools.graph.runtime import signature_inputs
 from tools.graph.topology import Topology
-from tools.quantization.calibration import run_samples, signature_inputs
+from tools.quantization.calibration import run_samples
 
 GPTQ = "GPTQ"
 

@@ -17,8 +17,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.graph.flatbuffer import TfliteModel, runnable_tables, with_constants
+from tools.graph.runtime import open_interpreter, signature_inputs
 from tools.graph.topology import Topology
-from tools.quantization.calibration import open_interpreter, signature_inputs
 
 _INTEGERS = {
     schema.TensorType.INT8: np.int8,

@@ -9,7 +9,7 @@ import numpy as np
 from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_to_read, runnable_bytes
-from tools.quantization.calibration import open_interpreter
+from tools.graph.runtime import open_interpreter
 
 
 def _parameters(details: dict) -> tuple[float, int]:

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from tests.random_models import ModelBuilder, tiny_model
+from tools.errors import InputError
+from tools.graph.flatbuffer import model_bytes, parse_model
+from tools.graph.float_master import make_float_master
+from tools.graph.runtime import input_specifications, open_interpreter, signature_inputs
+
+
+def test_inputs_by_name():
+    graph = ModelBuilder()
+    first = graph.input((1, 4, 4, 3), "left")
+    second = graph.input((1, 4, 4, 3), "right")
+    master, _ = make_float_master(graph.finish(graph.binary("ADD", first, second)))
+    assert signature_inputs(parse_model(master)) == {"left": 0, "right": 1}
+    expected = {(name, (1, 4, 4, 3), np.dtype(np.float32)) for name in ("left", "right")}
+    assert set(input_specifications(master, "net")) == expected
+
+
+def test_model_that_the_runtime_refuses_is_one_line():
+    graph = ModelBuilder()
+    image = graph.input((1, 4, 4, 3))
+    content = graph.finish(graph.operator("MyTransform", [image], (1, 4, 4, 3), custom=True))
+    for keep_tensors in (False, True):
+        with pytest.raises(InputError) as raised:
+            open_interpreter(content, "net.tflite", keep_tensors)
+        message = str(raised.value)
+        assert message.startswith("net.tflite: the runtime cannot run this model: ")
+        assert "unresolved custom op: MyTransform" in message
+        assert "\n" not in message
+
+
+def test_runtime_says_nothing_by_itself(capfd):
+    open_interpreter(model_bytes(parse_model(tiny_model())), "net").invoke()
+    captured = capfd.readouterr()
+    assert captured.out == captured.err == ""
