@@ -8,7 +8,6 @@ MLFLOW_TRACKING_PASSWORD, MLFLOW_TRACKING_TOKEN, `~/.mlflow/credentials`).
 
 import argparse
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
@@ -24,6 +23,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
+from filelock import FileLock, Timeout
+
 from registry.schema import check_tables
 from tools.command_line import bazel_command
 from tools.errors import InputError
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _LOCK_SECONDS = 600.0
-_LOCK_POLL_SECONDS = 0.05
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 15.0
 _PATIENCE_SECONDS = 120.0
@@ -210,7 +210,9 @@ def locked(store: Store, timeout_seconds: float = _LOCK_SECONDS) -> Iterator[Non
       Nothing; the lock is held inside the block.
 
     Raises:
-      InputError: another process has held the lock for the whole time.
+      InputError: another process has held the lock for the whole time, or the file system
+        knows no locks.
+      OSError: the lock's folder or file cannot be written.
     """
     folder = store.lock_file.parent
     if store.database is None:
@@ -221,23 +223,24 @@ def locked(store: Store, timeout_seconds: float = _LOCK_SECONDS) -> Iterator[Non
             raise InputError(f"{folder}: belongs to somebody else; remove it or set TMPDIR")
     else:
         folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(store.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    # Nothing in place of the kernel's lock: a file alone would outlive the process that made it.
+    lock = FileLock(store.lock_file, timeout_seconds, fallback_to_soft=False)
     try:
-        deadline = time.monotonic() + timeout_seconds
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise InputError(
-                        f"{store.lock_file}: another process has been writing for "
-                        f"{timeout_seconds:.0f} s; try again when it has ended"
-                    ) from None
-                time.sleep(_LOCK_POLL_SECONDS)
+        held = lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"{store.lock_file}: another process has been writing for "
+            f"{timeout_seconds:.0f} s; try again when it has ended"
+        ) from None
+    except OSError as error:
+        if error.filename:
+            raise
+        raise InputError(
+            f"{store.lock_file}: cannot be locked: {error.strerror}; put the store on a file "
+            "system that has locks"
+        ) from error
+    with held:
         yield
-    finally:
-        os.close(descriptor)
 
 
 def connect(store: Store) -> "MlflowClient":

@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 import signal
@@ -99,6 +100,28 @@ def test_lock_folder_of_somebody_else(tmp_path, monkeypatch):
     with (
         pytest.raises(InputError, match="belongs to somebody else"),
         locked(find_store({"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})),
+    ):
+        pass
+
+
+@pytest.mark.skipif(not Path("/sys").exists(), reason="needs a folder that root cannot write to")
+def test_a_folder_that_cannot_be_written():
+    store = find_store({"MLFLOW_TRACKING_URI": "sqlite:////sys/mlflow.db"})
+    with pytest.raises(OSError, match=r"(Read-only|denied|not permitted)") as error, locked(store):
+        pass
+    # The command's one line names it.
+    assert error.value.filename == "/sys/mlflow.db.lock"
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    def refuse(_descriptor, _operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    store = find_store({"BUILD_WORKSPACE_DIRECTORY": str(tmp_path)})
+    with (
+        pytest.raises(InputError, match=r"/\.mlflow/lock: cannot be locked: No locks available; "),
+        locked(store),
     ):
         pass
 
