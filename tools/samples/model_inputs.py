@@ -49,10 +49,13 @@ def load_model_samples(
       choice: how an image becomes an input.
 
     Returns:
-      The samples, ordered by file name.
+      The samples, ordered by file name. What is given and not used is told on stderr.
 
     Raises:
       InputError: when the data cannot be used, or the runtime cannot run the model.
     """
     inputs = [InputSpec(*entry) for entry in input_specifications(master, where)]
-    return load_samples(paths, inputs, preprocessing_for(master, choice))
+    samples = load_samples(paths, inputs, preprocessing_for(master, choice))
+    for note in samples.notes:
+        print(f"warning: {note}", file=sys.stderr)
+    return samples
