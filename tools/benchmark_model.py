@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.errors import InputError
@@ -74,6 +75,7 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.latency.arena import arena_bytes
     from tools.latency.decision import LEAST_ROUNDS
     from tools.latency.devices import open_backend
+    from tools.latency.slowdown import profiles_of, slowdown_warning
 
     if arguments.rounds < LEAST_ROUNDS:
         raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
@@ -87,11 +89,16 @@ def main(arguments: argparse.Namespace) -> int:
         operators = backend.operator_times() if arguments.per_op else [None] * len(models)
         rounds = [backend.measure_round(number) for number in range(arguments.rounds)]
         device = backend.describe()
+        ratios = [one.runs[1].p50_ms / one.runs[0].p50_ms for one in rounds if arguments.against]
+        ratio = interval(ratios)
+        profiles = None
+        if ratio and ratio["high"] < 1:
+            profiles = operators if arguments.per_op else profiles_of(backend)
     report = {
         "device": device,
         "disturbed_rounds": sum(bool(one.note) for one in rounds),
         "kind": "rules_quantize.benchmark",
-        "ratio": None,
+        "ratio": ratio,
         "rounds": len(rounds),
         "schema_version": 1,
     }
@@ -105,12 +112,13 @@ def main(arguments: argparse.Namespace) -> int:
             "file": path.name,
             "operators": operators[number],
         }
-    if arguments.against:
-        report["ratio"] = interval([one.runs[1].p50_ms / one.runs[0].p50_ms for one in rounds])
     if arguments.output:
         with whole_file(arguments.output, "w") as file:
             file.write(json.dumps(report, indent=2, sort_keys=True) + "\n")
     _print(report, list(models))
+    if ratio and ratio["high"] < 1:
+        slow = slowdown_warning(arguments.model, arguments.against, 1 / ratio["value"], profiles)
+        print(slow, file=sys.stderr)
     return 0
 
 

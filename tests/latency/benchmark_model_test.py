@@ -1,6 +1,7 @@
 """The benchmark_model command, as it is typed."""
 
 import json
+import re
 import subprocess
 
 import tools.benchmark_model
@@ -39,6 +40,21 @@ def test_one_model_against_another(tmp_path):
     assert report["against"]["delegate_use"]["fallback"] == {"LOG_SOFTMAX (float32)": 4}
     assert "times as fast as against" in done.stdout
     assert "slow.tflite: 4 partitions; the delegate leaves 4 x LOG_SOFTMAX" in done.stdout
+
+
+def test_a_slower_model_is_warned_of_with_what_costs_more(tmp_path):
+    fast, slow = model(tmp_path / "fast.tflite", 1), model(tmp_path / "slow.tflite", 8)
+    done = benchmark(f"--model={slow}", f"--against={fast}")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert re.fullmatch(
+        r"warning: slow\.tflite takes \d+\.\d\d times as long as fast\.tflite; what costs more: "
+        r"log_softmax \d+\.\d\d ms against 0\.00, outside the delegate(; .*)?; "
+        "keep such operators in float",
+        line,
+    )
+    done = benchmark(f"--model={fast}", f"--against={slow}")
+    assert done.stderr == ""
 
 
 def test_operators_that_cost_most(tmp_path):
