@@ -52,7 +52,7 @@ def _build(model: dict, schemes: dict[str, bool], output: Path) -> None:
         data = [f"--calibration_data={model['calibration']}"] if is_calibrated else []
         _call(
             quantize_model,
-            f"--input_model={master}",
+            f"--float_master={master}",
             f"--quantization_type={scheme.upper()}",
             f"--output_model={artifact}",
             f"--recipe_output={output / name}.recipe.json",
@@ -61,7 +61,7 @@ def _build(model: dict, schemes: dict[str, bool], output: Path) -> None:
         )
         _call(
             validate_quantized_model,
-            f"--float_model={master}",
+            f"--float_master={master}",
             f"--quantized_model={artifact}",
             f"--source_model={model['source']}",
             f"--summary={summary}",

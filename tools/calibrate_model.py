@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
+from tools.float_master_flags import add_float_model_flags, float_master_of
 from tools.progress import progress_bar
 from tools.quantization.settings_flags import add_settings_flags, settings_of_flags
 from tools.samples.flags import add_input_flags, preprocessing_choice
@@ -37,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         "its activations did.",
         _EXAMPLES,
     )
-    result.add_argument("--input_model", required=True, type=user_path, help="a float .tflite file")
+    add_float_model_flags(result, "--input_model", "a float .tflite file")
     add_settings_flags(result)
     result.add_argument(
         "--calibration_data",
@@ -61,16 +62,16 @@ def _is_empty(path: Path) -> bool:
 
 def main(arguments: argparse.Namespace) -> int:
     from tools.graph.flatbuffer import read_bytes
-    from tools.graph.float_master import make_float_master
     from tools.graph.soundness import refuse_unmeasurable
     from tools.quantization.activation_statistics import write_statistics
     from tools.quantization.calibration import gather_statistics, no_statistics
     from tools.quantization.pipeline import graph_to_calibrate
     from tools.samples.model_inputs import load_model_samples
 
-    where = str(arguments.input_model)
+    path = arguments.float_master or arguments.input_model
+    where = str(path)
     settings = settings_of_flags(arguments)
-    master, _ = make_float_master(read_bytes(arguments.input_model), where)
+    master = float_master_of(read_bytes(path), where, bool(arguments.float_master))
     model, _, _ = graph_to_calibrate(master, settings, where)
     refuse_unmeasurable(model)
     paths = [path for path in arguments.calibration_data if not _is_empty(path)]

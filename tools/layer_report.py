@@ -3,6 +3,7 @@
 import argparse
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
+from tools.float_master_flags import add_float_model_flags, float_master_of
 from tools.progress import progress_bar
 from tools.samples.flags import add_input_flags, preprocessing_choice
 
@@ -34,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
         "Compares the layers of a quantized model with those of the float model.",
         _EXAMPLES,
     )
-    result.add_argument("--float_model", required=True, type=user_path, help="a float .tflite")
+    add_float_model_flags(result, "--float_model", "a float .tflite")
     result.add_argument("--quantized_model", required=True, type=user_path, help="the artifact")
     result.add_argument(
         "--prepared_model",
@@ -69,7 +70,6 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: argparse.Namespace) -> int:
     from tools.errors import InputError
     from tools.graph.flatbuffer import read_bytes
-    from tools.graph.float_master import make_float_master
     from tools.report import write_json
     from tools.samples.model_inputs import load_model_samples
     from tools.similarity.layer_page import page, text_table
@@ -77,8 +77,9 @@ def main(arguments: argparse.Namespace) -> int:
 
     if arguments.samples < 1:
         raise InputError(f"--samples={arguments.samples}: at least 1 is wanted")
-    float_name = str(arguments.float_model)
-    master, _ = make_float_master(read_bytes(arguments.float_model), float_name)
+    path = arguments.float_master or arguments.float_model
+    float_name = str(path)
+    master = float_master_of(read_bytes(path), float_name, bool(arguments.float_master))
     artifact = read_bytes(arguments.quantized_model)
     where = str(arguments.quantized_model)
     if arguments.prepared_model:

@@ -13,6 +13,7 @@ from typing import Any
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.errors import InputError
+from tools.float_master_flags import add_float_model_flags, float_master_of
 from tools.progress import progress_bar
 from tools.quantization.settings_flags import add_settings_flags, settings_of_flags
 from tools.samples.flags import add_input_flags, preprocessing_choice
@@ -60,9 +61,7 @@ def parser() -> argparse.ArgumentParser:
     result = new_parser(
         "quantize_model", "Quantizes a float .tflite model, and says what it did.", _EXAMPLES
     )
-    result.add_argument(
-        "--input_model", required=True, type=user_path, help="a float .tflite, or a .task bundle"
-    )
+    add_float_model_flags(result, "--input_model", "a float .tflite, or a .task bundle")
     result.add_argument(
         "--output_model",
         type=output_path,
@@ -336,7 +335,6 @@ def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
 def main(arguments: argparse.Namespace) -> int:
     from tools.bundle.task_bundle import is_task_bundle
     from tools.graph.flatbuffer import read_bytes
-    from tools.graph.float_master import make_float_master
     from tools.quantization.recipes import recipe_text
     from tools.quantization.settings import settings_text
 
@@ -344,15 +342,16 @@ def main(arguments: argparse.Namespace) -> int:
         raise InputError("give --output_model, the file to write")
     if arguments.summary_output and not arguments.output_model:
         raise InputError("--summary_output tells of the artifact; give --output_model as well")
-    original = read_bytes(arguments.input_model)
-    if is_task_bundle(original):
+    path = arguments.float_master or arguments.input_model
+    where = str(path)
+    original = read_bytes(path)
+    if arguments.input_model and is_task_bundle(original):
         return _quantize_bundle(arguments, original)
     if arguments.member:
-        raise InputError(f"{arguments.input_model}: no task bundle, so it has no --member")
+        raise InputError(f"{where}: no task bundle, so it has no --member")
     settings = settings_of_flags(arguments)
     original_bytes = len(original)
-    where = str(arguments.input_model)
-    master, _ = make_float_master(original, where)
+    master = float_master_of(original, where, bool(arguments.float_master))
     # Of a large model, one copy less.
     del original
     prepared = _prepare(arguments, master, where, settings, arguments.calibration_data)
@@ -376,7 +375,7 @@ def main(arguments: argparse.Namespace) -> int:
     if made and not arguments.summary_output:
         size = len(made.result.model)
         print(f"{arguments.output_model}: {settings.scheme}, {size:,} bytes")
-        _print_sizes(arguments.input_model.name, original_bytes, made)
+        _print_sizes(path.name, original_bytes, made)
     return 0
 
 

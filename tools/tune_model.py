@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, user_path, whole_file
 from tools.errors import DeviceFailedError, InputError
+from tools.float_master_flags import add_float_model_flags, float_master_of
 from tools.latency.device_flags import add_device_flags, device_options
 from tools.progress import progress_bar
 from tools.samples.flags import add_input_flags, preprocessing_choice
@@ -29,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
         "Searches schemes, choices and mixed recipes for the best artifact that reaches a goal.",
         _EXAMPLES,
     )
-    result.add_argument("--float_model", required=True, type=user_path, help="a float .tflite")
+    add_float_model_flags(result, "--float_model", "a float .tflite")
     result.add_argument("--source_model", type=user_path, help="what it was made from")
     result.add_argument(
         "--calibration_data",
@@ -131,12 +132,12 @@ def _latency(master: bytes, goal, folder: Path, arguments: argparse.Namespace):
     return measure
 
 
-def _device(arguments: argparse.Namespace) -> str:
+def _device(arguments: argparse.Namespace, model: Path) -> str:
     """Describes the device; one that is not there is found out before the search."""
     from tools.latency.devices import open_backend
 
     options = device_options(arguments)
-    with open_backend(arguments.device, [arguments.float_model], options) as backend:
+    with open_backend(arguments.device, [model], options) as backend:
         device = backend.describe()
     return f"{device['name']}, {device['cpu']}, {arguments.threads} thread(s)"
 
@@ -190,7 +191,6 @@ def main(arguments: argparse.Namespace) -> int:
     import hashlib
 
     from tools.graph.flatbuffer import read_bytes
-    from tools.graph.float_master import make_float_master
     from tools.latency.decision import LEAST_ROUNDS
     from tools.quantization.settings import settings_from_json, settings_text
     from tools.report import read_json, write_json
@@ -205,16 +205,16 @@ def main(arguments: argparse.Namespace) -> int:
         raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
     if arguments.samples < 1 or arguments.candidates < 4:
         raise InputError("--samples takes at least 1 and --candidates at least 4")
-    where = str(arguments.float_model)
+    path = arguments.float_master or arguments.float_model
+    where = str(path)
     goal = _goal(arguments)
-    given = read_bytes(arguments.float_model)
-    master, _ = make_float_master(given, where)
+    master = float_master_of(read_bytes(path), where, bool(arguments.float_master))
     source = len(read_bytes(arguments.source_model)) if arguments.source_model else None
     task = read_json(arguments.task) if arguments.task else None
     choice = preprocessing_choice(arguments)
     samples = load_model_samples(master, where, arguments.calibration_data, choice)
     calibration, held_out = split(samples, arguments.samples)
-    device = _device(arguments)
+    device = _device(arguments, path)
     journal = Journal(
         arguments.journal or default_directory(),
         {

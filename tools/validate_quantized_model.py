@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, user_path
 from tools.errors import InputError
+from tools.float_master_flags import add_float_model_flags, float_master_of
 from tools.progress import progress_bar
 from tools.samples.flags import PreprocessingChoice, add_input_flags, preprocessing_choice
 from tools.similarity.gate_flags import add_gate_flags, gates_of_flags
@@ -52,9 +53,7 @@ def parser() -> argparse.ArgumentParser:
         "Compares a quantized model with the float model that it was made from, on test data.",
         _EXAMPLES,
     )
-    result.add_argument(
-        "--float_model", required=True, type=user_path, help="a float .tflite, or a .task bundle"
-    )
+    add_float_model_flags(result, "--float_model", "a float .tflite, or a .task bundle")
     result.add_argument(
         "--quantized_model", required=True, type=user_path, help="the artifact, a bundle as well"
     )
@@ -173,6 +172,7 @@ class _Pair:
       version: of the artifact, for the report.
       float_model: the file.
       float_where: how messages name it.
+      is_master: whether it is a float master already.
       artifact: the file.
       where: how messages name it.
       source: what the float model was made from.
@@ -186,6 +186,7 @@ class _Pair:
     version: str
     float_model: bytes
     float_where: str
+    is_master: bool
     artifact: bytes
     where: str
     source: bytes
@@ -197,7 +198,6 @@ class _Pair:
 
 def _compared(pair: _Pair, choice: PreprocessingChoice) -> dict:
     """Makes the report of one artifact."""
-    from tools.graph.float_master import make_float_master
     from tools.report import read_json
     from tools.samples.model_inputs import load_model_samples
     from tools.similarity.comparison import compare_outputs, make_report, refuse_overlap
@@ -208,7 +208,7 @@ def _compared(pair: _Pair, choice: PreprocessingChoice) -> dict:
         files = [user_path(path) for path in paths]
         return load_model_samples(master, pair.float_where, files, choice)
 
-    master, _ = make_float_master(pair.float_model, pair.float_where)
+    master = float_master_of(pair.float_model, pair.float_where, pair.is_master)
     reference = ModelOutputs(master, pair.float_where)
     quantized = ModelOutputs(pair.artifact, pair.where)
     test = samples(pair.test_data)
@@ -307,6 +307,7 @@ def _compare_bundles(
             version=arguments.version,
             float_model=known[path].content,
             float_where=f"{arguments.float_model}/{path}",
+            is_master=False,
             artifact=found[path].content,
             where=f"{where}/{path}",
             source=known[path].content,
@@ -381,9 +382,10 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.report import write_json
     from tools.similarity.gates import check_gates, failure_lines
 
-    given, artifact = read_bytes(arguments.float_model), read_bytes(arguments.quantized_model)
+    path = arguments.float_master or arguments.float_model
+    given, artifact = read_bytes(path), read_bytes(arguments.quantized_model)
     arguments.name = arguments.name or arguments.quantized_model.stem
-    of_bundles = is_task_bundle(given) or is_task_bundle(artifact)
+    of_bundles = bool(arguments.float_model) and (is_task_bundle(given) or is_task_bundle(artifact))
     gates: dict[str, str] = {}
     if of_bundles:
         report, gates = _compare_bundles(arguments, given, artifact)
@@ -396,7 +398,8 @@ def main(arguments: argparse.Namespace) -> int:
             name=arguments.name,
             version=arguments.version,
             float_model=given,
-            float_where=str(arguments.float_model),
+            float_where=str(path),
+            is_master=bool(arguments.float_master),
             artifact=artifact,
             where=str(arguments.quantized_model),
             source=read_bytes(arguments.source_model) if arguments.source_model else given,

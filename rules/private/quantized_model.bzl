@@ -37,7 +37,7 @@ def _data(arguments, flag, files):
 
 def _settings_arguments(ctx, float_model):
     arguments = tool_arguments(ctx)
-    arguments.add(float_model.model, format = "--input_model=%s")
+    arguments.add(float_model.model, format = "--float_master=%s")
     if ctx.attr.scheme:
         arguments.add(ctx.attr.scheme.upper(), format = "--quantization_type=%s")
     if ctx.file.settings:
@@ -173,7 +173,7 @@ def _layer_report(ctx, float_model, statistics, artifact):
         "Preparing the float graph of {}".format(ctx.label),
     )
     arguments = tool_arguments(ctx)
-    arguments.add(float_model.model, format = "--float_model=%s")
+    arguments.add(float_model.model, format = "--float_master=%s")
     arguments.add(artifact, format = "--quantized_model=%s")
     arguments.add(prepared, format = "--prepared_model=%s")
     arguments.add(name, format = "--name=%s")
@@ -231,7 +231,7 @@ def _quantized_model_impl(ctx):
     # The report is an action of its own that never fails for a low value: what
     # a gate refuses is still there to read.
     compare = tool_arguments(ctx)
-    compare.add(float_model.model, format = "--float_model=%s")
+    compare.add(float_model.model, format = "--float_master=%s")
     compare.add(artifact, format = "--quantized_model=%s")
     compare.add(float_model.original, format = "--source_model=%s")
     compare.add(summary, format = "--summary=%s")

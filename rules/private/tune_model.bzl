@@ -24,7 +24,7 @@ def _tune_model_impl(ctx):
     package = ctx.label.package + "/" if ctx.label.package else ""
     words = [
         "exec " + in_runfiles(ctx, ctx.executable._tune_model),
-        flag(ctx, "--float_model", float_model.model),
+        flag(ctx, "--float_master", float_model.model),
         flag(ctx, "--source_model", float_model.original, linked),
         flag(ctx, "--gates", gates),
         text_flag_word("--name", ctx.attr.artifact),

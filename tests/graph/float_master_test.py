@@ -10,7 +10,11 @@ from tests.random_models import ModelBuilder, float_models, run_model, tiny_mode
 from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_bytes, parse_model, tensor_name, text
-from tools.graph.float_master import make_float_master, refuse_quantized
+from tools.graph.float_master import (
+    make_float_master,
+    refuse_other_than_master,
+    refuse_quantized,
+)
 from tools.graph.runtime import open_interpreter
 from tools.graph.topology import Topology
 
@@ -28,6 +32,17 @@ def test_master_of_a_master_is_the_same_bytes(made):
     assert again == master
     del summary["associated_files"]
     assert not any(summary.values())
+    refuse_other_than_master(master, "master")
+
+
+def test_what_is_not_a_master_is_refused_as_one(made):
+    original, _, summary = made
+    with pytest.raises(InputError) as raised:
+        refuse_other_than_master(original, "net.tflite")
+    message = str(raised.value)
+    assert message.startswith("net.tflite: no float master, making one would change it (")
+    for name, value in summary.items():
+        assert (name in message) == (bool(value) and name != "associated_files")
 
 
 def test_same_outputs_to_the_bit(made):

@@ -66,6 +66,34 @@ def test_writes_the_three_files_and_nothing_else(made):
     ]  # fmt: skip
 
 
+def test_a_float_master_gives_the_same_artifact(folder, tmp_path):
+    (tmp_path / "master.tflite").write_bytes(make_float_master(tiny_model(channels=64))[0])
+    made = []
+    for number, named in enumerate(
+        ({}, {"input_model": None, "float_master": tmp_path / "master.tflite"})
+    ):
+        output = tmp_path / str(number)
+        done = run_command(command, *flags(folder, output, **named))
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        made.append({path.name: path.read_bytes() for path in output.iterdir()})
+    assert made[0] == made[1]
+
+
+def test_one_float_model_is_named(folder, tmp_path):
+    given = flags(folder, tmp_path, input_model=None)
+    assert "one of the arguments --input_model --float_master is required" in refusal(
+        command, *given
+    )
+    both = [*flags(folder, tmp_path), f"--float_master={folder / 'net.tflite'}"]
+    assert "--float_master: not allowed with argument --input_model" in refusal(command, *both)
+    # It has no signature.
+    source = [*given, f"--float_master={folder / 'net.tflite'}"]
+    assert "net.tflite: no float master, making one would change it (added_signature); " in refusal(
+        command, *source
+    )
+    assert not any(tmp_path.iterdir())
+
+
 def test_artifact_is_smaller_and_close(made, folder):
     scheme, output = made
     original, artifact = (folder / "net.tflite").read_bytes(), output / "net_q.tflite"

@@ -220,23 +220,8 @@ def _name_tensors(model: TfliteModel) -> int:
     return renamed
 
 
-def make_float_master(original: bytes, where: str = "model") -> tuple[bytes, dict]:
-    """Makes the float master of a model.
-
-    Args:
-      original: a whole .tflite file.
-      where: how messages name it.
-
-    Returns:
-      The master as a whole .tflite file, and what was changed: {"folded_dequantize",
-      "folded_densify", "expanded_sparse", "removed_tensors", "renamed_tensors",
-      "added_signature", "moved_operator_codes", "associated_files"}. The master of a
-      master is the same bytes.
-
-    Raises:
-      InputError: when the model is no float TFLite model, or a damaged one.
-    """
-    model = copied_model(model_to_read(original, where))
+def _become_master(model: TfliteModel) -> dict:
+    """Changes a model into a master, and says what was changed; raises as `make_float_master`."""
     refuse_quantized(model)
     moved = 0
     for code in model.schema.operatorCodes:
@@ -254,7 +239,7 @@ def make_float_master(original: bytes, where: str = "model") -> tuple[bytes, dic
     signed = _add_signature(model)
     _refuse_bad_weights(model)
     refuse_unsound(model)
-    summary = {
+    return {
         "added_signature": signed,
         "associated_files": [name for name, _ in model.associated_files],
         "expanded_sparse": expanded,
@@ -264,4 +249,43 @@ def make_float_master(original: bytes, where: str = "model") -> tuple[bytes, dic
         "removed_tensors": removed,
         "renamed_tensors": renamed,
     }
+
+
+def make_float_master(original: bytes, where: str = "model") -> tuple[bytes, dict]:
+    """Makes the float master of a model.
+
+    Args:
+      original: a whole .tflite file.
+      where: how messages name it.
+
+    Returns:
+      The master as a whole .tflite file, and what was changed: {"folded_dequantize",
+      "folded_densify", "expanded_sparse", "removed_tensors", "renamed_tensors",
+      "added_signature", "moved_operator_codes", "associated_files"}. The master of a
+      master is the same bytes.
+
+    Raises:
+      InputError: when the model is no float TFLite model, or a damaged one.
+    """
+    model = copied_model(model_to_read(original, where))
+    summary = _become_master(model)
     return model_bytes(model), summary
+
+
+def refuse_other_than_master(content: bytes, where: str) -> None:
+    """Refuses a file that `make_float_master` would change, without writing it once more.
+
+    Args:
+      content: a whole .tflite file.
+      where: how messages name it.
+
+    Raises:
+      InputError: when it is no float master, no float TFLite model, or a damaged one.
+    """
+    summary = _become_master(copied_model(model_to_read(content, where)))
+    changes = [name for name, value in summary.items() if value and name != "associated_files"]
+    if changes:
+        raise InputError(
+            f"{where}: no float master, making one would change it ({', '.join(changes)}); give "
+            "it as the float model and not as --float_master, or run make_float_master on it"
+        )
