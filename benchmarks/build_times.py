@@ -69,7 +69,7 @@ remote_coverage_tools()
 """
 
 _BUILD = """\
-load("@rules_quantize//rules:defs.bzl", "float_model", "quantized_model")
+load("@rules_quantize//rules:defs.bzl", "float_model", "quality_gates", "quantized_model")
 
 # A float model by the model whose samples it takes.
 _MODELS = {models}
@@ -87,13 +87,15 @@ _TOLERANCES = {tolerances}
     name = model + "_" + scheme + kind,
     calibration_data = ":" + samples + "_calibration" if _SCHEMES[scheme] else None,
     calibration_shards = shards,
-    max_scale_error = None,
-    min_layer_correlation = None,
     model = ":" + model,
+    quality = quality_gates(
+        max_scale_error = None,
+        min_layer_correlation = None,
+        tolerance = _TOLERANCES[model],
+    ),
     scheme = scheme,
     tags = tags,
     test_data = ":" + samples + "_test",
-    tolerance = _TOLERANCES[model],
     version = "1",
 ) for model, samples in _MODELS.items() for scheme in _SCHEMES for kind, shards, tags in [
     ("", 1, []),

@@ -4,77 +4,72 @@ A threshold lies at about one and a half times what was measured, or at what is 
 scheme.
 """
 
-load("//rules:defs.bzl", "quantized_model")
+load("//rules:defs.bzl", "quality_gates", "quantized_model")
 load("//tests:nightly.bzl", "NIGHTLY")
 
 def _float16(**gates):
-    return dict(gates, smaller_than_source = True, tolerance = 0.001)
+    return quality_gates(smaller_than_source = True, tolerance = 0.001, **gates)
 
-# Model to scheme to what quantized_model takes.
-ARTIFACTS = {
+# Model to scheme to the gates of the artifact.
+GATES = {
     "face": {
-        "dynamic": dict(
+        "dynamic": quality_gates(
             tolerance = 0.03,
             min_size_reduction = 0.64,
-            max_box_error = 1.5,
-            max_score_error = 0.03,
+            detection = {"max_box_error_px": 1.5, "max_score_error": 0.03},
         ),
-        "float16": _float16(min_size_reduction = 0.45, max_box_error = 0.1, max_score_error = 0.001),
-        "weight_only_int8": dict(
+        "float16": _float16(
+            min_size_reduction = 0.45,
+            detection = {"max_box_error_px": 0.1, "max_score_error": 0.001},
+        ),
+        "weight_only_int8": quality_gates(
             tolerance = 0.03,
             min_size_reduction = 0.64,
-            max_box_error = 1.5,
-            max_score_error = 0.03,
+            detection = {"max_box_error_px": 1.5, "max_score_error": 0.03},
         ),
     },
     # A far face is a few pixels wide, and a pixel's error much of it: boxes are judged by their
     # overlap as well.
     "face_full_range": {
-        "int8": dict(
+        "int8": quality_gates(
             tolerance = {"Identity": 0.0031, "Identity_1": 0.0022},
             min_size_reduction = 0.765,
-            max_box_error = 0.44,
-            max_score_error = 0.031,
-            min_box_iou = 0.95,
-            min_precision = 0.95,
-            min_recall = 0.95,
-            layers = {
-                # The two blocks at 96x96: what they lose grows in all that follows.
-                "/(zero_padding2d(_[1-4])?/Pad|conv2d(_[1-4])?/Conv2D1?|depthwise_conv2d(_[1-3])?/depthwise1?|add(_1)?/add);$": "weight_only_int8",
-                # The decoder from 24x24 on, with what it takes from the encoder: near 0 but
-                # where a face is, and up to 200 there, which leaves coarse steps.
-                "/(zero_padding2d_(3[5-9]|4[0-2])/Pad|conv2d_(3[89]|4[0-6])/Conv2D1?|depthwise_conv2d_(3[4-9]|41)/depthwise1?|add_1[4-8]/add);$": "weight_only_int8",
-                "up_sampling2d_[12]|_face_4_NO_PRUNING": "weight_only_int8",
+            detection = {
+                "max_box_error_px": 0.44,
+                "max_score_error": 0.031,
+                "min_box_iou": 0.95,
+                "min_precision": 0.95,
+                "min_recall": 0.95,
             },
         ),
-        "dynamic": dict(
+        "dynamic": quality_gates(
             tolerance = {"Identity": 0.001, "Identity_1": 0.001},
             min_size_reduction = 0.7,
-            max_box_error = 0.4,
-            max_score_error = 0.033,
-            min_box_iou = 0.96,
-            min_precision = 0.95,
-            min_recall = 0.95,
+            detection = {
+                "max_box_error_px": 0.4,
+                "max_score_error": 0.033,
+                "min_box_iou": 0.96,
+                "min_precision": 0.95,
+                "min_recall": 0.95,
+            },
         ),
         "float16": _float16(min_size_reduction = 0.72),
     },
     "face_landmark": {
-        "int8": dict(
+        "int8": quality_gates(
             tolerance = {"conv2d_21": 0.001, "conv2d_31": 0.001},
             min_size_reduction = 0.71,
-            max_landmark_error_px = 0.42,
-            max_presence_error = 0.002,
+            landmarks = {"max_landmark_error_px": 0.42, "max_presence_error": 0.002},
         ),
-        "dynamic": dict(
+        "dynamic": quality_gates(
             tolerance = {"conv2d_21": 0.001, "conv2d_31": 0.001},
             min_size_reduction = 0.72,
-            max_landmark_error_px = 0.22,
-            max_presence_error = 0.002,
+            landmarks = {"max_landmark_error_px": 0.22, "max_presence_error": 0.002},
         ),
         "float16": _float16(min_size_reduction = 0.48),
     },
     "hand_landmark_full": {
-        "int8": dict(
+        "int8": quality_gates(
             tolerance = {
                 "Identity": 0.001,
                 "Identity_1": 0.001,
@@ -82,10 +77,9 @@ ARTIFACTS = {
                 "Identity_3": 0.033,
             },
             min_size_reduction = 0.79,
-            max_landmark_error_px = 1.3,
-            max_presence_error = 0.018,
+            landmarks = {"max_landmark_error_px": 1.3, "max_presence_error": 0.018},
         ),
-        "dynamic": dict(
+        "dynamic": quality_gates(
             tolerance = {
                 "Identity": 0.001,
                 "Identity_1": 0.001,
@@ -93,13 +87,12 @@ ARTIFACTS = {
                 "Identity_3": 0.04,
             },
             min_size_reduction = 0.8,
-            max_landmark_error_px = 2.5,
-            max_presence_error = 0.046,
+            landmarks = {"max_landmark_error_px": 2.5, "max_presence_error": 0.046},
         ),
         "float16": _float16(min_size_reduction = 0.64),
     },
     "hand_landmark_lite": {
-        "int8": dict(
+        "int8": quality_gates(
             tolerance = {
                 "Identity": 0.001,
                 "Identity_1": 0.001,
@@ -107,10 +100,9 @@ ARTIFACTS = {
                 "Identity_3": 0.049,
             },
             min_size_reduction = 0.73,
-            max_landmark_error_px = 1.5,
-            max_presence_error = 0.0065,
+            landmarks = {"max_landmark_error_px": 1.5, "max_presence_error": 0.0065},
         ),
-        "dynamic": dict(
+        "dynamic": quality_gates(
             tolerance = {
                 "Identity": 0.001,
                 "Identity_1": 0.001,
@@ -118,84 +110,97 @@ ARTIFACTS = {
                 "Identity_3": 0.05,
             },
             min_size_reduction = 0.74,
-            max_landmark_error_px = 1.4,
-            max_presence_error = 0.0085,
+            landmarks = {"max_landmark_error_px": 1.4, "max_presence_error": 0.0085},
         ),
         "float16": _float16(min_size_reduction = 0.54),
     },
     "iris_landmark": {
-        "int8": dict(
+        "int8": quality_gates(
             tolerance = 0.001,
             min_size_reduction = 0.715,
-            max_landmark_error_px = 0.6,
-            layers = {"^conv2d_(20|28|40|42|48|50);$": "int4"},
+            landmarks = {"max_landmark_error_px": 0.6},
         ),
-        "dynamic": dict(
-            tolerance = {"output_eyes_contours_and_brows": 0.001, "output_iris": 0.001},
+        "dynamic": quality_gates(
+            tolerance = {
+                "output_eyes_contours_and_brows": 0.001,
+                "output_iris": 0.001,
+            },
             min_size_reduction = 0.71,
-            max_landmark_error_px = 0.13,
+            landmarks = {"max_landmark_error_px": 0.13},
         ),
         "float16": _float16(min_size_reduction = 0.48),
     },
     "palm_full": {
-        "int8": dict(
+        "int8": quality_gates(
             tolerance = {"Identity": 0.011, "Identity_1": 0.0037},
             min_size_reduction = 0.72,
-            max_box_error = 5.2,
-            max_score_error = 0.033,
-            min_precision = 0.95,
-            min_recall = 0.95,
+            detection = {
+                "max_box_error_px": 5.2,
+                "max_score_error": 0.033,
+                "min_precision": 0.95,
+                "min_recall": 0.95,
+            },
         ),
-        "dynamic": dict(
+        "dynamic": quality_gates(
             tolerance = {"Identity": 0.0031, "Identity_1": 0.0011},
             min_size_reduction = 0.72,
-            max_box_error = 2.0,
-            max_score_error = 0.021,
-            min_precision = 0.95,
-            min_recall = 0.95,
+            detection = {
+                "max_box_error_px": 2.0,
+                "max_score_error": 0.021,
+                "min_precision": 0.95,
+                "min_recall": 0.95,
+            },
         ),
         "float16": _float16(min_size_reduction = 0.49),
     },
     "palm_lite": {
-        "int8": dict(
+        "int8": quality_gates(
             tolerance = {"Identity": 0.0078, "Identity_1": 0.0026},
             min_size_reduction = 0.72,
-            max_box_error = 2.2,
-            max_score_error = 0.044,
-            min_precision = 0.95,
-            min_recall = 0.95,
+            detection = {
+                "max_box_error_px": 2.2,
+                "max_score_error": 0.044,
+                "min_precision": 0.95,
+                "min_recall": 0.95,
+            },
         ),
-        "dynamic": dict(
+        "dynamic": quality_gates(
             tolerance = {"Identity": 0.0027, "Identity_1": 0.001},
             min_size_reduction = 0.72,
-            max_box_error = 1.7,
-            max_score_error = 0.023,
-            min_precision = 0.92,
-            min_recall = 0.95,
+            detection = {
+                "max_box_error_px": 1.7,
+                "max_score_error": 0.023,
+                "min_precision": 0.92,
+                "min_recall": 0.95,
+            },
         ),
         "float16": _float16(min_size_reduction = 0.49),
     },
     "pose": {
-        "int8": dict(
+        "int8": quality_gates(
             tolerance = {"Identity": 0.01, "Identity_1": 0.0013},
             min_size_reduction = 0.83,
-            max_box_error = 0.81,
-            max_score_error = 0.027,
-            min_precision = 0.95,
-            min_recall = 0.95,
+            detection = {
+                "max_box_error_px": 0.81,
+                "max_score_error": 0.027,
+                "min_precision": 0.95,
+                "min_recall": 0.95,
+            },
         ),
-        "dynamic": dict(
+        "dynamic": quality_gates(
             tolerance = {"Identity": 0.18, "Identity_1": 0.012},
             min_size_reduction = 0.72,
-            max_box_error = 1.6,
-            max_score_error = 0.079,
-            min_precision = 0.95,
-            min_recall = 0.8,
+            detection = {
+                "max_box_error_px": 1.6,
+                "max_score_error": 0.079,
+                "min_precision": 0.95,
+                "min_recall": 0.8,
+            },
         ),
         "float16": _float16(min_size_reduction = 0.77),
     },
     "pose_landmark_full": {
-        "int8": dict(
+        "int8": quality_gates(
             tolerance = {
                 "Identity": 0.005,
                 "Identity_1": 0.001,
@@ -204,11 +209,10 @@ ARTIFACTS = {
                 "Identity_4": 0.06,
             },
             min_size_reduction = 0.71,
-            max_landmark_error_px = 8.7,
-            max_presence_error = 0.073,
-            min_segmentation_iou = 0.63,
+            landmarks = {"max_landmark_error_px": 8.7, "max_presence_error": 0.073},
+            segmentation = {"min_segmentation_iou": 0.63},
         ),
-        "dynamic": dict(
+        "dynamic": quality_gates(
             tolerance = {
                 "Identity": 0.0095,
                 "Identity_1": 0.001,
@@ -216,19 +220,39 @@ ARTIFACTS = {
                 "Identity_3": 0.0059,
                 "Identity_4": 0.019,
             },
-            min_size_reduction = 0.72,
-            max_landmark_error_px = 6.2,
-            max_presence_error = 0.16,
             max_scale_error = {"*": 0.2, "Identity_2": 0.91},
-            min_segmentation_iou = 0.58,
+            min_size_reduction = 0.72,
+            landmarks = {"max_landmark_error_px": 6.2, "max_presence_error": 0.16},
+            segmentation = {"min_segmentation_iou": 0.58},
         ),
         "float16": _float16(min_size_reduction = 0.49),
     },
     "selfie_segmentation": {
-        "int8": dict(tolerance = 0.017, min_size_reduction = 0.62, min_segmentation_iou = 0.91),
-        "dynamic": dict(tolerance = 0.0011, min_size_reduction = 0.65, min_segmentation_iou = 0.97),
+        "int8": quality_gates(
+            tolerance = 0.017,
+            min_size_reduction = 0.62,
+            segmentation = {"min_segmentation_iou": 0.91},
+        ),
+        "dynamic": quality_gates(
+            tolerance = 0.0011,
+            min_size_reduction = 0.65,
+            segmentation = {"min_segmentation_iou": 0.97},
+        ),
         "float16": _float16(min_size_reduction = 0.47),
     },
+}
+
+# Of the artifacts whose operators are not all in the scheme.
+_LAYERS = {
+    "face_full_range_int8": {
+        # The two blocks at 96x96: what they lose grows in all that follows.
+        "/(zero_padding2d(_[1-4])?/Pad|conv2d(_[1-4])?/Conv2D1?|depthwise_conv2d(_[1-3])?/depthwise1?|add(_1)?/add);$": "weight_only_int8",
+        # The decoder from 24x24 on, with what it takes from the encoder: near 0 but
+        # where a face is, and up to 200 there, which leaves coarse steps.
+        "/(zero_padding2d_(3[5-9]|4[0-2])/Pad|conv2d_(3[89]|4[0-6])/Conv2D1?|depthwise_conv2d_(3[4-9]|41)/depthwise1?|add_1[4-8]/add);$": "weight_only_int8",
+        "up_sampling2d_[12]|_face_4_NO_PRUNING": "weight_only_int8",
+    },
+    "iris_landmark_int8": {"^conv2d_(20|28|40|42|48|50);$": "int4"},
 }
 
 # Whose images they are calibrated and tested with, where it is not the model's own.
@@ -248,19 +272,20 @@ def quantized_models(name):
       name: all of them.
     """
     artifacts = []
-    for model, schemes in ARTIFACTS.items():
+    for model, schemes in GATES.items():
         samples = _SAMPLES_OF.get(model, model)
-        for scheme, arguments in schemes.items():
+        for scheme, gates in schemes.items():
             artifacts.append("{}_{}".format(model, scheme))
             quantized_model(
                 name = artifacts[-1],
                 calibration_data = samples + "_calibration" if scheme == "int8" else None,
+                layers = _LAYERS.get(artifacts[-1], {}),
                 model = model,
+                quality = gates,
                 scheme = scheme,
                 tags = [] if model in _BY_DEFAULT else NIGHTLY,
                 test_data = samples + "_test",
                 version = "1.0.0",
-                **arguments
             )
     native.filegroup(
         name = name,

@@ -7,7 +7,7 @@ load("//rules/private:converted_model.bzl", "converted_model")
 load("//rules/private:float_model.bzl", _float_model = "float_model")
 load("//rules/private:latency_device.bzl", _latency_device = "latency_device")
 load("//rules/private:model_bundle.bzl", "model_bundle_rule")
-load("//rules/private:quantized_model.bzl", "STATIC_SCHEMES", "quantized_model_rule")
+load("//rules/private:quantized_model.bzl", "quantized_model_rule")
 load(
     "//rules/private:quantized_model_programs.bzl",
     "fps_test",
@@ -17,6 +17,7 @@ load(
 load("//rules/private:task_bundle.bzl", "task_bundle_rule", _task_bundle_member = "task_bundle_member")
 load("//rules/private:trained_model.bzl", "trained_model")
 load("//rules/private:tune_model.bzl", "tune_model")
+load(":gates.bzl", _quality_gates = "quality_gates", _speed_gates = "speed_gates")
 load(
     ":providers.bzl",
     _FloatModelInfo = "FloatModelInfo",
@@ -26,6 +27,8 @@ load(
 FloatModelInfo = _FloatModelInfo
 QuantizedModelInfo = _QuantizedModelInfo
 latency_device = _latency_device
+quality_gates = _quality_gates
+speed_gates = _speed_gates
 task_bundle_member = _task_bundle_member
 
 def detection(
@@ -279,77 +282,48 @@ def float_model(
         **kwargs
     )
 
+# What an FPS test and its device have to themselves; an old result says nothing of a machine now.
+_MEASURED = ["exclusive", "external", "local", "no-cache", "no-remote", "perf"]
+
 def quantized_model(
         name,
         model,
         test_data,
         version,
         scheme = "",
-        calibration_data = None,
-        calibration_shards = 1,
+        settings = None,
         keep_float = [],
         layers = {},
-        settings = None,
-        recipe = None,
         input_type = "",
         output_type = "",
-        tolerance = 0.05,
-        worst_tolerance = None,
-        p5_tolerance = None,
-        max_size = None,
-        min_size_reduction = None,
-        smaller_than_source = False,
-        oldest_runtime = None,
-        max_score_error = None,
-        max_box_error = None,
-        min_box_iou = None,
-        min_precision = None,
-        min_recall = None,
-        max_landmark_error = None,
-        max_landmark_error_px = None,
-        max_worst_landmark_error = None,
-        max_worst_landmark_error_px = None,
-        max_world_error = None,
-        max_presence_error = None,
-        min_segmentation_iou = None,
-        min_top1_agreement = None,
-        min_top5_agreement = None,
-        min_accuracy = None,
-        min_sqnr = None,
-        max_scale_error = 0.2,
-        min_layer_correlation = 0.5,
-        max_abs_error = None,
-        max_mean_abs_error = None,
-        max_degradation = {},
-        percent_max_degradation = {},
-        min_positives = 1,
-        min_fps = {},
-        min_speedup = None,
-        latency_gates = {},
-        allow_inconclusive = False,
-        threads = 1,
+        calibration_data = None,
+        calibration_shards = 1,
+        quality = None,
+        speed = None,
         optimise = "size",
         registered_model = None,
-        fps_test_tags = [],
         tags = [],
         visibility = None,
         **kwargs):
     """Quantizes a float model into an artifact that is held to its gates.
 
+    A select() may stand for any parameter but name, layers, speed and tags.
+
     Targets:
       NAME: builds NAME.tflite, NAME.report.json and NAME.recipe.json. The build fails
         when similarity or size is beyond a gate; the report is there all the same.
       NAME_similarity_test: the same gates as a test, which prints the table of them.
-      NAME_fps_test: measures float master and artifact on the host. Made when min_fps,
-        min_speedup or latency_gates is given. All FPS tests are tagged perf.
+      NAME_fps_test: measures float master and artifact on the host. Made when speed has a
+        gate that is not of another device alone. All FPS tests are tagged perf.
       NAME_DEVICE_fps_test: the same on a latency_device that min_fps names. It is tagged
         manual and latency_device_DEVICE.
       NAME.tune: `bazel run` searches for settings that reach the gates, and writes
-        NAME.settings.json beside the BUILD file. Made when calibration_data is given.
-      NAME.register: `bazel run` measures, and records the artifact in the registry. Both are
-        tagged manual, so that `bazel build //...` fetches nothing for them.
-      NAME_DEVICE.tune, NAME_DEVICE.register: the same on a latency_device that min_fps
-        names, tagged as its test.
+        NAME.settings.json beside the BUILD file. Made when calibration_data is given. It is
+        tagged manual, so that `bazel build //...` fetches nothing for it.
+      NAME.register: `bazel run` measures, and records the artifact in the registry. It is
+        tagged manual too.
+      NAME_DEVICE.tune: the same on a latency_device that min_fps names, tagged as its test.
+      NAME_DEVICE.register: likewise.
 
     Args:
       name: the target.
@@ -359,146 +333,63 @@ def quantized_model(
       scheme: how the model is quantized: "int8", "dynamic", "float16", "weight_only_int8"
         or another of docs/guide.md. It may be left out where settings name it. "auto" is
         what NAME.settings.json beside the BUILD file says, which NAME.tune writes.
-      calibration_data: representative dataset in the same forms; schemes with ranges of
-        activations (int8, int4, int16x8, mixed) need it.
-      calibration_shards: in how many parts it is calibrated, each an action that runs beside
-        the others and is cached by itself (docs/calibration.md). The artifact's bytes do not
-        depend on it.
+      settings: file that says how to quantize: settings JSON as NAME.tune writes it,
+        layer_params, or a recipe of litert-quantizer. scheme, keep_float and layers go over
+        it.
       keep_float: regular expressions; operators that one is found in stay float. It is
         searched in the names of an operator's outputs, each followed by ";". One that is
         found in none is an error, as in layers.
       layers: regular expression to the scheme of the operators that it is found in, such
         as "weight_only_int4"; later ones go over earlier ones, and all over scheme.
-      settings: file that says how to quantize: settings JSON as NAME.tune writes it,
-        layer_params, or a recipe of litert-quantizer. keep_float and layers go over it.
-      recipe: the same as settings, by another name, for a recipe of litert-quantizer.
       input_type: of the artifact's inputs: "float32" (the default), "int8" or "uint8".
         An image's are the pixels' own bytes, where mean and standard deviation allow.
       output_type: of the artifact's outputs, likewise.
-      tolerance: how far each output's mean cosine similarity may fall below 1. A number,
-        or a dict by output name, in which "*" stands for the outputs not named.
-      worst_tolerance: the same for the worst sample.
-      p5_tolerance: the same for the 5th percentile of the samples.
-      max_size: bytes of the artifact.
-      min_size_reduction: fraction by which it must be smaller than the float master.
-      smaller_than_source: whether it must be smaller than the file that the float
-        master was made from.
-      oldest_runtime: version of TensorFlow Lite that has all operators of the artifact, such
-        as "2.7.0".
-      max_score_error: mean difference of the best score, after the sigmoid (detectors).
-      max_box_error: mean difference of a box's corners in input pixels (detectors).
-      min_box_iou: mean intersection over union of matched boxes (detectors).
-      min_precision: share of the artifact's boxes, or of its presences, that the float
-        model has too (detectors, landmarks).
-      min_recall: share of the float model's that the artifact has too.
-      max_landmark_error: mean distance of points, as a share of the float model's box
-        around them. This and what follows may be dicts by task, with "*" for the others.
-      max_landmark_error_px: the same in pixels of the crop.
-      max_worst_landmark_error: of the worst point of all samples, as a share of the box.
-      max_worst_landmark_error_px: the same in pixels of the crop.
-      max_world_error: mean distance of points in space, in the output's unit.
-      max_presence_error: mean difference of the probability of presence (landmarks).
-      min_segmentation_iou: mean intersection over union of masks (segmentation).
-      min_top1_agreement: share of samples with the same best class (classifiers).
-      min_top5_agreement: share with the float model's class among the artifact's best five.
-      min_accuracy: share of samples with the class of their label (classifiers).
-      min_sqnr: decibels, for every output.
-      max_scale_error: how much longer or shorter an output may be over all samples: 0.1 is
-        by 10%. A number, or a dict by output with "*" for the others.
-      min_layer_correlation: smallest correlation of a layer's values with the float
-        model's. It finds a layer that is broken, however little the outputs show of it.
-      max_abs_error: largest error of an output, in its own unit; also a dict by output.
-      max_mean_abs_error: mean error of an output, in its own unit; also a dict by output.
-      max_degradation: how much worse a metric may be than the float model's own, by the
-        metric's name in docs/gates.md: {"accuracy": 0.01}.
-      percent_max_degradation: the same in percent of the float model's own.
-      min_positives: in how many test samples the float model must see something, for each
-        task; fewer prove nothing.
-      min_fps: inferences a second by device: the label of a latency_device, or "host", the
-        machine that runs the test.
-      min_speedup: how many times as fast as the float master.
-      latency_gates: further gates of the fps test by name: {"max_p90_ms": 8}; also
-        max_load_ms, max_first_inference_ms, max_memory_mb, max_arena_mb, max_partitions and
-        max_fallback (docs/latency.md).
-      allow_inconclusive: whether a gate on speed that stays undecided passes with a warning.
-      threads: of the interpreter that measures.
+      calibration_data: representative dataset in the same forms as test_data; schemes with
+        ranges of activations (int8, int4, int16x8, mixed) need it.
+      calibration_shards: in how many parts it is calibrated, each an action that runs beside
+        the others and is cached by itself (docs/calibration.md). The artifact's bytes do not
+        depend on it.
+      quality: `quality_gates(...)` on size and similarity. The default is `quality_gates()`.
+      speed: `speed_gates(...)` for the FPS tests, and how NAME.tune and NAME.register
+        measure. The default has no gate.
       optimise: what NAME.tune improves beyond the gates: "size", "speed" or "similarity".
       registered_model: name in the registry. The default is the float model's name.
-      fps_test_tags: further tags of NAME_fps_test: ["manual"] keeps it out of
-        `bazel test //...`.
       tags: for every target.
       visibility: for every target.
       **kwargs: what every rule takes.
     """
-    devices = {}
-    for device, fps in min_fps.items():
-        if device not in ("host", ":host") and ":" not in device:
-            fail("{}: min_fps names the device {}; give \"host\", or a latency_device's label".format(
+    for parameter, (value, reason) in {
+        "layers": (layers, "Bazel keeps no order of such a dict; choose between settings files"),
+        "speed": (speed, "its devices make targets; declare a quantized_model for each choice"),
+        "tags": (tags, "Bazel reads them before it knows the configuration"),
+    }.items():
+        if type(value) == "select":
+            fail("//{}:{}: {} cannot be a select(): {}".format(
+                native.package_name(),
                 name,
-                device,
+                parameter,
+                reason,
             ))
-        devices["host" if device == ":host" else device] = str(fps)
-    host_fps = devices.pop("host", "")
-    if settings and recipe:
-        fail("{}: settings and recipe are the same; give one of them".format(name))
-    if scheme == "auto":
-        if settings or recipe:
-            fail("{}: scheme auto takes {}.settings.json; leave settings out".format(name, name))
-        scheme = ""
-
+    quality = quality_gates() if quality == None else quality
+    speed = speed_gates() if speed == None else speed
+    settings_of_search = None
+    if scheme == "auto" or type(scheme) == "select":
         # Before the first search there is none: the rule says then what makes it.
-        settings = ([None] + native.glob([name + ".settings.json"], allow_empty = True)).pop()
-    if type(calibration_shards) != type(0) or calibration_shards < 1:
-        fail("{}: calibration_shards is a number from 1 on".format(name))
-    static = [one for one in [scheme] + layers.values() if one in STATIC_SCHEMES]
-    if static and not calibration_data:
-        fail("{}: scheme {} needs calibration_data".format(name, static[0]))
-    gates = json.encode({
-        "max_abs_error": max_abs_error,
-        "max_box_error_px": max_box_error,
-        "max_degradation": max_degradation,
-        "max_landmark_error": max_landmark_error,
-        "max_landmark_error_px": max_landmark_error_px,
-        "max_mean_abs_error": max_mean_abs_error,
-        "max_presence_error": max_presence_error,
-        "max_scale_error": max_scale_error,
-        "max_score_error": max_score_error,
-        "max_size": max_size,
-        "max_world_error": max_world_error,
-        "max_worst_landmark_error": max_worst_landmark_error,
-        "max_worst_landmark_error_px": max_worst_landmark_error_px,
-        "min_accuracy": min_accuracy,
-        "min_box_iou": min_box_iou,
-        "min_layer_correlation": min_layer_correlation,
-        "min_positives": min_positives,
-        "min_precision": min_precision,
-        "min_recall": min_recall,
-        "min_segmentation_iou": min_segmentation_iou,
-        "min_size_reduction": min_size_reduction,
-        "min_sqnr_db": min_sqnr,
-        "min_top1_agreement": min_top1_agreement,
-        "min_top5_agreement": min_top5_agreement,
-        "oldest_runtime": oldest_runtime,
-        "p5_tolerance": p5_tolerance,
-        "percent_max_degradation": percent_max_degradation,
-        "smaller_than_source": smaller_than_source,
-        "tolerance": tolerance,
-        "worst_tolerance": worst_tolerance,
-    })
+        found = native.glob([name + ".settings.json"], allow_empty = True)
+        settings_of_search = found[0] if found else None
     quantized_model_rule(
         name = name,
         model = model,
         calibration_data = calibration_data,
-
-        # Only ranges of activations need it; a settings file may ask for them.
-        calibration_shards = calibration_shards if static or settings or recipe else 1,
-        gates = gates,
+        calibration_shards = calibration_shards,
         input_type = input_type,
         keep_float = keep_float,
         layers = ["{}={}".format(*layer) for layer in layers.items()],
         output_type = output_type,
+        quality = quality,
         scheme = scheme,
-        settings = settings or recipe,
+        settings = settings,
+        settings_of_search = settings_of_search,
         tags = tags,
         test_data = test_data,
         version = version,
@@ -512,75 +403,56 @@ def quantized_model(
         tags = tags,
         visibility = visibility,
     )
-    gates_on_latency = {gate: str(value) for gate, value in latency_gates.items()}
-    if host_fps or min_speedup or latency_gates:
-        fps_test(
-            name = name + "_fps_test",
-            size = "medium",
-            allow_inconclusive = allow_inconclusive,
-            latency_gates = gates_on_latency,
-            min_fps = host_fps,
-            min_speedup = str(min_speedup or ""),
-            model = ":" + name,
-            # Nothing else runs beside a measurement, and an old one says nothing
-            # about this machine now.
-            tags = tags + fps_test_tags + [
-                "exclusive",
-                "external",
-                "local",
-                "no-cache",
-                "no-remote",
-                "perf",
-            ],
-            threads = threads,
-            visibility = visibility,
-        )
 
-    # (what targets are named after, device, frames a second, tags); devices are only
-    # where they are, and there one at a time.
-    places = [(name, None, host_fps, tags)]
-    for device, fps in devices.items():
+    # (what targets are named after, device, gates on speed, tags); devices are only where
+    # they are, and there one at a time.
+    places = [(name, None, dict(speed.gates), tags)]
+    for device, fps in speed.min_fps.items():
+        if device == "host":
+            places[0][2]["min_fps"] = fps
+            continue
         device_name = device.split(":")[-1]
         device_tags = tags + ["latency_device_" + device_name, "manual"]
-        places.append(("{}_{}".format(name, device_name), device, fps, device_tags))
-        fps_test(
-            name = "{}_{}_fps_test".format(name, device_name),
-            size = "large",
-            allow_inconclusive = allow_inconclusive,
-            latency_device = device,
-            latency_gates = gates_on_latency,
-            min_fps = fps,
-            min_speedup = str(min_speedup or ""),
-            model = ":" + name,
-            tags = device_tags + ["exclusive", "external", "local", "no-cache", "no-remote", "perf"],
-            visibility = visibility,
-        )
-    for prefix, device, fps, place_tags in places:
+        of_device = dict(speed.gates, min_fps = fps)
+        places.append(("{}_{}".format(name, device_name), device, of_device, device_tags))
+    for prefix, device, gates, place_tags in places:
+        if gates:
+            fps_test(
+                name = prefix + "_fps_test",
+                size = "large" if device else "medium",
+                allow_inconclusive = speed.allow_inconclusive,
+                gates = gates,
+                latency_device = device,
+                model = ":" + name,
+                tags = place_tags + ([] if device else speed.test_tags) + _MEASURED,
+                threads = speed.threads,
+                visibility = visibility,
+            )
+
         # `bazel build //...` fetches and makes nothing that only these need: MLflow, the
         # search's packages, the page of layers.
-        run_tags = place_tags + (["manual"] if device == None else [])
+        run_tags = place_tags + ([] if device else ["manual"])
         if calibration_data:
             tune_model(
                 name = prefix + ".tune",
                 artifact = name,
                 calibration_data = calibration_data,
-                gates = gates,
                 latency_device = device,
-                min_fps = fps,
-                min_speedup = str(min_speedup or ""),
                 model = model,
                 optimise = optimise,
+                quality = quality,
+                speed = {gate: gates[gate] for gate in ["min_fps", "min_speedup"] if gate in gates},
                 tags = run_tags,
-                threads = threads,
+                threads = speed.threads,
                 visibility = visibility,
             )
         register_model(
             name = prefix + ".register",
             latency_device = device,
             model = ":" + name,
-            registered_model = registered_model or model.split(":")[-1].split("/")[-1],
+            registered_model = registered_model,
             tags = run_tags,
-            threads = threads,
+            threads = speed.threads,
             visibility = visibility,
         )
 
@@ -746,7 +618,7 @@ def qat_model(
       task: what the outputs mean, as for a float_model.
       registered_model: name in the registry. The default is this target's name.
       tags: for every target.
-      **kwargs: what a quantized_model takes, its gates among them.
+      **kwargs: what a quantized_model takes, `quality` and `speed` among them.
     """
     trained_model(
         name = name + ".trained",

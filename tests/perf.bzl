@@ -36,7 +36,7 @@ def perf_test(name, test, visibility = None):
     _perf_test(
         name = name,
         size = "medium",
-        # Those of the rules' FPS tests, and the one that .bazelrc knows.
+        # Those of the rules' FPS tests, and the one by which .bazelrc leaves it out otherwise.
         tags = ["exclusive", "external", "in_config_perf", "local", "no-cache", "no-remote", "perf"],
         test = test,
         visibility = visibility,

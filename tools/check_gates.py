@@ -10,7 +10,7 @@ _EXAMPLES = """\
   check_gates --report=face_int8.report.json --gates=gates.json
   check_gates --report=face_int8.report.json --gates=gates.json --verdict=verdict.json
 
-where gates.json is, for example, {"tolerance": 0.05, "max_size": 150000}.
+where gates.json is, for example, {"tolerance": 0.05, "max_size_bytes": 150000}.
 """
 
 # What `main` imports when it runs.

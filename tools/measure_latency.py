@@ -18,10 +18,10 @@ from tools.command_line import (
 )
 from tools.errors import InputError
 from tools.latency.device_flags import add_device_flags, device_options
+from tools.latency.gate_flags import add_speed_gate_flags
 from tools.latency.measurement import (
     ARTIFACT,
     FLOAT_MASTER,
-    GATES,
     gates_of,
     measure_and_decide,
     values_of,
@@ -41,13 +41,6 @@ rounds are measured, up to --most_rounds. Exit status: 0 passed, 1 failed, 2 bad
 
 LATENCY_SCHEMA_VERSION = 1
 
-# Judged before anything is measured: these numbers have no interval.
-COUNTED_GATES = {
-    "max_partitions": (int, "pieces that the delegate may cut the artifact into"),
-    "max_fallback": (int, "operators of the artifact that the delegate may leave"),
-    "max_arena_mb": (float, "memory of the artifact's activations, in 2**20 bytes"),
-}
-
 
 def parser() -> argparse.ArgumentParser:
     result = new_parser(
@@ -63,10 +56,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--most_rounds", type=int, default=60, help="while undecided (default: %(default)s)"
     )
-    for name, (_, what) in GATES.items():
-        result.add_argument(f"--{name}", type=float, help=what)
-    for name, (kind, what) in COUNTED_GATES.items():
-        result.add_argument(f"--{name}", type=kind, help=what)
+    add_speed_gate_flags(result)
     result.add_argument(
         "--allow_inconclusive",
         action="store_true",

@@ -9,8 +9,11 @@ from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, u
 from tools.errors import DeviceFailedError, InputError
 from tools.float_master_flags import add_float_model_flags, float_master_of
 from tools.latency.device_flags import add_device_flags, device_options
+from tools.latency.gate_flags import add_speed_gate_flags
 from tools.progress import progress_bar
 from tools.samples.flags import add_input_flags, preprocessing_choice
+from tools.similarity.gate_definitions import DEFAULTS
+from tools.similarity.gate_flags import add_gate_flags, gates_of_flags
 from tools.tool_versions import tool_versions
 
 _EXAMPLES = """\
@@ -42,11 +45,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add_input_flags(result)
     result.add_argument("--task", type=user_path, help="JSON file: how outputs are decoded")
-    result.add_argument("--tolerance", type=float, help="1 - mean cosine similarity, per output")
-    result.add_argument("--gates", type=user_path, help="JSON file of gates (docs/gates.md)")
-    result.add_argument("--max_size", type=int, help="bytes")
-    result.add_argument("--min_speedup", type=float, help="times as fast as the float model")
-    result.add_argument("--min_fps", type=float, help="inferences a second on the device")
+    add_gate_flags(result)
+    add_speed_gate_flags(result, ("min_fps", "min_speedup"))
     result.add_argument(
         "--optimise",
         default="size",
@@ -83,16 +83,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _goal(arguments: argparse.Namespace):
-    from tools.report import read_json
     from tools.tuning.goal import Goal
 
-    gates = read_json(arguments.gates) if arguments.gates else {}
-    if not isinstance(gates, dict):
-        raise InputError(f"{arguments.gates}: not a JSON object of gates")
-    if arguments.tolerance is not None or gates.get("tolerance") is None:
-        gates["tolerance"] = 0.05 if arguments.tolerance is None else arguments.tolerance
-    if arguments.max_size is not None:
-        gates["max_size"] = arguments.max_size
+    gates = gates_of_flags(arguments)
+    if gates["tolerance"] is None:
+        # Without any gate on similarity the smallest artifact would be the worst.
+        gates["tolerance"] = DEFAULTS["tolerance"]
     return Goal(gates, arguments.min_speedup, arguments.min_fps, arguments.optimise)
 
 

@@ -21,7 +21,7 @@ _EXAMPLES = """\
       --test_data=test_images/ --calibration_data=calibration_images/ --report=report.json
   validate_quantized_model --float_model=hand.tflite --quantized_model=hand_int8.tflite \\
       --test_data=hands/ --task=hand.task.json --max_landmark_error=0.03 --min_recall=0.95 \\
-      --min_sqnr=Identity=25 --max_degradation=worst_cosine=0.1
+      --min_sqnr_db=Identity=25 --max_degradation=worst_cosine=0.1
   validate_quantized_model --float_model=hand_landmarker.task \\
       --quantized_model=hand_landmarker_int8.task --test_data=hand_detector.tflite=hands/ \\
       --test_data=hand_landmarks_detector.tflite=hand_crops/ --tolerance=0.05 \\

@@ -271,7 +271,9 @@ def reference(root: Path, pages: Mapping[str, str] = PAGES) -> str:
             if not name.startswith("_")
         }
         for name, value in sorted(definitions.items(), key=lambda item: item[0].lower()):
-            if isinstance(value, FunctionType) and value.__module__ == path:
+            if isinstance(value, FunctionType) and (
+                value.__module__ == path or repository.hands_on(path, name)
+            ):
                 lines += _of_function(name, value, path)
             elif isinstance(value, _Definition) and repository.hands_on(path, name):
                 lines += _of_definition(name, value, path)

@@ -1,6 +1,7 @@
 """quantized_model: the artifact, its report, and the gate that a build must pass."""
 
 load("//rules:providers.bzl", "FloatModelInfo", "QuantizedModelInfo")
+load(":gate_values.bzl", "QUALITY", "gates_text")
 load(":tool_action.bzl", "JSON_WORKERS", "run_tool", "tool_arguments")
 load(":typed_label.bzl", "typed_label")
 
@@ -35,13 +36,47 @@ def _data(arguments, flag, files):
     # A directory is handed over as such: its tool reads it in sorted order.
     arguments.add_all(files, format_each = flag + "=%s", expand_directories = False)
 
-def _settings_arguments(ctx, float_model):
+def _how(ctx):
+    """Reads how the model is quantized.
+
+    Returns:
+      struct(scheme, settings, settings_files, shards): "" or None for what is not given, the
+      settings in a list, and in how many parts the calibration data is calibrated.
+    """
+    scheme, settings = ctx.attr.scheme, ctx.file.settings
+    if scheme == "auto":
+        if settings:
+            fail("{}: scheme auto takes {}.settings.json; leave settings out".format(
+                ctx.label,
+                ctx.label.name,
+            ))
+        scheme, settings = "", ctx.file.settings_of_search
+    if not scheme and not settings:
+        fail((
+            "{}: give a scheme, or a settings file that names one; `bazel run {}` " +
+            "searches for the best and writes one for scheme auto"
+        ).format(ctx.label, typed_label(ctx.label, ".tune")))
+    schemes = [scheme] + [layer.rpartition("=")[-1] for layer in ctx.attr.layers]
+    static = [one for one in schemes if one in STATIC_SCHEMES]
+    if static and not ctx.attr.calibration_data:
+        fail("{}: scheme {} needs calibration_data".format(ctx.label, static[0]))
+    if ctx.attr.calibration_shards < 1:
+        fail("{}: calibration_shards is a number from 1 on".format(ctx.label))
+    return struct(
+        scheme = scheme,
+        settings = settings,
+        settings_files = [settings] if settings else [],
+        # Only ranges of activations need it; a settings file may ask for them.
+        shards = ctx.attr.calibration_shards if static or settings else 1,
+    )
+
+def _settings_arguments(ctx, how, float_model):
     arguments = tool_arguments(ctx)
     arguments.add(float_model.model, format = "--float_master=%s")
-    if ctx.attr.scheme:
-        arguments.add(ctx.attr.scheme.upper(), format = "--quantization_type=%s")
-    if ctx.file.settings:
-        arguments.add(ctx.file.settings, format = "--settings=%s")
+    if how.scheme:
+        arguments.add(how.scheme.upper(), format = "--quantization_type=%s")
+    if how.settings:
+        arguments.add(how.settings, format = "--settings=%s")
     arguments.add_all(ctx.attr.layers, format_each = "--layers=%s")
     arguments.add_all(ctx.attr.keep_float, format_each = "--keep_float=%s")
     if ctx.attr.input_type:
@@ -66,14 +101,17 @@ def _shard_of(path, count):
     """
     return hash(path) % 1021 % count
 
-def _calibration_shards(ctx):
+def _calibration_shards(ctx, count):
     """Shares the calibration data out, so that a new file changes one shard and no other.
+
+    Args:
+      ctx: the rule context.
+      count: how many shards there are.
 
     Returns:
       A list of Files for each shard: files as the hash of their paths says, and a
       directory's parts as the hash of the paths in it does, which are not known here.
     """
-    count = ctx.attr.calibration_shards
     shards = [[] for _ in range(count)]
     for file in ctx.files.calibration_data:
         if not file.is_directory:
@@ -100,27 +138,27 @@ def _calibration_shards(ctx):
             shard.append(part)
     return shards
 
-def _calibrate(ctx, float_model):
+def _calibrate(ctx, how, float_model):
     """Declares an action for each shard; a part that did not change is not calibrated again.
 
     Returns:
       Files of statistics; none where quantizing runs the data itself.
     """
-    if ctx.attr.calibration_shards < 2:
+    if how.shards < 2:
         return []
     results = []
-    for number, files in enumerate(_calibration_shards(ctx)):
+    for number, files in enumerate(_calibration_shards(ctx, how.shards)):
         if not files:
             continue
         result = ctx.actions.declare_file("{}.calibration/{}.npz".format(ctx.label.name, number))
-        arguments = _settings_arguments(ctx, float_model)
+        arguments = _settings_arguments(ctx, how, float_model)
         _data(arguments, "--calibration_data", files)
         arguments.add(result, format = "--statistics_output=%s")
         run_tool(
             ctx,
             ctx.executable._calibrate_model,
             arguments,
-            inputs = [float_model.model] + files + ctx.files.settings,
+            inputs = [float_model.model] + files + how.settings_files,
             outputs = [result],
             mnemonic = "CalibrateModel",
             progress_message = "Calibrating {} (part {})".format(ctx.label, number),
@@ -128,18 +166,19 @@ def _calibrate(ctx, float_model):
         results.append(result)
     return results
 
-def _quantize(ctx, float_model, statistics, outputs, mnemonic, progress_message):
+def _quantize(ctx, how, float_model, statistics, outputs, mnemonic, progress_message):
     """Declares an action that quantizes.
 
     Args:
       ctx: the rule context.
+      how: from `_how`.
       float_model: FloatModelInfo.
       statistics: Files from `_calibrate`.
       outputs: dict from a flag to the File that it names.
       mnemonic: of the action.
       progress_message: of the action.
     """
-    arguments = _settings_arguments(ctx, float_model)
+    arguments = _settings_arguments(ctx, how, float_model)
     _data(arguments, "--calibration_data", ctx.files.calibration_data)
     _data(arguments, "--calibration_statistics", statistics)
     for flag, file in outputs.items():
@@ -148,13 +187,13 @@ def _quantize(ctx, float_model, statistics, outputs, mnemonic, progress_message)
         ctx,
         ctx.executable._quantize_model,
         arguments,
-        inputs = [float_model.model] + ctx.files.calibration_data + ctx.files.settings + statistics,
+        inputs = [float_model.model] + ctx.files.calibration_data + how.settings_files + statistics,
         outputs = outputs.values(),
         mnemonic = mnemonic,
         progress_message = progress_message,
     )
 
-def _layer_report(ctx, float_model, statistics, artifact):
+def _layer_report(ctx, how, float_model, statistics, artifact):
     """Declares the layer report; its actions run only when its files are asked for."""
     name = ctx.label.name
     prepared = ctx.actions.declare_file(name + ".prepared.tflite")
@@ -166,6 +205,7 @@ def _layer_report(ctx, float_model, statistics, artifact):
     # every artifact would cost every build its bytes.
     _quantize(
         ctx,
+        how,
         float_model,
         statistics,
         {"--prepared_output": prepared},
@@ -196,14 +236,10 @@ def _layer_report(ctx, float_model, statistics, artifact):
 def _quantized_model_impl(ctx):
     float_model = ctx.attr.model[FloatModelInfo]
     name = ctx.label.name
-    if not ctx.attr.scheme and not ctx.file.settings:
-        fail((
-            "{}: give a scheme, or a settings file that names one; `bazel run {}` " +
-            "searches for the best and writes one for scheme auto"
-        ).format(ctx.label, typed_label(ctx.label, ".tune")))
+    how = _how(ctx)
     if not ctx.files.test_data:
         fail("{}: test_data holds no files".format(ctx.label))
-    scheme = ctx.attr.scheme or "as " + ctx.file.settings.basename + " says"
+    scheme = how.scheme or "as " + how.settings.basename + " says"
     artifact = ctx.actions.declare_file(name + ".tflite")
     recipe = ctx.actions.declare_file(name + ".recipe.json")
     summary = ctx.actions.declare_file(name + ".summary.json")
@@ -214,9 +250,10 @@ def _quantized_model_impl(ctx):
     refusal = ctx.actions.declare_file(name + ".refusal.txt")
     validation = ctx.actions.declare_file(name + ".passed")
 
-    statistics = _calibrate(ctx, float_model)
+    statistics = _calibrate(ctx, how, float_model)
     _quantize(
         ctx,
+        how,
         float_model,
         statistics,
         {
@@ -257,7 +294,7 @@ def _quantized_model_impl(ctx):
         progress_message = "Comparing {} with its float model".format(ctx.label),
     )
 
-    ctx.actions.write(gates, ctx.attr.gates + "\n")
+    ctx.actions.write(gates, gates_text(ctx.attr.quality))
     check = tool_arguments(ctx)
     check.add(report, format = "--report=%s")
     check.add(gates, format = "--gates=%s")
@@ -291,7 +328,7 @@ def _quantized_model_impl(ctx):
         progress_message = "Holding {} to its gates".format(ctx.label),
     )
 
-    layers = _layer_report(ctx, float_model, statistics, artifact)
+    layers = _layer_report(ctx, how, float_model, statistics, artifact)
     return [
         DefaultInfo(
             files = depset([artifact, report, recipe]),
@@ -306,7 +343,7 @@ def _quantized_model_impl(ctx):
             recipe = recipe,
             refusal = refusal,
             report = report,
-            scheme = ctx.attr.scheme or "settings",
+            scheme = how.scheme or "settings",
             validation = validation,
             verdict = verdict,
             version = ctx.attr.version,
@@ -332,10 +369,6 @@ quantized_model_rule = rule(
             default = 1,
             doc = "Parts that the calibration data is calibrated in, each an action of its own.",
         ),
-        "gates": attr.string(
-            mandatory = True,
-            doc = "JSON: the thresholds (docs/gates.md).",
-        ),
         "input_type": attr.string(
             values = ["", "float32", "int8", "uint8"],
             doc = "Type of the artifact's inputs; empty is the settings file's, or float32.",
@@ -355,13 +388,19 @@ quantized_model_rule = rule(
             values = ["", "float32", "int8", "uint8"],
             doc = "Type of the artifact's outputs; empty is the settings file's, or float32.",
         ),
+        "quality": QUALITY,
         "scheme": attr.string(
-            values = [""] + SCHEMES,
-            doc = "How weights and activations are stored; empty where the settings say it.",
+            values = ["", "auto"] + SCHEMES,
+            doc = "How weights and activations are stored; empty where the settings say it, " +
+                  "auto where settings_of_search do.",
         ),
         "settings": attr.label(
             allow_single_file = True,
             doc = "Settings JSON, layer_params, or a recipe of litert-quantizer.",
+        ),
+        "settings_of_search": attr.label(
+            allow_single_file = True,
+            doc = "What NAME.tune found, for the scheme auto.",
         ),
         "test_data": attr.label(
             allow_files = True,

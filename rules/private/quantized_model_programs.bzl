@@ -10,7 +10,6 @@ load(
     "lines",
     "text_flag_word",
 )
-load(":python_program.bzl", "shell_word")
 load(":typed_label.bzl", "label_text", "typed_label")
 
 def _similarity_test_impl(ctx):
@@ -84,12 +83,7 @@ def _fps_test_impl(ctx):
     info = ctx.attr.model[QuantizedModelInfo]
     words, files = _measure(ctx, info)
     words[0] = "exec " + words[0]
-    if ctx.attr.min_fps:
-        words.append(text_flag_word("--min_fps", ctx.attr.min_fps))
-    if ctx.attr.min_speedup:
-        words.append(text_flag_word("--min_speedup", ctx.attr.min_speedup))
-    for gate, value in ctx.attr.latency_gates.items():
-        words.append(shell_word("--{}={}".format(gate, value)))
+    words += [text_flag_word("--" + gate, value) for gate, value in ctx.attr.gates.items()]
     if ctx.attr.allow_inconclusive:
         words.append("--allow_inconclusive")
     return launch_script(
@@ -109,16 +103,9 @@ fps_test = rule(
         allow_inconclusive = attr.bool(
             doc = "Whether a gate that stays undecided passes with a warning.",
         ),
-        latency_gates = attr.string_dict(
-            doc = "Further gates by name, such as max_p90_ms, max_load_ms, " +
-                  "max_first_inference_ms, max_memory_mb, max_arena_mb, max_partitions and " +
-                  "max_fallback.",
-        ),
-        min_fps = attr.string(
-            doc = "Inferences a second that the artifact must reach.",
-        ),
-        min_speedup = attr.string(
-            doc = "How many times as fast as the float master it must be.",
+        gates = attr.string_dict(
+            mandatory = True,
+            doc = "Thresholds by gate, from speed_gates.",
         ),
         model = _MODEL,
     ),
@@ -127,6 +114,8 @@ fps_test = rule(
 def _register_impl(ctx):
     info = ctx.attr.model[QuantizedModelInfo]
     measured = "\"$folder/latency.json\""
+    named_after = info.float_model.model.basename[:-len(".tflite")]
+    registered_model = ctx.attr.registered_model or named_after
 
     # float_model(name = "face", src = "face.tflite") makes another file of that name.
     linked = [info.float_model.original]
@@ -142,7 +131,7 @@ def _register_impl(ctx):
         flag(ctx, "--verdict", info.verdict),
         flag(ctx, "--page", info.layers.page),
         "--latency=" + measured,
-        text_flag_word("--registered_model", ctx.attr.registered_model),
+        text_flag_word("--registered_model", registered_model),
         text_flag_word("--target", label_text(ctx.attr.model.label)),
         "--bazel_version=\"$(cat {})\"".format(in_runfiles(ctx, ctx.file._bazel_version)),
         text_flag_word("--rerun", "bazel run " + typed_label(ctx.label)),
@@ -176,8 +165,8 @@ register_model = rule(
         _MEASURE_ATTRS,
         model = _MODEL,
         registered_model = attr.string(
-            mandatory = True,
-            doc = "Name in the registry: one for each thing that is deployed.",
+            doc = "Name in the registry: one for each thing that is deployed. The default is " +
+                  "the float model's name.",
         ),
         _bazel_version = attr.label(
             default = "@rules_quantize_bazel//:version.txt",

@@ -1,6 +1,7 @@
 """tune_model: searches how to quantize a model, and writes a settings file into the source tree."""
 
 load("//rules:providers.bzl", "FloatModelInfo")
+load(":gate_values.bzl", "QUALITY", "gates_text")
 load(":latency_device.bzl", "LATENCY_DEVICE", "device_flags")
 load(
     ":launch_script.bzl",
@@ -15,7 +16,7 @@ load(":python_program.bzl", "shell_word")
 def _tune_model_impl(ctx):
     float_model = ctx.attr.model[FloatModelInfo]
     gates = ctx.actions.declare_file(ctx.label.name + ".gates.json")
-    ctx.actions.write(gates, ctx.attr.gates + "\n")
+    ctx.actions.write(gates, gates_text(ctx.attr.quality))
     files = [float_model.model, gates] + ctx.files.calibration_data
 
     # float_model(name = "face", src = "face.tflite") makes another file of that name.
@@ -45,10 +46,7 @@ def _tune_model_impl(ctx):
     device_words, device_files = device_flags(ctx, ctx.attr.threads)
     words += device_words
     files += device_files
-    if ctx.attr.min_fps:
-        words.append(text_flag_word("--min_fps", ctx.attr.min_fps))
-    if ctx.attr.min_speedup:
-        words.append(text_flag_word("--min_speedup", ctx.attr.min_speedup))
+    words += [text_flag_word("--" + gate, value) for gate, value in ctx.attr.speed.items()]
     return launch_script(
         ctx,
         "Searches how to quantize {}".format(ctx.attr.model.label),
@@ -76,17 +74,7 @@ committed, and the front of what it tried into `.tuning/` of the workspace.""",
             mandatory = True,
             doc = "Representative dataset; every fourth sample is held out for comparison.",
         ),
-        "gates": attr.string(
-            mandatory = True,
-            doc = "JSON: the thresholds (docs/gates.md).",
-        ),
         "latency_device": LATENCY_DEVICE,
-        "min_fps": attr.string(
-            doc = "Inferences a second that the artifact must reach.",
-        ),
-        "min_speedup": attr.string(
-            doc = "How many times as fast as the float master it must be.",
-        ),
         "model": attr.label(
             mandatory = True,
             providers = [FloatModelInfo],
@@ -96,6 +84,10 @@ committed, and the front of what it tried into `.tuning/` of the workspace.""",
             default = "size",
             values = ["similarity", "size", "speed"],
             doc = "What to improve among the candidates that reach the gates.",
+        ),
+        "quality": QUALITY,
+        "speed": attr.string_dict(
+            doc = "Thresholds of min_fps and min_speedup.",
         ),
         "threads": attr.int(
             default = 1,

@@ -114,19 +114,19 @@ def test_the_report_of_a_member_is_the_one_of_its_model_alone(folder, tmp_path):
 
 
 def test_one_verdict_names_the_models_that_fail(folder, tmp_path):
-    (tmp_path / "gates.json").write_text('{"max_size": 10}')
+    (tmp_path / "gates.json").write_text('{"max_size_bytes": 10}')
     flags = ("--test_data=astronaut", *_LOOSE, f"--report={tmp_path}/report.json")
     done = _validate(folder, "int8.task", *flags, f"--member={_LANDMARKS}={tmp_path}/gates.json")
     assert done.returncode == 1
     lines = done.stderr.splitlines()
     assert lines[0] == "int8: refused, 1 of 2 models failed"
     assert lines[1].startswith(f"int8/{_LANDMARKS}: refused, 1 of ")
-    assert lines[2].startswith("  max_size: ")
+    assert lines[2].startswith("  max_size_bytes: ")
     assert lines[3] == f"  all values: {tmp_path}/report.json"
     assert len(lines) == 4
     assert f"{_DETECTOR}: passed" in done.stdout
     assert f"{_LANDMARKS}: REFUSED" in done.stdout
-    done = _validate(folder, "int8.task", *flags, "--max_size=10")
+    done = _validate(folder, "int8.task", *flags, "--max_size_bytes=10")
     assert done.returncode == 1
     lines = done.stderr.splitlines()
     assert lines[0] == "int8: refused, 2 of 2 models failed"

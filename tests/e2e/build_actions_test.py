@@ -59,14 +59,16 @@ model_without_gates(name = "other_float16", model = ":other", scheme = "float16"
 """
 
 _DEFINITIONS = """\
-load("@rules_quantize//rules:defs.bzl", "quantized_model")
+load("@rules_quantize//rules:defs.bzl", "quality_gates", "quantized_model")
 
 def model_without_gates(**kwargs):
     quantized_model(
-        max_scale_error = None,
-        min_layer_correlation = None,
+        quality = quality_gates(
+            max_scale_error = None,
+            min_layer_correlation = None,
+            tolerance = 1,
+        ),
         test_data = ":test_images",
-        tolerance = 1,
         version = "1",
         **kwargs
     )
@@ -310,6 +312,7 @@ def test_actions_read_their_own_tool_and_no_other(built):
     assert "tools/similarity/comparison.py" in compare
     gates = _sources(built, "CheckGates")
     assert {name.split("/")[1] for name in gates if name.count("/") == 2} == {
+        "documents",
         "graph",
         "similarity",
     }

@@ -465,11 +465,10 @@ _MEASURED_THERE = """
 quantized_model(
     name = "detector_measured",
     calibration_data = ":calibration_images",
-    min_fps = {":laboratory": 3},
-    min_speedup = 1.5,
     model = ":detector",
     registered_model = "measured",
     scheme = "int8",
+    speed = speed_gates(min_fps = {":laboratory": 3}, min_speedup = 1.5),
     tags = ["manual"],
     test_data = ":test_images",
     version = "1",

@@ -42,7 +42,7 @@ def test_an_artifact_beyond_its_gates_fails_the_build_and_its_report_is_there():
     assert [line.split(": ")[0] for line in failed] == [
         "  tolerance of output classificators",
         "  tolerance of output regressors",
-        "  max_size",
+        "  max_size_bytes",
     ]
     for line in failed[:2]:
         assert "1 - mean cosine similarity is" in line
@@ -87,7 +87,7 @@ def test_the_similarity_test_of_a_refused_artifact_does_not_pass():
     assert result.returncode == 3
     lines = (result.stdout + result.stderr).splitlines()
     assert any(line.startswith("beyond_tolerance: refused, 3 of 7 gates") for line in lines), lines
-    assert any(line.startswith("max_size ") and line.endswith("NO") for line in lines), lines
+    assert any(line.startswith("max_size_bytes ") and line.endswith("NO") for line in lines), lines
     verdict = json.loads((_bin() / "tests/e2e/beyond_tolerance.verdict.json").read_text())
     assert verdict["passed"] is False
     assert len(verdict["gates"]) == 7

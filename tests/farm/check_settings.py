@@ -19,7 +19,7 @@ from tests.farm import loopback
 
 _PACKAGE = "settings_check"
 _BUILD = """\
-load("//rules:defs.bzl", "quantized_model")
+load("//rules:defs.bzl", "quality_gates", "quantized_model")
 
 filegroup(
     name = "names_with_spaces",
@@ -29,11 +29,10 @@ filegroup(
 [
     quantized_model(
         name = name,
-        max_size = 300000,
         model = "//models:face",
+        quality = quality_gates(max_size_bytes = 300000, tolerance = 0.001),
         scheme = "float16",
         test_data = data,
-        tolerance = 0.001,
         version = "1",
     )
     for name, data in [

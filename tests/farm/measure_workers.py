@@ -29,7 +29,7 @@ from tools.farm.execution_log import read_execution_log
 _PACKAGE = "farm_measure"
 
 _BUILD = """\
-load("//rules:defs.bzl", "quantized_model")
+load("//rules:defs.bzl", "quality_gates", "quantized_model")
 
 [filegroup(
     name = use,
@@ -40,12 +40,14 @@ quantized_model(
     name = "sharded",
     calibration_data = ":calibration",
     calibration_shards = {shards},
-    max_scale_error = None,
-    min_layer_correlation = None,
     model = "//models:{model}",
+    quality = quality_gates(
+        max_scale_error = None,
+        min_layer_correlation = None,
+        tolerance = 1,
+    ),
     scheme = "int8",
     test_data = ":test",
-    tolerance = 1.0,
     version = "1",
 )
 

@@ -274,7 +274,7 @@ def test_threads_that_there_are_no_processors_for(flags, threads):
     )
 
 
-@pytest.mark.parametrize("flag", ["--rounds=many", "--min_fps=fast", "--min_fp=3"])
+@pytest.mark.parametrize("flag", ["--rounds=many", "--min_fps=fast", "--min_fps=-1", "--min_fp=3"])
 def test_flags_that_cannot_be_read(flags, flag):
     done = measure(*flags, flag)
     assert done.returncode == EXIT_BAD_INPUT

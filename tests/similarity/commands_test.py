@@ -160,13 +160,13 @@ _GATES_OF_WEIGHTS = ("--test_data=test_images/", "--tolerance=0.05")
 @pytest.mark.parametrize(
     ("flags", "refused"),
     [
-        (("--worst_tolerance=0.2", "--p5_tolerance=0.2", "--min_sqnr=5"), None),
-        (("--min_sqnr=90",), "min_sqnr_db of output"),
-        (("--min_sqnr=regressors=90",), "min_sqnr_db of output regressors"),
+        (("--worst_tolerance=0.2", "--p5_tolerance=0.2", "--min_sqnr_db=5"), None),
+        (("--min_sqnr_db=90",), "min_sqnr_db of output"),
+        (("--min_sqnr_db=regressors=90",), "min_sqnr_db of output regressors"),
         (("--max_abs_error=1e-9",), "max_abs_error of output"),
         (("--max_degradation=cosine=0.05", "--max_degradation=worst_cosine=0.2"), None),
         (("--max_degradation=cosine=classificators=1e-9",), "max_degradation of output class"),
-        (("--max_size=10",), "max_size"),
+        (("--max_size_bytes=10",), "max_size_bytes"),
         (("--smaller_than_source",), None),
         (("--oldest_runtime=2.99",), None),
         (("--oldest_runtime=1.5",), "oldest_runtime"),
@@ -189,8 +189,10 @@ def test_every_gate_is_a_flag(folder, flags, refused):
 
 def test_gates_come_from_a_file_and_flags_go_before_it(folder, tmp_path):
     path = tmp_path / "gates.json"
-    path.write_text(json.dumps({"max_size": 10, "tolerance": {"regressors": 1e-9}}))
-    result = _validate(folder, "--test_data=test_images/", f"--gates={path}", "--max_size=10000000")
+    path.write_text(json.dumps({"max_size_bytes": 10, "tolerance": {"regressors": 1e-9}}))
+    result = _validate(
+        folder, "--test_data=test_images/", f"--gates={path}", "--max_size_bytes=10000000"
+    )
     assert result.returncode == 1
     assert "1 of 5 gates failed\n  tolerance of output regressors: " in result.stderr
     path.write_text("[]")
@@ -202,10 +204,14 @@ def test_gates_come_from_a_file_and_flags_go_before_it(folder, tmp_path):
     ("flag", "message"),
     [
         ("--min_recall=0.5", "give the float_model task = detection(...) or landmarks(...)"),
-        ("--max_size=boxes=3", "--max_size is of the whole model; give a number"),
-        ("--min_sqnr=boxes=3", "min_sqnr_db names the output boxes; the model's are regressors"),
-        ("--percent_max_degradation=recall=1", "needs to know how outputs are decoded"),
-        ("--max_degradation=0.1", "--max_degradation wants METRIC=NUMBER"),
+        ("--max_size_bytes=boxes=3", "it is of the whole model; give a whole number from 1"),
+        ("--min_sqnr_db=boxes=3", "min_sqnr_db names the output boxes; the model's are regressors"),
+        ("--max_degradation_percent=recall=1", "needs to know how outputs are decoded"),
+        ("--tolerance=-1", "--tolerance: '-1': give a number from 0 to 2"),
+        ("--tolerance=regressors=nan", "'regressors=nan': give a number from 0 to 2"),
+        ("--max_size_bytes=1.5", "'1.5': give a whole number from 1"),
+        ("--oldest_runtime=new", "'new': give a version such as"),
+        ("--max_degradation=0.1", "'0.1': give METRIC=NUMBER"),
     ],
 )
 def test_gates_that_mean_nothing_for_a_model(folder, flag, message):
@@ -213,8 +219,8 @@ def test_gates_that_mean_nothing_for_a_model(folder, flag, message):
 
 
 def test_a_threshold_that_is_no_number(folder):
-    line = _one_line(_validate(folder, *_GATES_OF_WEIGHTS, "--min_sqnr=boxes=many"))
-    assert "'boxes=many' is no number, nor NAME=NUMBER" in line
+    line = _one_line(_validate(folder, *_GATES_OF_WEIGHTS, "--min_sqnr_db=boxes=many"))
+    assert "--min_sqnr_db: 'boxes=many': give a number" in line
 
 
 def test_test_data_that_was_calibrated_with_is_refused(folder, tmp_path):
@@ -327,7 +333,7 @@ def test_check_gates_passes_in_silence(tmp_path):
 @pytest.mark.parametrize("refused", [False, True])
 def test_check_gates_leaves_what_it_would_say_in_a_file(tmp_path, refused):
     (tmp_path / "report.json").write_text(json.dumps(report()))
-    (tmp_path / "gates.json").write_text(json.dumps({"max_size": 900 if refused else 10**9}))
+    (tmp_path / "gates.json").write_text(json.dumps({"max_size_bytes": 900 if refused else 10**9}))
     flags = ("--report=report.json", "--gates=gates.json")
     said = _run(tools.check_gates, tmp_path, *flags)
     assert said.returncode == int(refused)
@@ -336,7 +342,9 @@ def test_check_gates_leaves_what_it_would_say_in_a_file(tmp_path, refused):
     assert (kept.returncode, kept.stdout, kept.stderr) == (0, "", "")
     assert (tmp_path / "refusal.txt").read_text() == said.stderr
     assert len(said.stderr.splitlines()) == (3 if refused else 0)
-    (row,) = [line for line in (tmp_path / "table.txt").open() if line.startswith("max_size ")]
+    (row,) = [
+        line for line in (tmp_path / "table.txt").open() if line.startswith("max_size_bytes ")
+    ]
     assert row.endswith("NO\n" if refused else "yes\n")
     assert json.loads((tmp_path / "verdict.json").read_text())["passed"] is not refused
 

@@ -21,7 +21,8 @@ from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings
 from tools.samples.loading import InputSpec, Preprocessing, load_samples
 from tools.similarity.comparison import compare_outputs
-from tools.similarity.gates import DEFAULTS, check_gates
+from tools.similarity.gate_definitions import DEFAULTS
+from tools.similarity.gates import check_gates
 from tools.similarity.layers import LayerComparison, best_reference, spread
 from tools.similarity.model_outputs import ModelOutputs
 

@@ -34,7 +34,7 @@ def candidate(name: str = "c", size: int = 100, loss: float = 0.5, **others) -> 
 def test_shares_of_thresholds():
     assert share_used({"name": "tolerance", "value": 0.01, "threshold": 0.05}) == pytest.approx(0.2)
     assert share_used({"name": "min_sqnr_db", "value": 20, "threshold": 10}) == 0.5
-    assert share_used({"name": "max_size", "value": 1, "threshold": 2}) is None
+    assert share_used({"name": "max_size_bytes", "value": 1, "threshold": 2}) is None
     assert share_used({"name": "tolerance", "value": 0.1, "threshold": 0}) == float("inf")
     assert share_used({"name": "tolerance", "value": 0.0, "threshold": 0}) == 0
 
@@ -48,9 +48,9 @@ def test_strain_is_the_worst_and_loss_the_mean():
 
 
 def test_every_gate_that_does_not_hold_is_named():
-    goal = Goal({"tolerance": 0.01, "max_size": 40, "smaller_than_source": True})
+    goal = Goal({"tolerance": 0.01, "max_size_bytes": 40, "smaller_than_source": True})
     _, _, missed = judge(goal, similarity(a=0.98), 50, 100, 45)
-    assert missed == ["max_size", "smaller_than_source", "tolerance"]
+    assert missed == ["max_size_bytes", "smaller_than_source", "tolerance"]
 
 
 def test_a_source_that_is_not_known_is_not_compared_with():

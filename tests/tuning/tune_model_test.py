@@ -148,4 +148,4 @@ def test_refusals(folder, tmp_path, flag, message):
 def test_gates_must_be_an_object(folder, tmp_path):
     (tmp_path / "gates.json").write_text("[]")
     line = refusal(tune_model, *flags(folder, tmp_path, f"--gates={tmp_path / 'gates.json'}"))
-    assert line.endswith("not a JSON object of gates")
+    assert line.endswith("not an object of thresholds by name")

@@ -6,27 +6,18 @@ import numpy as np
 
 from tools.latency.backend import Backend, Round
 from tools.latency.decision import Gate, Judgement, decide
+from tools.latency.gate_definitions import SPEED_GATES
 
 # In which order a backend is given the models.
 FLOAT_MASTER, ARTIFACT = 0, 1
 
-# Whether a smaller value is better, and what it is.
-GATES = {
-    "min_fps": (False, "inferences a second to reach"),
-    "min_speedup": (False, "times as fast as the float model"),
-    "max_p90_ms": (True, "milliseconds that nine in ten inferences stay under"),
-    "max_load_ms": (True, "milliseconds to load the model"),
-    "max_first_inference_ms": (True, "milliseconds of the first inference"),
-    "max_memory_mb": (True, "resident memory that loading and running adds, in 2**20 bytes"),
-}
-
 
 def gates_of(thresholds: dict[str, float | None]) -> list[Gate]:
-    """Makes gates of thresholds by name; None and other names are left out."""
+    """Makes the gates that rounds are measured for; None and other names are left out."""
     return [
-        Gate(name, thresholds[name], smaller)
-        for name, (smaller, _) in GATES.items()
-        if thresholds.get(name) is not None
+        Gate(name, thresholds[name], not gate.at_least)
+        for name, gate in SPEED_GATES.items()
+        if gate.measured and thresholds.get(name) is not None
     ]
 
 
@@ -64,7 +55,7 @@ def measure_and_decide(
 
     Args:
       backend: with float master and artifact on it.
-      gates: some of GATES; without any, the first look's rounds are measured all the same.
+      gates: from `gates_of`; without any, the first look's rounds are measured all the same.
       first: rounds of the first look, at least 9.
       most: rounds after which what is undecided stays so.
 

@@ -1,53 +1,46 @@
-"""The gates as flags of a command: one each, in the terms of a BUILD file."""
+"""The gates on size and similarity as flags of a command, one each, by the gates' own names."""
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 from tools.command_line import user_path
-from tools.documents.metrics import GATED_METRICS
 from tools.errors import InputError
+from tools.gate_definition import COUNT, SWITCH, VERSION
 from tools.report import read_json
-from tools.similarity.gates import DEFAULTS, GATES, metric_of
-
-# What a BUILD file calls them: an attribute has no unit.
-_ATTRIBUTES = {"max_box_error_px": "max_box_error", "min_sqnr_db": "min_sqnr"}
-_HELP = {
-    "tolerance": "how far an output's mean cosine similarity may fall below 1",
-    "worst_tolerance": "the same for the worst sample",
-    "p5_tolerance": "the same for the 5th percentile of the samples",
-    "max_scale_error": "how much longer or shorter an output may be, 0.1 is by 10%%",
-    "max_degradation": "METRIC=NUMBER: how much worse than the float model's own",
-    "percent_max_degradation": "METRIC=NUMBER: the same in percent",
-    "min_layer_correlation": "smallest correlation of a layer with the float model's, -1 to 1",
-    "max_size": "bytes of the artifact",
-    "min_size_reduction": "how much smaller than the float master, 0.7 is by 70%%",
-    "smaller_than_source": "the artifact must be smaller than --source_model",
-    "oldest_runtime": "version of TensorFlow Lite that the artifact must run on, such as 2.7.0",
-    "min_positives": "samples in which the float model must see something",
-}
-_ONE_NUMBER = ("max_size", "min_layer_correlation", "min_positives", "min_size_reduction")
+from tools.similarity.gate_definitions import CHANGE, DEFAULTS, QUALITY_GATES, QualityGate
 
 
-def _number(text: str) -> float:
-    value = float(text)
-    return int(value) if value.is_integer() and "." not in text else value
+def _reader(gate: QualityGate) -> Callable[[str], tuple[str, Any]]:
+    """Makes what reads NUMBER, or NAME=NUMBER; "*" is every name."""
+
+    def read(text: str) -> tuple[str, Any]:
+        name, _, word = text.rpartition("=")
+        threshold: Any = word
+        if gate.kind != VERSION:
+            try:
+                threshold = int(word) if gate.kind == COUNT else float(word)
+            except ValueError:
+                raise argparse.ArgumentTypeError(f"{text!r}: give {gate.wanted}") from None
+        if not gate.permits(threshold):
+            raise argparse.ArgumentTypeError(f"{text!r}: give {gate.wanted}")
+        if gate.of == CHANGE and not name:
+            raise argparse.ArgumentTypeError(f"{text!r}: give METRIC=NUMBER, or METRIC=NAME=NUMBER")
+        if name and not gate.by_name and gate.of != CHANGE:
+            raise argparse.ArgumentTypeError(
+                f"{text!r}: it is of the whole model; give {gate.wanted}"
+            )
+        return name or "*", threshold
+
+    return read
 
 
-def _threshold(text: str) -> tuple[str, float]:
-    """Reads NUMBER, or NAME=NUMBER; "*" is every name."""
-    name, _, number = text.rpartition("=")
-    try:
-        return name or "*", _number(number)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number, nor NAME=NUMBER") from None
-
-
-def _held(gate: str) -> str:
-    """Says what a gate holds, from its metric."""
-    metric = GATED_METRICS[metric_of(gate)]
-    bound = "at least" if gate.startswith("min_") else "at most"
-    tasks = f" ({', '.join(metric.tasks)})" if metric.tasks else ""
-    return f"{metric.label}{metric.unit and ',' + metric.unit}, {bound}{tasks}"
+def _metavar(gate: QualityGate) -> str:
+    if gate.of == CHANGE:
+        return "METRIC=[NAME=]NUMBER"
+    if gate.kind == VERSION:
+        return "VERSION"
+    return "[NAME=]NUMBER" if gate.by_name else "NUMBER"
 
 
 def add_gate_flags(parser: argparse.ArgumentParser) -> None:
@@ -56,38 +49,30 @@ def add_gate_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--gates", type=user_path, help="JSON: thresholds by name; flags go before it"
     )
-    for gate in GATES:
-        flag = f"--{_ATTRIBUTES.get(gate, gate)}"
-        default = f" (default: {DEFAULTS[gate]})" if gate in DEFAULTS else ""
-        text = (_HELP.get(gate) or _held(gate)) + default
-        if gate == "smaller_than_source":
-            group.add_argument(flag, dest=gate, action="store_true", default=None, help=text)
-        elif gate == "oldest_runtime":
-            group.add_argument(flag, dest=gate, metavar="VERSION", help=text)
-        else:
-            group.add_argument(
-                flag,
-                dest=gate,
-                action="append",
-                type=_threshold,
-                metavar="NUMBER" if gate in _ONE_NUMBER else "[NAME=]NUMBER",
-                help=text,
-            )
+    for gate in QUALITY_GATES.values():
+        text = gate.about.replace("%", "%%")
+        if gate.kind == SWITCH:
+            group.add_argument(f"--{gate.name}", action="store_true", default=None, help=text)
+            continue
+        default = "" if gate.default is None else f"; default: {gate.default:g}"
+        group.add_argument(
+            f"--{gate.name}",
+            action="append",
+            type=_reader(gate),
+            metavar=_metavar(gate),
+            help=f"{text} ({gate.wanted}{default})",
+        )
 
 
-def _setting(gate: str, given: list[tuple[str, float]]) -> Any:
+def _setting(gate: QualityGate, given: list[tuple[str, Any]]) -> Any:
     by_name = dict(given)
-    if gate in ("max_degradation", "percent_max_degradation"):
-        result: dict[str, dict[str, float]] = {}
-        for name, number in given:
-            metric, _, of = name.partition("=")
-            if metric == "*":
-                raise InputError(f"--{gate} wants METRIC=NUMBER, or METRIC=NAME=NUMBER")
-            result.setdefault(metric, {})[of or "*"] = number
-        return result
-    if gate in _ONE_NUMBER and set(by_name) != {"*"}:
-        raise InputError(f"--{gate} is of the whole model; give a number")
-    return by_name["*"] if set(by_name) == {"*"} else by_name
+    if gate.of != CHANGE:
+        return by_name["*"] if set(by_name) == {"*"} else by_name
+    result: dict[str, dict[str, float]] = {}
+    for name, number in given:
+        metric, _, of = name.partition("=")
+        result.setdefault(metric, {})[of or "*"] = number
+    return result
 
 
 def gates_of_flags(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -97,11 +82,11 @@ def gates_of_flags(arguments: argparse.Namespace) -> dict[str, Any]:
       arguments: with the flags of `add_gate_flags`.
 
     Returns:
-      Thresholds by the names in `tools.similarity.gates.GATES`: of the flags, else of the
-      file, else the defaults.
+      Thresholds by the names in `tools.similarity.gate_definitions.QUALITY_GATES`: of the
+      flags, else of the file, else the defaults.
 
     Raises:
-      InputError: when the file is no object, or a flag means nothing.
+      InputError: when the file is no object.
     """
     settings: dict[str, Any] = dict(DEFAULTS)
     if arguments.gates:
@@ -109,8 +94,8 @@ def gates_of_flags(arguments: argparse.Namespace) -> dict[str, Any]:
         if not isinstance(document, dict):
             raise InputError(f"{arguments.gates}: not an object of thresholds by name")
         settings |= document
-    for gate in GATES:
-        given = getattr(arguments, gate)
+    for name, gate in QUALITY_GATES.items():
+        given = getattr(arguments, name)
         if given is not None:
-            settings[gate] = _setting(gate, given) if isinstance(given, list) else given
+            settings[name] = _setting(gate, given) if isinstance(given, list) else given
     return settings

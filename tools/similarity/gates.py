@@ -2,65 +2,31 @@
 
 A gate holds a metric of the report to an absolute threshold: at most for errors and sizes, at
 least for reductions, agreement and SQNR; the tolerances hold 1 - cosine. `max_degradation` and
-`percent_max_degradation` hold the change of a metric against the float model's own value of
-it, as Olive spells it. Every gate is judged, so that a failure shows all that is wrong at once.
+`max_degradation_percent` hold the change of a metric against the float model's own value of
+it. Every gate is judged, so that a failure shows all that is wrong at once.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tools.documents.metrics import GATED_METRICS, OUTPUT, Metric
+from tools.documents.metrics import GATED_METRICS, MODEL, OUTPUT, Metric
 from tools.errors import InputError
+from tools.gate_definition import COUNT, SWITCH, VERSION
 from tools.graph.runtime_version import version_key
 from tools.report import SCHEMA_VERSION, VERDICT_KIND, rounded, tasks_of
+from tools.similarity.gate_definitions import (
+    CHANGE,
+    DEFAULTS,
+    QUALITY_GATES,
+    SAMPLES,
+    check_settings,
+    is_off,
+)
 
 NOT_REPRESENTATIVE = "the float model sees nothing in these images, similarity is meaningless"
 
 # How far beyond its threshold a value is put that no number says.
 _BEYOND = 1000.0
-
-
-_TOLERANCES = {
-    "p5_tolerance": "cosine_p5",
-    "tolerance": "cosine",
-    "worst_tolerance": "worst_cosine",
-}
-# Gates by the metric that they hold to an absolute threshold.
-_ABSOLUTE = {
-    "max_abs_error": "max_abs_error",
-    "max_box_error_px": "box_error_px",
-    "max_landmark_error": "landmark_error",
-    "max_landmark_error_px": "landmark_error_px",
-    "max_mean_abs_error": "mean_abs_error",
-    "max_presence_error": "presence_error",
-    "max_scale_error": "scale_error",
-    "max_score_error": "score_error",
-    "max_world_error": "world_error",
-    "max_worst_landmark_error": "worst_landmark_error",
-    "max_worst_landmark_error_px": "worst_landmark_error_px",
-    "min_accuracy": "accuracy",
-    "min_box_iou": "box_iou",
-    "min_precision": "precision",
-    "min_recall": "recall",
-    "min_segmentation_iou": "segmentation_iou",
-    "min_sqnr_db": "sqnr_db",
-    "min_top1_agreement": "top1_agreement",
-    "min_top5_agreement": "top5_agreement",
-}
-_DEGRADATIONS = ("max_degradation", "percent_max_degradation")
-_OF_THE_MODEL = {
-    "min_layer_correlation": "layer {layer} has a correlation of {value} with the float "
-    "model's, wanted {threshold}",
-    "oldest_runtime": "{operator} needs TensorFlow Lite {value}, wanted {threshold} or older",
-    "max_size": "{value}, allowed {threshold}",
-    "min_size_reduction": "{value} smaller than the float master, wanted {threshold}",
-    "smaller_than_source": "{value}, wanted fewer than the model it was made from; at most "
-    "{threshold}",
-}
-GATES = tuple(sorted([*_ABSOLUTE, *_DEGRADATIONS, *_OF_THE_MODEL, *_TOLERANCES, "min_positives"]))
-
-# What holds where nothing is said; `quantized_model` has the same defaults.
-DEFAULTS = {"max_scale_error": 0.2, "min_layer_correlation": 0.5, "tolerance": 0.05}
 
 # What an artifact has none of when it finds nothing where the float model finds something.
 _NOTHING_FOUND = frozenset({"box_iou_mean", "box_precision", "precision"})
@@ -78,40 +44,30 @@ _WITH_A_SAMPLE = frozenset(
 )
 
 
-def metric_of(gate: str) -> str | None:
-    """Gives the metric that a gate holds, None for those of the whole model and the data."""
-    return _ABSOLUTE.get(gate) or _TOLERANCES.get(gate)
-
-
 def _judged(name: str, value, threshold, at_least: bool, **more) -> dict:
     passed = value >= threshold if at_least else value <= threshold
     return {"name": name, "passed": bool(passed), "threshold": threshold, "value": value, **more}
-
-
-def _check_number(name: str, value, where: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InputError(f"{where}: {name} = {value!r}; give a number")
 
 
 def _by_name(name: str, setting, entries: list[dict], what: str, where: str):
     """Reads a threshold that is a number, or a dict by output or task.
 
     Yields:
-      (entry, threshold) for each output or task that has one; "*" stands for the others.
+      (entry, threshold) for each output or task that has one. A task's own name goes before
+      its type, and "*" stands for the others.
     """
     names = [entry["name"] for entry in entries]
     by_name = setting if isinstance(setting, Mapping) else {"*": setting}
-    unknown = sorted(set(by_name) - set(names) - {"*"})
+    types = {entry["type"] for entry in entries if "type" in entry}
+    unknown = sorted(set(by_name) - set(names) - types - {"*"})
     if unknown:
         raise InputError(
             f"{where}: {name} names the {what} {unknown[0]}; the model's are {', '.join(names)}"
         )
-    for value in by_name.values():
-        _check_number(name, value, where)
     for entry in entries:
-        threshold = by_name.get(entry["name"], by_name.get("*"))
-        if threshold is not None:
-            yield entry, threshold
+        keys = [key for key in (entry["name"], entry.get("type"), "*") if key in by_name]
+        if keys and by_name[keys[0]] is not None:
+            yield entry, by_name[keys[0]]
 
 
 def _task_value(name: str, field: str, task: dict, where: str) -> float | None:
@@ -172,41 +128,28 @@ def _sample(metric: Metric, entry: dict) -> dict:
 
 def _absolute(name: str, setting, report: dict, where: str) -> list[dict]:
     """Judges a gate of a metric, or a tolerance of one."""
-    metric = GATED_METRICS[_ABSOLUTE.get(name) or _TOLERANCES[name]]
-    below_one = name in _TOLERANCES
+    gate = QUALITY_GATES[name]
+    metric = GATED_METRICS[gate.metric]
     result = []
     for entry, value, threshold, key in _found(name, metric, setting, report, where):
         if value is None and key == "task":
-            # Without a single detection there is no box; representative_data fails then.
+            # Without a single detection there is no box; min_positives fails then.
             continue
         if value is None:
             value = _without_a_number(metric, entry, threshold)
-        if below_one:
+        if gate.below_one:
             value = round(1 - value, 6)
-        at_least = metric.higher_is_better and not below_one
         more = {key: entry["name"], **_sample(metric, entry)}
-        result.append(_judged(name, value, threshold, at_least, **more))
+        result.append(_judged(name, value, threshold, gate.at_least, **more))
     return result
 
 
 def _degradation(name: str, setting, report: dict, where: str) -> list[dict]:
     """Judges how far metrics may be from the float model's own."""
-    if not isinstance(setting, Mapping):
-        raise InputError(f"{where}: {name} = {setting!r}; give a dict of thresholds by metric")
-    percent = name == "percent_max_degradation"
-    unknown = sorted(set(setting) - set(GATED_METRICS))
-    if unknown:
-        raise InputError(
-            f"{where}: {name} names the metric {unknown[0]}; there are {', '.join(GATED_METRICS)}"
-        )
+    percent = name == "max_degradation_percent"
     result = []
     for metric_name, thresholds in sorted(setting.items()):
         metric, what = GATED_METRICS[metric_name], f"{name} of {metric_name}"
-        if metric.own_value is None or (percent and metric.own_value == 0):
-            raise InputError(
-                f"{where}: {what}: the float model's own {metric_name} is "
-                f"{'0' if metric.own_value == 0 else 'infinite'}; give an absolute threshold"
-            )
         for entry, value, threshold, key in _found(what, metric, thresholds, report, where):
             if value is None and key == "task":
                 continue
@@ -250,9 +193,10 @@ def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates")
 
     Args:
       report: from `tools.report.read_report`.
-      settings: thresholds by the names in GATES; None, False or {} switches one off. What
-        is about outputs or tasks may be a dict by their names, in which "*" stands for
-        those not named. The degradations are dicts by the names in GATED_METRICS.
+      settings: thresholds by the names in QUALITY_GATES; None, False or {} switches one
+        off. What is about outputs or tasks may be a dict by their names, or by the tasks'
+        types, in which "*" stands for the others. Those of CHANGE are dicts by the names in
+        GATED_METRICS.
       where: how messages name the settings.
 
     Returns:
@@ -261,21 +205,19 @@ def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates")
       "layer", "operator", "worst_sample"}]}.
 
     Raises:
-      InputError: when a gate is unknown, or cannot be judged for this model.
+      InputError: when a gate is unknown, its threshold means nothing, or it cannot be
+        judged for this model.
     """
-    unknown = sorted(set(settings) - set(GATES))
-    if unknown:
-        raise InputError(f"{where}: no gate {unknown[0]}; there are {', '.join(GATES)}")
-    least = settings.get("min_positives") or 1
-    _check_number("min_positives", least, where)
+    check_settings(settings, where)
+    least = settings.get("min_positives") or DEFAULTS["min_positives"]
     gates = [
-        _judged("representative_data", task["positives"], least, True, task=task.get("name"))
+        _judged("min_positives", task["positives"], least, True, task=task.get("name"))
         for task in tasks_of(report)
     ]
     size, source = report["artifact"]["bytes"], report["source"]
-    for name in GATES:
+    for name, gate in sorted(QUALITY_GATES.items()):
         setting = settings.get(name)
-        if setting is None or setting is False or setting == {} or name == "min_positives":
+        if is_off(setting) or name == "min_positives":
             continue
         if name == "smaller_than_source":
             if not source:
@@ -285,18 +227,16 @@ def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates")
         elif name == "oldest_runtime":
             gates.append(_oldest_runtime(setting, report, where))
         elif name == "min_layer_correlation":
-            _check_number(name, setting, where)
             layers = report["similarity"].get("layers") or {}
             # An artifact from elsewhere may have none of the float model's names.
             if layers.get("correlation_min") is not None:
                 value, layer = layers["correlation_min"], layers["worst"]
                 gates.append(_judged(name, value, setting, True, layer=layer))
-        elif name in _OF_THE_MODEL:
-            _check_number(name, setting, where)
+        elif gate.of == MODEL:
             reduction = name == "min_size_reduction"
             value = report["size"]["reduction"] if reduction else size
             gates.append(_judged(name, value, setting, reduction))
-        elif name in _DEGRADATIONS:
+        elif gate.of == CHANGE:
             gates += _degradation(name, setting, report, where)
         else:
             gates += _absolute(name, setting, report, where)
@@ -309,16 +249,12 @@ def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates")
     }
 
 
-def _at_least(name: str) -> bool:
-    return name.startswith("min_") or name == "representative_data"
-
-
 def _excess(gate: dict) -> float:
     """How many times beyond its threshold a failed gate is."""
-    if gate["name"] in ("oldest_runtime", "representative_data"):
+    if gate["name"] in ("oldest_runtime", "min_positives"):
         return float("inf")
     value, threshold = float(gate["value"]), float(gate["threshold"])
-    if _at_least(gate["name"]):
+    if QUALITY_GATES[gate["name"]].at_least:
         value, threshold = threshold, value
     return value / threshold if threshold > 0 else float("inf")
 
@@ -344,20 +280,18 @@ def _told_apart(value: float, threshold: float, form: str, digits: int) -> tuple
 
 def _in_words(gate: dict) -> tuple[str, str]:
     """Writes a gate's value and threshold, each with its unit."""
-    name, value, threshold = gate["name"], gate["value"], gate["threshold"]
-    if name == "oldest_runtime":
+    value, threshold = gate["value"], gate["threshold"]
+    definition = QUALITY_GATES[gate["name"]]
+    if definition.kind == VERSION:
         return str(value), str(threshold)
-    if name in ("max_size", "smaller_than_source"):
-        return f"{value:,} bytes", f"{threshold:,} bytes"
-    if name == "representative_data":
-        return f"{value} images", f"{threshold} images"
-    if name == "min_size_reduction":
+    if definition.kind in (COUNT, SWITCH):
+        return f"{value:,}{definition.unit}", f"{threshold:,}{definition.unit}"
+    if definition.name == "min_size_reduction":
         return _told_apart(value, threshold, "%", 1)
-    unit = ""
-    if name == "percent_max_degradation":
-        unit = "%"
-    elif name != "min_layer_correlation" and name not in _TOLERANCES:
-        unit = GATED_METRICS[gate.get("metric") or metric_of(name)].unit
+    unit = definition.unit
+    metric = GATED_METRICS.get(gate.get("metric") or definition.metric)
+    if metric and not unit and not definition.below_one:
+        unit = metric.unit
     value, threshold = _told_apart(value, threshold, "g", 3)
     return value + unit, threshold + unit
 
@@ -372,22 +306,21 @@ def _about(gate: dict) -> str:
 
 def _reason(gate: dict) -> str:
     """Says a failed gate's value and threshold."""
-    name = gate["name"]
+    definition = QUALITY_GATES[gate["name"]]
     value, threshold = _in_words(gate)
-    if name == "representative_data":
+    if definition.of == SAMPLES:
         if gate["value"] == 0:
             return NOT_REPRESENTATIVE
         return f"the float model sees something in {value}, wanted {threshold}"
-    if name in _OF_THE_MODEL:
-        words = {**gate, "threshold": threshold, "value": value}
-        return _OF_THE_MODEL[name].format(**words)
-    metric = GATED_METRICS[gate.get("metric") or metric_of(name)]
+    if definition.of == MODEL:
+        return definition.reason.format(**{**gate, "threshold": threshold, "value": value})
+    metric = GATED_METRICS[gate.get("metric") or definition.metric]
     label = f"{metric.label} "
-    if name in _TOLERANCES:
+    if definition.below_one:
         label = f"1 - {metric.label} is "
-    elif name in _DEGRADATIONS:
+    elif definition.of == CHANGE:
         label = f"{metric.label} is worse than the float model's by "
-    return f"{label}{value}, {'wanted' if _at_least(name) else 'allowed'} {threshold}"
+    return f"{label}{value}, {'wanted' if definition.at_least else 'allowed'} {threshold}"
 
 
 def failure_lines(verdict: dict, report_path: str, layers_command: str = "") -> list[str]:
@@ -432,7 +365,7 @@ def table_lines(verdict: dict) -> list[str]:
         about = _about(gate)
         if gate.get("metric"):
             about = f"{gate['metric']} of {about}"
-        limit = f"{'at least' if _at_least(gate['name']) else 'at most'} {threshold}"
+        limit = f"{'at least' if QUALITY_GATES[gate['name']].at_least else 'at most'} {threshold}"
         rows.append((gate["name"], about, value, limit, "yes" if gate["passed"] else "NO"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

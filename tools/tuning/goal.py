@@ -5,13 +5,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from tools.errors import InputError
+from tools.similarity.gate_definitions import QUALITY_GATES
 from tools.similarity.gates import check_gates
 
 OPTIMISE = ("size", "speed", "similarity")
 
-_SIZE_GATES = frozenset({"max_size", "min_size_reduction", "smaller_than_source"})
-_NO_MEASURES = _SIZE_GATES | {"oldest_runtime", "representative_data"}
-_AT_LEAST = "min_"
+# Gates that say nothing of how like the float model an artifact is.
+_NO_MEASURES = frozenset(
+    {
+        "max_size_bytes",
+        "min_positives",
+        "min_size_reduction",
+        "oldest_runtime",
+        "smaller_than_source",
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +27,7 @@ class Goal:
     """What an artifact must reach.
 
     Attributes:
-      gates: thresholds of size and similarity, by the names of tools.similarity.gates.
+      gates: thresholds of size and similarity, by the names in QUALITY_GATES.
       min_speedup: times as fast as the float master, or None.
       min_fps: inferences a second on the device, or None.
       optimise: among the candidates that reach all that, the best is the smallest
@@ -89,11 +97,10 @@ def share_used(gate: Mapping[str, Any]) -> float | None:
       value / threshold of an error, threshold / value of what must be large; None for
       a gate that is not about similarity.
     """
-    name = gate["name"]
-    if name in _NO_MEASURES:
+    if gate["name"] in _NO_MEASURES:
         return None
     value, threshold = float(gate["value"]), float(gate["threshold"])
-    if name.startswith(_AT_LEAST):
+    if QUALITY_GATES[gate["name"]].at_least:
         value, threshold = threshold, value
     if value <= 0:
         return 0.0

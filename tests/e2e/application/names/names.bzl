@@ -1,6 +1,6 @@
 """A model of noise, which no gate has anything to say of, and a directory that a build makes."""
 
-load("@rules_quantize//rules:defs.bzl", "quantized_model")
+load("@rules_quantize//rules:defs.bzl", "quality_gates", "quantized_model", "speed_gates")
 
 def model_of_noise(name, test_data = "//names:test images", **kwargs):
     """Declares a quantized_model without gates.
@@ -12,13 +12,15 @@ def model_of_noise(name, test_data = "//names:test images", **kwargs):
     """
     quantized_model(
         name = name,
-        max_scale_error = None,
-        min_fps = {"host": 1},
-        min_layer_correlation = None,
         model = "//names:net '$HOME",
+        quality = quality_gates(
+            max_scale_error = None,
+            min_layer_correlation = None,
+            tolerance = 1,
+        ),
         scheme = "int8",
+        speed = speed_gates(min_fps = {":host": 1}),
         test_data = test_data,
-        tolerance = 1,
         version = "1",
         **kwargs
     )
