@@ -1,13 +1,14 @@
 """The page of a model: size, latency and similarity of its versions, and where aliases point."""
 
-import html
 from collections.abc import Mapping, Sequence
 
+from markupsafe import Markup
+
 from registry.catalog import Move, Version
-from registry.charts import COLORS, Point, chart, short
 from registry.formatting import date, number
-from registry.html_page import Right, page, table
 from registry.tables import lowest_cosine
+from tools.pages.chart import COLORS, Chart, Line, Mark, axis_around, short
+from tools.pages.page import Table, render
 
 
 def pareto_front(versions: Sequence[Version]) -> set[int]:
@@ -54,61 +55,59 @@ def dashboard(name: str, versions: Sequence[Version], moves: Sequence[Move]) -> 
     schemes = sorted({version.tags.get("scheme", "") for version in versions})
     colors = {scheme: COLORS[index % len(COLORS)] for index, scheme in enumerate(schemes)}
     front = pareto_front(versions)
-    measured = [version for version in versions if version.number in front]
     charts = [
         _versions_chart(versions, colors, front, x, y)
         for x, y in (("size", "latency"), ("size", "cosine"), ("latency", "cosine"))
     ]
     charts += [_versions_chart(versions, colors, front, "version", y) for y in _FIGURES]
-    legend = ", ".join(
-        f'<span style="color:{color}">&#9679;</span> {html.escape(scheme or "no scheme")}'
-        for scheme, color in colors.items()
+    measured = [version for version in versions if version.number in front]
+    return render(
+        "registry/dashboard.html",
+        title=f"{name}: the {len(versions)} newest versions",
+        best=", ".join(v.reference for v in sorted(measured, key=lambda v: v.number)),
+        charts=[chart for chart in charts if chart],
+        colors={scheme or "no scheme": color for scheme, color in colors.items()},
+        moves=_moves_table(name, moves) if moves else None,
+        versions=_versions_table(versions, front),
     )
-    best = ", ".join(version.reference for version in sorted(measured, key=lambda v: v.number))
-    rows = [
+
+
+def _versions_table(versions: Sequence[Version], front: set[int]) -> Table:
+    return Table(
+        ["version", "scheme", "bytes", "p50 ms", "lowest cosine", "front", "aliases", "made"],
         [
-            version.reference,
-            version.label,
-            Right(number(version.metrics.get("size_bytes"))),
-            Right(number(version.metrics.get("latency_p50_ms"))),
-            Right(number(lowest_cosine(version.metrics))),
-            "yes" if version.number in front else "",
-            ", ".join(version.aliases),
-            date(version.created_ms),
-        ]
-        for version in versions
-    ]
-    history = [
+            [
+                version.reference,
+                version.label,
+                number(version.metrics.get("size_bytes")),
+                number(version.metrics.get("latency_p50_ms")),
+                number(lowest_cosine(version.metrics)),
+                "yes" if version.number in front else "",
+                ", ".join(version.aliases),
+                date(version.created_ms),
+            ]
+            for version in versions
+        ],
+        numbers=("bytes", "p50 ms", "lowest cosine"),
+    )
+
+
+def _moves_table(name: str, moves: Sequence[Move]) -> Table:
+    return Table(
+        ["when (UTC)", "alias", "from", "to", "what", "who", "reason"],
         [
-            date(move.time_ms),
-            move.alias,
-            f"{name}@{move.before}" if move.before else "-",
-            f"{name}@{move.after}",
-            move.kind + (", forced" if move.forced else ""),
-            move.who,
-            move.reason,
-        ]
-        for move in reversed(moves)
-    ]
-    body = [
-        f"<h1>{html.escape(name)}: the {len(versions)} newest versions</h1>",
-        f"<p>{legend}. A ring marks what an alias points at; the dashed line joins the Pareto "
-        "front: no other version is at least as small, as fast and as similar "
-        f"({html.escape(best) or 'none was measured'}).</p>",
-        '<div class="charts">',
-        *(drawn for drawn in charts if drawn),
-        "</div>",
-        "<h2>Versions</h2>",
-        table(
-            ["version", "scheme", "bytes", "p50 ms", "lowest cosine", "front", "aliases", "made"],
-            rows,
-        ),
-        "<h2>Aliases</h2>",
-        table(["when (UTC)", "alias", "from", "to", "what", "who", "reason"], history)
-        if history
-        else "<p>No alias has moved.</p>",
-    ]
-    return page(name, body)
+            [
+                date(move.time_ms),
+                move.alias,
+                f"{name}@{move.before}" if move.before else "-",
+                f"{name}@{move.after}",
+                move.kind + (", forced" if move.forced else ""),
+                move.who,
+                move.reason,
+            ]
+            for move in reversed(moves)
+        ],
+    )
 
 
 _FIGURES = {
@@ -120,32 +119,35 @@ _FIGURES = {
 
 def _versions_chart(
     versions: Sequence[Version], colors: Mapping[str, str], front: set[int], x: str, y: str
-) -> str:
+) -> Markup | None:
+    """Draws one figure of the versions against another, or None where none has both."""
     y_name, y_of = _FIGURES[y]
     x_name, x_of = _FIGURES.get(x, ("version", lambda version: float(version.number)))
-    points = []
-    for version in versions:
-        if x_of(version) is None or y_of(version) is None:
-            continue
-        points.append(
-            Point(
-                x_of(version),
-                y_of(version),
-                label=", ".join(version.aliases)
-                or (f"@{version.number}" if x != "version" else ""),
-                tip=f"{version.reference} ({version.label}): {x_name} {short(x_of(version))}, "
-                f"{y_name} {short(y_of(version))}",
-                color=colors[version.tags.get("scheme", "")],
-                strong=bool(version.aliases),
-            )
+    drawn = [v for v in versions if x_of(v) is not None and y_of(v) is not None]
+    if not drawn:
+        return None
+    marks = [
+        Mark(
+            x_of(version),
+            y_of(version),
+            label=", ".join(version.aliases) or (f"@{version.number}" if x != "version" else ""),
+            tip=f"{version.reference} ({version.label}): {x_name} {short(x_of(version))}, "
+            f"{y_name} {short(y_of(version))}",
+            color=colors[version.tags.get("scheme", "")],
+            ring="var(--text)" if version.aliases else "",
         )
-    if not points:
-        return ""
-    ordered = sorted(versions, key=lambda version: (x_of(version) or 0, version.number))
+        for version in drawn
+    ]
     joined = [
         (x_of(version), y_of(version))
-        for version in ordered
-        if version.number in front or (x == "version" and y_of(version) is not None)
+        for version in sorted(drawn, key=lambda version: (x_of(version), version.number))
+        if version.number in front or x == "version"
     ]
-    title = f"{y_name.partition(',')[0]} against {x_name.partition(',')[0]}"
-    return chart(title, x_name, y_name, points, [("#9a9a9a", joined)] if len(joined) > 1 else [])
+    chart = Chart(
+        f"{y_name.partition(',')[0]} against {x_name.partition(',')[0]}",
+        axis_around(x_name, [mark.x for mark in marks]),
+        axis_around(y_name, [mark.y for mark in marks]),
+        marks,
+        [Line(joined)] if len(joined) > 1 else [],
+    )
+    return chart.svg()

@@ -1,35 +1,13 @@
 """Draws the candidates of a search: size against speed, coloured by similarity."""
 
-import html
 import io
 from pathlib import Path
 
-from tools.command_line import whole_file
-from tools.tuning.goal import Candidate, Goal, missed_by
+from markupsafe import Markup
 
-_PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem }}
-svg {{ height: auto; max-width: 100% }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100% }}
-td, th {{ border-bottom: 1px solid #ddd; padding: .3rem .6rem; text-align: right }}
-td:first-child, th:first-child {{ text-align: left }}
-tr.chosen {{ background: #e8f4e8; font-weight: 600 }}
-</style>
-<h1>{title}</h1>
-<p>{subtitle}</p>
-{svg}
-<table>
-<tr><th>candidate</th><th>bytes</th><th>smaller</th><th>speed</th><th>95% interval</th>
-<th>worst output's cosine</th><th>goal</th></tr>
-{rows}
-</table>
-</html>
-"""
+from tools.command_line import whole_file
+from tools.pages.page import Table, render
+from tools.tuning.goal import Candidate, Goal, missed_by
 
 
 def _figure(
@@ -76,20 +54,18 @@ def _figure(
     return figure
 
 
-def _row(candidate: Candidate, chosen: Candidate | None, goal: Goal, master_bytes: int) -> str:
+def _row(candidate: Candidate, goal: Goal, master_bytes: int) -> list[str]:
     missed = missed_by(goal, candidate)
     low, high = candidate.speedup_interval
-    cells = [
-        html.escape(candidate.name),
+    return [
+        candidate.name,
         f"{candidate.bytes:,}",
         f"{1 - candidate.bytes / master_bytes:.1%}",
         f"{candidate.speedup:.2f}",
         f"{low:.2f} to {high:.2f}",
         f"{candidate.cosine:.4f}",
-        html.escape("misses " + ", ".join(missed)) if missed else "reached",
+        "misses " + ", ".join(missed) if missed else "reached",
     ]
-    mark = ' class="chosen"' if candidate is chosen else ""
-    return f"<tr{mark}>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def write_plots(
@@ -125,14 +101,23 @@ def write_plots(
     svg = io.StringIO()
     figure.savefig(svg, format="svg")
     drawing = svg.getvalue()
-    text = _PAGE.format(
-        title=html.escape(title),
-        subtitle=html.escape(
-            f"{len(front)} candidates of {len(front) + len(others)} measured are on the front; "
-            f"speed on {device}; the float master has {master_bytes:,} bytes."
-        ),
-        svg=drawing[drawing.index("<svg") :],
-        rows="\n".join(_row(c, chosen, goal, master_bytes) for c in front),
+    heads = ["candidate", "bytes", "smaller", "speed", "95% interval", "worst output's cosine"]
+    table = Table(
+        [*heads, "goal"],
+        [_row(candidate, goal, master_bytes) for candidate in front],
+        numbers=heads[1:],
+        marked={number: "chosen" for number, c in enumerate(front) if c is chosen},
+    )
+    text = render(
+        "tools/tuning/candidates.html",
+        title=title,
+        # What comes before is for a file of its own.
+        chart=Markup(drawing[drawing.index("<svg") :]),
+        device=device,
+        front=len(front),
+        master_bytes=f"{master_bytes:,}",
+        measured=len(front) + len(others),
+        table=table,
     )
     with whole_file(page, "w") as file:
         file.write(text)
