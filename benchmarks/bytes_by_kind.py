@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from tools.graph.byte_accounting import KINDS, bytes_by_kind
+    from benchmarks.byte_accounting import KINDS, bytes_by_kind
     from tools.graph.flatbuffer import read_model
 
     print(f"| model | all | {' | '.join(KINDS)} |")

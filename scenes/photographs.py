@@ -109,11 +109,6 @@ def background(
     return to_linear(part) * (tint * rng.uniform(0.4, 1.6)).astype(np.float32)
 
 
-def to_srgb(colors: np.ndarray) -> np.ndarray:
-    """Turns linear light into sRGB uint8."""
-    return np.rint(np.clip(colors, 0, 1) ** np.float32(1 / 2.2) * 255).astype(np.uint8)
-
-
 def side_light(colors: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Lights a scene more from one side than from the other."""
     height, width, _ = colors.shape

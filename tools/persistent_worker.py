@@ -1,4 +1,4 @@
-"""Serves a command to Bazel as a persistent worker, by the JSON protocol.
+"""Serves a command to Bazel as a persistent worker, by the JSON protocol; no library does.
 
 https://bazel.build/remote/creating describes it: a request is a JSON object on standard
 input, with the words of a command line; a response one on standard output, with the exit

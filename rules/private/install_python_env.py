@@ -6,7 +6,6 @@ error that says what was wrong and what to do, and exits with status 1.
 """
 
 import argparse
-import base64
 import compileall
 import csv
 import hashlib
@@ -227,11 +226,6 @@ def install(lock: Path, lock_name: str, directory: Path) -> None:
     )
     if result.returncode != 0:
         raise InstallError(explain(result.stdout, lock_name))
-
-
-def _record_line(name: str, content: bytes) -> list[str]:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-    return [name, f"sha256={digest}", str(len(content))]
 
 
 def normalise(directory: Path) -> None:

@@ -15,10 +15,10 @@ from scenes.figure import (
 from scenes.float_models import ModelOnPictures
 from scenes.hand import draw_hand, gesture_pose
 from scenes.head import Expression, draw_person
-from scenes.photographs import to_srgb
 from scenes.regions import crop, pose_region, to_picture
 from scenes.shading import Lighting, to_linear
 from tests.model_files import model_path
+from tests.scenes.pictures import before_wall
 from tools.graph.float_master import make_float_master
 
 SOFT = Lighting(
@@ -80,8 +80,7 @@ def models(tmp_path_factory) -> dict[str, ModelOnPictures]:
 def landmarks(models, seed: int, does: FigurePose, where: FigureView) -> np.ndarray:
     """Where the models find the body, in pixels; both must see it."""
     color, cover = rendered(seed, does, where)
-    wall = to_linear((150, 140, 120))
-    picture = to_srgb(wall + (color - wall) * cover[..., None])
+    picture = before_wall(color, cover, (150, 140, 120))
     found = models["detector"].detect(picture)
     assert found.score > 0.5
     region = pose_region(found.keypoints)

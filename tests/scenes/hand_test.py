@@ -13,10 +13,10 @@ from scenes.hand import (
     render_hand,
     turned,
 )
-from scenes.photographs import to_srgb
 from scenes.regions import crop, palm_region, to_picture
-from scenes.shading import Lighting, to_linear
+from scenes.shading import Lighting
 from tests.model_files import model_path
+from tests.scenes.pictures import before_wall
 from tools.graph.float_master import make_float_master
 
 SOFT = Lighting(
@@ -34,8 +34,7 @@ WRIST, TIPS = 0, (4, 8, 12, 16, 20)
 def shown(seed: int, pose, view: HandView) -> np.ndarray:
     hand = dataclasses.replace(draw_hand(np.random.default_rng(seed)), sleeve_from=60.0)
     color, cover = render_hand(hand, pose, view, SOFT, SIZE)
-    wall = to_linear((70, 95, 90))
-    return to_srgb(wall + (color - wall) * cover[..., None])
+    return before_wall(color, cover, (70, 95, 90))
 
 
 def view(roll=0.0, yaw=0.0, pitch=0.0, is_left=False, centre=(128, 150)) -> HandView:

@@ -9,9 +9,9 @@ from scenes.head import (
     draw_person,
     render,
 )
-from scenes.photographs import to_srgb
-from scenes.shading import Lighting, draw_lighting, to_linear
+from scenes.shading import Lighting, draw_lighting
 from tests.model_files import model_path
+from tests.scenes.pictures import before_wall
 from tools.graph.float_master import make_float_master
 from tools.graph.runtime import open_interpreter
 
@@ -64,8 +64,7 @@ def test_detector_finds_the_face_where_it_was_rendered(centre, detect):
     for seed in range(6):
         person = dataclasses.replace(draw_person(np.random.default_rng(seed)), glasses="none")
         color, cover = render(person, NEUTRAL, FRONTAL, 0, 0, *grid(128, centre, 28))
-        wall = to_linear((120, 130, 140))
-        score, x, y = detect(to_srgb(wall + (color - wall) * cover[..., None]))
+        score, x, y = detect(before_wall(color, cover, (120, 130, 140)))
         # A box spans from the brows to the chin: its centre is near the nose.
         close = abs(x - centre[0]) < 5 and abs(y - centre[1] - 28 * 0.3) < 7
         found += score > 0.5 and close

@@ -59,18 +59,6 @@ def read_delegate_use(interpreter) -> dict:
     }
 
 
-def host_delegate_use(path: Path, threads: int = 1) -> dict:
-    """Reads what XNNPACK takes of a model file; as `read_delegate_use`.
-
-    Raises:
-      InputError: when it cannot be run.
-    """
-    from tools.graph.flatbuffer import read_bytes
-    from tools.graph.runtime import open_interpreter
-
-    return read_delegate_use(open_interpreter(read_bytes(path), str(path), threads=threads))
-
-
 def told_delegate_use(text: str, path: Path) -> dict | None:
     """Reads what benchmark_model says that a delegate took.
 

@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from benchmarks.byte_accounting import KINDS, bytes_by_kind
 from tests.extent import count
-from tests.graph.real_models import MODELS
-from tests.model_files import model_path
+from tests.model_files import REAL_MODELS, model_path
 from tests.random_models import float_models, tiny_model
-from tools.graph.byte_accounting import KINDS, bytes_by_kind
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
 from tools.graph.topology import Topology
@@ -14,7 +13,7 @@ from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", REAL_MODELS)
 def test_real_models_add_up(name):
     model = parse_model(model_path(name).read_bytes())
     kinds = bytes_by_kind(model)
