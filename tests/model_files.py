@@ -3,6 +3,21 @@
 import os
 from pathlib import Path
 
+# What is gone through where a test looks at all of them.
+REAL_MODELS = (
+    "face_detection_full_range_sparse",
+    "face_detection_short_range",
+    "face_landmark",
+    "hand_landmark_full",
+    "hand_landmark_lite",
+    "iris_landmark",
+    "palm_detection_full",
+    "palm_detection_lite",
+    "pose_detection",
+    "pose_landmark_full",
+    "selfie_segmentation",
+)
+
 
 def model_path(name: str) -> Path:
     """Finds one of MediaPipe's own float models.

@@ -2,8 +2,8 @@
 # Sourced by the scripts beside it: a Debian of its own in a folder, entered so
 # that nothing is left of it in the host's mounts and processes.
 #
-# A script calls, in this order: need_root_and_debootstrap, in_own_namespaces,
-# make_root, give_checkout, give_pip_settings, and last enter.
+# A script defines usage and calls, in this order: read_flags, need_root_and_debootstrap,
+# in_own_namespaces, make_root, give_checkout, give_pip_settings, and last enter.
 
 WORKSPACE="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 readonly WORKSPACE
@@ -22,6 +22,45 @@ fail() {
 
 say() {
     echo "== $*"
+}
+
+wrong_usage() {
+    usage >&2
+    exit 2
+}
+
+# Reads a script's words: --root=, --sums=, --help, one flag of its own, and what stands behind
+# `--`. Sets given_root, sums, chosen and bazel_arguments.
+#   read_flags NAME "VALUE..." DEFAULT WORD...    without a DEFAULT the flag must be given
+read_flags() {
+    local name="$1" values=" $2 "
+    chosen="$3"
+    shift 3
+    given_root=""
+    sums=""
+    bazel_arguments=()
+    while [ $# -gt 0 ]; do
+        case "$1" in
+        --root=*) given_root="${1#*=}" ;;
+        --sums=*) sums="$(realpath "${1#*=}")" ;;
+        --"$name"=*)
+            chosen="${1#*=}"
+            [[ -n "$chosen" && "$values" = *" $chosen "* ]] || wrong_usage
+            ;;
+        --help)
+            usage
+            exit 0
+            ;;
+        --)
+            shift
+            bazel_arguments=("$@")
+            break
+            ;;
+        *) wrong_usage ;;
+        esac
+        shift
+    done
+    [ -n "$chosen" ] || wrong_usage
 }
 
 # Ends the script, with success, where it cannot do its work.

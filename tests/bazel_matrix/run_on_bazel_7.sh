@@ -21,33 +21,12 @@ TEXT
 # shellcheck source=tests/bazel_matrix/debian_root.sh
 source "$(dirname "$0")/debian_root.sh"
 
-given_root=""
-mode=both
-sums=""
-arguments=("$@")
-while [ $# -gt 0 ]; do
-    case "$1" in
-    --root=*) given_root="${1#*=}" ;;
-    --sums=*) sums="$(realpath "${1#*=}")" ;;
-    --mode=workspace | --mode=bzlmod | --mode=both) mode="${1#*=}" ;;
-    --help)
-        usage
-        exit 0
-        ;;
-    --)
-        shift
-        break
-        ;;
-    *)
-        usage >&2
-        exit 2
-        ;;
-    esac
-    shift
-done
+read_flags mode "workspace bzlmod both" both "$@"
+mode="$chosen"
 
 need_root_and_debootstrap
-in_own_namespaces "$given_root" "${arguments[@]}"
+in_own_namespaces "$given_root" "$@"
+set -- "${bazel_arguments[@]}"
 # Without zip, Bazel 7 fails a test that leaves files behind; some tests run git.
 make_root forky "bazel-bootstrap file git locales python3 python3-pip zip"
 # With it Debian's Bazel 7 knows letters beyond ASCII in names (docs/guide.md).

@@ -22,37 +22,12 @@ TEXT
 # shellcheck source=tests/bazel_matrix/debian_root.sh
 source "$(dirname "$0")/debian_root.sh"
 
-given_root=""
-suite=""
-sums=""
-arguments=("$@")
-while [ $# -gt 0 ]; do
-    case "$1" in
-    --root=*) given_root="${1#*=}" ;;
-    --sums=*) sums="$(realpath "${1#*=}")" ;;
-    --suite=bookworm | --suite=trixie) suite="${1#*=}" ;;
-    --help)
-        usage
-        exit 0
-        ;;
-    --)
-        shift
-        break
-        ;;
-    *)
-        usage >&2
-        exit 2
-        ;;
-    esac
-    shift
-done
-if [ -z "$suite" ]; then
-    usage >&2
-    exit 2
-fi
+read_flags suite "bookworm trixie" "" "$@"
+suite="$chosen"
 
 need_root_and_debootstrap
-in_own_namespaces "$given_root" "${arguments[@]}"
+in_own_namespaces "$given_root" "$@"
+set -- "${bazel_arguments[@]}"
 make_root "$suite" "git python3 python3-pip"
 give_sums "$sums"
 give_pip_settings

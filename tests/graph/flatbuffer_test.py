@@ -8,8 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 
 from tests.extent import count
-from tests.graph.real_models import MODELS
-from tests.model_files import model_path
+from tests.model_files import REAL_MODELS, model_path
 from tests.random_models import ModelBuilder, float_models, run_model, tiny_model
 from tools.errors import InputError
 from tools.graph.flatbuffer import (
@@ -49,7 +48,7 @@ def data_offsets(content: bytes) -> list[int]:
     return offsets
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=REAL_MODELS)
 def real(request) -> bytes:
     return model_path(request.param).read_bytes()
 

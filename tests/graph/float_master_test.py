@@ -4,8 +4,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 
 from tests.extent import count
-from tests.graph.real_models import MODELS
-from tests.model_files import model_path
+from tests.model_files import REAL_MODELS, model_path
 from tests.random_models import ModelBuilder, float_models, run_model, tiny_model
 from tools.errors import InputError
 from tools.graph.description import describe
@@ -19,7 +18,7 @@ from tools.graph.runtime import open_interpreter
 from tools.graph.topology import Topology
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=REAL_MODELS)
 def made(request) -> tuple[bytes, bytes, dict]:
     """A real model: (original, master, summary)."""
     original = model_path(request.param).read_bytes()

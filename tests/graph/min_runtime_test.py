@@ -5,8 +5,7 @@ import re
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from tests.graph.real_models import MODELS
-from tests.model_files import model_path
+from tests.model_files import REAL_MODELS, model_path
 from tests.random_models import ModelBuilder, tiny_model
 from tools.errors import InputError
 from tools.graph.flatbuffer import OPERATOR_NAMES, model_bytes, parse_model, text
@@ -26,7 +25,7 @@ def _stated(model) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", REAL_MODELS)
 def test_never_less_than_the_converter_said(name):
     """MediaPipe's models carry what TensorFlow's converter worked out for them."""
     model = parse_model(model_path(name).read_bytes())

@@ -5,15 +5,14 @@ import pytest
 from hypothesis import given, settings
 
 from tests.extent import count
-from tests.graph.real_models import MODELS
-from tests.model_files import model_path
+from tests.model_files import REAL_MODELS, model_path
 from tests.random_models import ModelBuilder, float_models
 from tools.errors import InputError
 from tools.graph.flatbuffer import parse_model
 from tools.graph.soundness import refuse_unmeasurable, refuse_unsound
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", REAL_MODELS)
 def test_real_models_are_sound(name):
     model = parse_model(model_path(name).read_bytes())
     refuse_unsound(model)

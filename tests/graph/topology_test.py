@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.graph.real_models import MODELS
-from tests.model_files import model_path
+from tests.model_files import REAL_MODELS, model_path
 from tests.random_models import ModelBuilder
 from tools.graph.flatbuffer import parse_model, shape_of
 from tools.graph.topology import Topology
@@ -49,7 +48,7 @@ def test_names_and_tensors(graph):
     assert shape_of(graph.tensor(conv.inputs[1])) == (2, 1, 1, 3)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", REAL_MODELS)
 def test_every_tensor_of_a_real_model_comes_from_somewhere(name):
     graph = Topology(parse_model(model_path(name).read_bytes()))
     for index in graph.consumers:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.extent import WHOLE
-from tests.model_files import model_path
+from tests.model_files import REAL_MODELS, model_path
 from tests.quantization.photographs import CALIBRATION, TEST
 from tests.scenes.photo_files import photo_path
 from tools.graph.description import describe
@@ -15,19 +15,6 @@ from tools.quantization.settings import QuantizationSettings
 from tools.samples.loading import InputSpec, Preprocessing, load_samples
 from tools.similarity.model_outputs import ModelOutputs
 
-_MODELS = (
-    "face_detection_full_range_sparse",
-    "face_detection_short_range",
-    "face_landmark",
-    "hand_landmark_full",
-    "hand_landmark_lite",
-    "iris_landmark",
-    "palm_detection_full",
-    "palm_detection_lite",
-    "pose_detection",
-    "pose_landmark_full",
-    "selfie_segmentation",
-)
 # What runs by default: a detector and a landmark model, in all that there is.
 _SOME_MODELS = ("face_detection_short_range", "face_landmark")
 # The least cosine similarity of the first output, on a photograph: far below what an
@@ -46,7 +33,7 @@ _LEAST = {
 _SIGNED = ("face_detection_full_range_sparse", "face_detection_short_range", "pose_detection")
 
 
-@pytest.fixture(scope="module", params=_MODELS if WHOLE else _SOME_MODELS)
+@pytest.fixture(scope="module", params=REAL_MODELS if WHOLE else _SOME_MODELS)
 def model(request):
     """(name, float master, two photographs as its input, what it makes of the second)."""
     name = request.param

@@ -1,7 +1,9 @@
 """What the tests of both of MediaPipe's runtimes share."""
 
 import dataclasses
-from collections.abc import Iterable
+import json
+import subprocess
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -98,3 +100,28 @@ def printed(name: str, found: Agreement, least_images: int = 1) -> Agreement:
     print(f"{name}\n{found.table()}")
     assert found.images >= least_images
     return found
+
+
+def check_images_without_an_object(program: str, flags: Sequence[str], report: Path) -> None:
+    """Checks that a program refuses images in which nothing is seen, and takes others.
+
+    Args:
+      program: in FOLDER, which compares an artifact with MediaPipe's own model.
+      flags: that name the face detector and its artifact.
+      report: file for what the program finds; it does not exist.
+    """
+
+    def compare(name: str) -> subprocess.CompletedProcess:
+        words = [path_of(f"{FOLDER}/{program}"), *flags, f"--json={report}", photograph(name)]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    done = compare(GRAVEL)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"{program}: error: MediaPipe's own model sees nothing in these images; give others\n"
+    )
+    assert not report.exists()
+    done = compare(ASTRONAUT)
+    assert done.returncode == 0, done.stderr
+    assert "1 in 1 images, 1 paired" in done.stdout
+    assert json.loads(report.read_text())["iou_min"] > 0.9
