@@ -49,7 +49,14 @@ def _build(model: dict, schemes: dict[str, bool], output: Path) -> None:
         artifact, summary, report = (
             output / f"{name}.{ending}" for ending in ("tflite", "summary.json", "report.json")
         )
-        data = [f"--calibration_data={model['calibration']}"] if is_calibrated else []
+        samples = output / f"{name}.calibration_samples.json"
+        data, known = [], []
+        if is_calibrated:
+            data = [
+                f"--calibration_data={model['calibration']}",
+                f"--calibration_samples_output={samples}",
+            ]
+            known = [f"--calibration_samples={samples}"]
         _call(
             quantize_model,
             f"--float_master={master}",
@@ -70,7 +77,7 @@ def _build(model: dict, schemes: dict[str, bool], output: Path) -> None:
             f"--test_data={model['test']}",
             f"--report={report}",
             "--report_only",
-            *data,
+            *known,
         )
         _call(
             check_gates,

@@ -52,6 +52,7 @@ IMPORTS = (
     "tools.graph.float_master",
     "tools.quantization.pipeline",
     "tools.quantization.settings_file",
+    "tools.samples.known_samples",
     "tools.samples.model_inputs",
     "tqdm",
 )
@@ -100,6 +101,11 @@ def parser() -> argparse.ArgumentParser:
         "--settings_output", type=output_path, help="JSON file: every choice that was made"
     )
     result.add_argument("--summary_output", type=output_path, help="JSON file: what was done")
+    result.add_argument(
+        "--calibration_samples_output",
+        type=output_path,
+        help="JSON file: the calibration data's samples by digest, for validate_quantized_model",
+    )
     result.add_argument(
         "--prepared_output",
         type=output_path,
@@ -177,9 +183,26 @@ class _Quantized:
         }
 
 
-def _prepare(
-    arguments: argparse.Namespace, master: bytes, where: str, settings, calibration: list[str]
+def _calibration_samples(
+    arguments: argparse.Namespace, master: bytes, where: str, calibration: list[str]
 ):
+    """Loads the representative dataset of a float master; see `_prepare`.
+
+    Returns:
+      A tools.samples.loading.SampleSet.
+    """
+    from tools.samples.model_inputs import load_model_samples
+
+    paths = [user_path(path) for path in calibration]
+    samples = load_model_samples(master, where, paths, preprocessing_choice(arguments))
+    if arguments.summary_output or arguments.calibration_samples_output:
+        # What is written names the data by it. Found first, what is decoded for it is there
+        # for the processes that calibrate.
+        _ = samples.digest
+    return samples
+
+
+def _prepare(arguments: argparse.Namespace, master: bytes, where: str, settings, samples):
     """Prepares a float master.
 
     Args:
@@ -187,25 +210,20 @@ def _prepare(
       master: the float master.
       where: how messages name it.
       settings: tools.quantization.settings.QuantizationSettings.
-      calibration: files and folders of its representative dataset.
+      samples: the representative dataset; None where there is none, or none is needed.
 
     Returns:
       A tools.quantization.pipeline.Prepared.
     """
     from tools.quantization.passes import CalibrationData
     from tools.quantization.pipeline import prepare
-    from tools.samples.model_inputs import load_model_samples, preprocessing_for
+    from tools.samples.model_inputs import preprocessing_for
 
     data = None
-    if calibration and settings.needs_calibration:
-        choice = preprocessing_choice(arguments)
-        samples = load_model_samples(master, where, [user_path(p) for p in calibration], choice)
+    if samples is not None:
         if settings.input_type != "float32" and samples.are_images:
-            settings = _with_pixel_ranges(settings, master, preprocessing_for(master, choice))
-        if arguments.summary_output:
-            # The summary names the data by it. Found first, what is decoded for it is there
-            # for the processes that calibrate.
-            _ = samples.digest
+            preprocessing = preprocessing_for(master, preprocessing_choice(arguments))
+            settings = _with_pixel_ranges(settings, master, preprocessing)
         data = CalibrationData(samples, progress_bar())
         if arguments.calibration_statistics:
             gather = _gather_from(arguments.calibration_statistics, samples)
@@ -276,6 +294,7 @@ def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
     for flag in (
         "layers",
         "keep_float",
+        "calibration_samples_output",
         "calibration_statistics",
         "recipe_output",
         "settings_output",
@@ -300,8 +319,10 @@ def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
         name = f"{where}/{path}"
         try:
             master, _ = make_float_master(original, name)
-            data = calibration.get(path, [])
-            prepared = _prepare(arguments, master, name, settings[path], data)
+            samples = None
+            if path in calibration and settings[path].needs_calibration:
+                samples = _calibration_samples(arguments, master, name, calibration[path])
+            prepared = _prepare(arguments, master, name, settings[path], samples)
             made[path] = _finish(master, prepared)
         except InputError as error:
             raise InputError(f"{error} (--member={path}=keep leaves it as it is)") from None
@@ -337,9 +358,12 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.graph.flatbuffer import read_bytes
     from tools.quantization.recipes import recipe_text
     from tools.quantization.settings import settings_text
+    from tools.samples.known_samples import write_known_samples
 
     if not (arguments.output_model or arguments.prepared_output):
         raise InputError("give --output_model, the file to write")
+    if arguments.calibration_samples_output and not arguments.calibration_data:
+        raise InputError("--calibration_samples_output lists the samples of --calibration_data")
     if arguments.summary_output and not arguments.output_model:
         raise InputError("--summary_output tells of the artifact; give --output_model as well")
     path = arguments.float_master or arguments.input_model
@@ -354,7 +378,11 @@ def main(arguments: argparse.Namespace) -> int:
     master = float_master_of(original, where, bool(arguments.float_master))
     # Of a large model, one copy less.
     del original
-    prepared = _prepare(arguments, master, where, settings, arguments.calibration_data)
+    samples, listed = None, arguments.calibration_samples_output
+    if arguments.calibration_data and (settings.needs_calibration or listed):
+        samples = _calibration_samples(arguments, master, where, arguments.calibration_data)
+    used = samples if settings.needs_calibration else None
+    prepared = _prepare(arguments, master, where, settings, used)
     made = _finish(master, prepared) if arguments.output_model else None
     if arguments.prepared_output:
         with whole_file(arguments.prepared_output) as file:
@@ -368,6 +396,8 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.settings_output:
         with whole_file(arguments.settings_output, "w") as file:
             file.write(settings_text(prepared.settings))
+    if listed:
+        write_known_samples(listed, samples)
     if arguments.summary_output:
         with whole_file(arguments.summary_output, "w") as file:
             file.write(json.dumps(made.summary(), indent=2, sort_keys=True) + "\n")

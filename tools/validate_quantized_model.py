@@ -38,8 +38,11 @@ in them (hand_landmarker.task/hand_detector.tflite); a model that stayed as it w
 # What `main` imports when it runs.
 IMPORTS = (
     "ai_edge_litert.interpreter",
+    # numpy's percentiles import it.
+    "numpy.ma",
     "tools.bundle.task_bundle",
     "tools.graph.float_master",
+    "tools.samples.known_samples",
     "tools.samples.model_inputs",
     "tools.similarity.comparison",
     "tools.similarity.layers",
@@ -72,6 +75,12 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         metavar="[MEMBER=]PATH",
         help="what the artifact was calibrated with; test data found in it is refused",
+    )
+    result.add_argument(
+        "--calibration_samples",
+        type=user_path,
+        help="in place of --calibration_data: what quantize_model wrote of it with "
+        "--calibration_samples_output",
     )
     add_input_flags(result)
     add_gate_flags(result)
@@ -178,6 +187,7 @@ class _Pair:
       source: what the float model was made from.
       test_data: files and folders.
       calibration_data: likewise; empty where it is not known.
+      calibration_samples: file that lists the samples of it; None where there is none.
       task: file that says how the outputs are decoded.
       summary: of the artifact, from quantize_model.
     """
@@ -192,6 +202,7 @@ class _Pair:
     source: bytes
     test_data: Sequence[str]
     calibration_data: Sequence[str]
+    calibration_samples: Path | None
     task: str | None
     summary: Mapping | None
 
@@ -199,6 +210,7 @@ class _Pair:
 def _compared(pair: _Pair, choice: PreprocessingChoice) -> dict:
     """Makes the report of one artifact."""
     from tools.report import read_json
+    from tools.samples.known_samples import read_known_samples
     from tools.samples.model_inputs import load_model_samples
     from tools.similarity.comparison import compare_outputs, make_report, refuse_overlap
     from tools.similarity.layers import compare_layers
@@ -212,6 +224,8 @@ def _compared(pair: _Pair, choice: PreprocessingChoice) -> dict:
     reference = ModelOutputs(master, pair.float_where)
     quantized = ModelOutputs(pair.artifact, pair.where)
     test = samples(pair.test_data)
+    if pair.calibration_samples:
+        refuse_overlap(read_known_samples(pair.calibration_samples), test)
     if pair.calibration_data:
         refuse_overlap(samples(pair.calibration_data), test)
     bar = progress_bar()
@@ -278,6 +292,11 @@ def _compare_bundles(
             f"{where}: --source_model is about one model and this is a bundle; its models are held "
             "to those of --float_model"
         )
+    if arguments.calibration_samples:
+        raise InputError(
+            f"{where}: --calibration_samples is about one model and this is a bundle; give "
+            "--calibration_data=MEMBER=PATH"
+        )
     paths = arguments.float_model, arguments.quantized_model
     known, found = _bundle_files(paths, given, artifact)
     kept = [path for path in known if known[path].content == found[path].content]
@@ -313,6 +332,7 @@ def _compare_bundles(
             source=known[path].content,
             test_data=test[path],
             calibration_data=calibration.get(path, []),
+            calibration_samples=None,
             task=tasks.get(path),
             summary=(summary or {}).get("members", {}).get(path),
         )
@@ -405,6 +425,7 @@ def main(arguments: argparse.Namespace) -> int:
             source=read_bytes(arguments.source_model) if arguments.source_model else given,
             test_data=arguments.test_data,
             calibration_data=arguments.calibration_data,
+            calibration_samples=arguments.calibration_samples,
             task=arguments.task[0] if arguments.task else None,
             summary=_summary(arguments),
         )

@@ -250,17 +250,23 @@ def _quantized_model_impl(ctx):
     refusal = ctx.actions.declare_file(name + ".refusal.txt")
     validation = ctx.actions.declare_file(name + ".passed")
 
+    # The comparison finds test samples in it without reading the calibration data once more.
+    known_samples = []
+    if ctx.files.calibration_data:
+        known_samples.append(ctx.actions.declare_file(name + ".calibration_samples.json"))
     statistics = _calibrate(ctx, how, float_model)
+    outputs = {
+        "--output_model": artifact,
+        "--recipe_output": recipe,
+        "--summary_output": summary,
+    }
+    outputs.update({"--calibration_samples_output": file for file in known_samples})
     _quantize(
         ctx,
         how,
         float_model,
         statistics,
-        {
-            "--output_model": artifact,
-            "--recipe_output": recipe,
-            "--summary_output": summary,
-        },
+        outputs,
         "QuantizeModel",
         "Quantizing {} ({})".format(ctx.label, scheme),
     )
@@ -275,10 +281,10 @@ def _quantized_model_impl(ctx):
     compare.add(name, format = "--name=%s")
     compare.add(ctx.attr.version, format = "--version=%s")
     _data(compare, "--test_data", ctx.files.test_data)
-    _data(compare, "--calibration_data", ctx.files.calibration_data)
+    _data(compare, "--calibration_samples", known_samples)
     _preprocessing(compare, float_model.preprocessing)
     inputs = [float_model.model, float_model.original, artifact, summary]
-    inputs += ctx.files.test_data + ctx.files.calibration_data
+    inputs += ctx.files.test_data + known_samples
     if float_model.task:
         compare.add(float_model.task, format = "--task=%s")
         inputs.append(float_model.task)

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 import tools.check_gates
+import tools.quantize_model
 import tools.validate_quantized_model
 from tests.extent import WHOLE
 from tests.model_files import model_path
@@ -234,6 +235,24 @@ def test_test_data_that_was_calibrated_with_is_refused(folder, tmp_path):
         _validate(folder, "--test_data=test_images/", f"--calibration_data={tmp_path}")
     )
     assert "astronaut.png is calibration sample same.png" in line
+    # The same without the data, by what quantizing says of it.
+    done = _run(
+        tools.quantize_model,
+        folder,
+        "--input_model=original.tflite",
+        "--quantization_type=WEIGHT_ONLY_INT8",
+        f"--output_model={tmp_path / 'again.tflite'}",
+        f"--calibration_data={tmp_path}",
+        f"--calibration_samples_output={tmp_path / 'samples.json'}",
+    )
+    assert done.returncode == 0, done.stderr
+    known = f"--calibration_samples={tmp_path / 'samples.json'}"
+    assert _one_line(_validate(folder, "--test_data=test_images/", known)) == line
+    for name in ("cup.png", "again.tflite"):
+        other = f"--calibration_samples={tmp_path / name}"
+        assert f"{name}: no list of samples; quantize_model" in _one_line(
+            _validate(folder, "--test_data=test_images/", other)
+        )
 
 
 def _nan_model(folder):

@@ -14,6 +14,7 @@ import math
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import flatbuffers
@@ -31,6 +32,8 @@ MAXIMUM_BYTES = 2**31 - 1
 _BUFFER_ALIGNMENT = 16
 _BYTES = np.dtype(np.uint8).str
 _OFFSET = struct.Struct("<I")
+# Where a subgraph's vtable has the list of its outputs: the third field of the schema.
+_SUBGRAPH_OUTPUTS = 8
 
 # What is remembered of a model holds its file in memory.
 _MOST_REMEMBERED_BYTES = 2**26
@@ -139,6 +142,12 @@ def tensor_name(tensor: schema.TensorT) -> str:
 def type_name(tensor: schema.TensorT) -> str:
     """Names a tensor's type, such as FLOAT32."""
     return TYPE_NAMES.get(tensor.type, f"TYPE_{tensor.type}")
+
+
+def dtype_of(tensor: schema.TensorT) -> np.dtype | None:
+    """Gives numpy's type of a tensor's values; None for one that numpy has no type for."""
+    dtype = _DTYPES.get(tensor.type)
+    return None if dtype is None else np.dtype(dtype)
 
 
 def shape_of(tensor: schema.TensorT) -> tuple[int, ...]:
@@ -691,6 +700,39 @@ def runnable_bytes(model: TfliteModel) -> bytes:
       InputError: as `model_bytes`.
     """
     return with_constants(runnable_tables(model), model)
+
+
+def with_other_outputs(content: bytes, outputs: Sequence[int], where: str) -> bytes:
+    """Gives the main subgraph other outputs, for running, without writing the file anew.
+
+    The list goes behind everything else in the file, and the subgraph's table is led there.
+
+    Args:
+      content: a whole .tflite file that can be read.
+      outputs: indices of tensors of the main subgraph.
+      where: how messages name the model.
+
+    Returns:
+      The file with its new outputs; its signatures are as they were.
+
+    Raises:
+      InputError: when the model has no outputs, or the file would be too large.
+    """
+    table = schema.Model.GetRootAs(content, 0).Subgraphs(0)._tab
+    slot = table.Offset(_SUBGRAPH_OUTPUTS)
+    if not slot:
+        raise InputError(f"{where}: the model has no outputs; give one that computes something")
+    padding = bytes(-len(content) % 4)
+    start = len(content) + len(padding)
+    vector = struct.pack(f"<{len(outputs) + 1}I", len(outputs), *outputs)
+    if start + len(vector) > MAXIMUM_BYTES:
+        raise InputError(
+            f"{where}: the model takes more than the {MAXIMUM_BYTES} bytes that a TFLite "
+            "flatbuffer holds, split the model"
+        )
+    place = table.Pos + slot
+    offset = _OFFSET.pack(start - place)
+    return b"".join([content[:place], offset, content[place + 4 :], padding, vector])
 
 
 def model_bytes(model: TfliteModel) -> bytes:

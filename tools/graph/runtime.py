@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 from tools.errors import InputError
-from tools.graph.flatbuffer import TfliteModel, model_to_read, text
+from tools.graph.flatbuffer import TfliteModel, dtype_of, model_to_read, shape_of, text, type_name
 
 
 @contextlib.contextmanager
@@ -80,18 +80,20 @@ def input_specifications(content: bytes, where: str) -> list[tuple[str, tuple[in
       where: how messages name it.
 
     Returns:
-      (signature input name, shape with the batch, dtype) for each.
+      (signature input name, shape with the batch, dtype) for each, by name.
 
     Raises:
-      InputError: when the runtime cannot run the model.
+      InputError: when one is of a type that no sample can have.
     """
-    (key, *_) = (
-        text(signature.signatureKey)
-        for signature in model_to_read(content, where).schema.signatureDefs
-        if signature.subgraphIndex == 0
-    )
-    runner = open_interpreter(content, where).get_signature_runner(key)
-    return [
-        (name, tuple(int(size) for size in details["shape"]), np.dtype(details["dtype"]))
-        for name, details in runner.get_input_details().items()
-    ]
+    model = model_to_read(content, where)
+    result = []
+    for name, index in sorted(signature_inputs(model).items()):
+        tensor = model.schema.subgraphs[0].tensors[index]
+        dtype = dtype_of(tensor)
+        if dtype is None:
+            raise InputError(
+                f"{where}: its input {name} has the type {type_name(tensor)}, which no sample "
+                "can have; give a model that takes numbers"
+            )
+        result.append((name, shape_of(tensor), dtype))
+    return result

@@ -9,6 +9,7 @@ from tools.graph.description import describe
 from tools.graph.flatbuffer import model_to_read
 from tools.graph.min_runtime import min_runtime
 from tools.report import REPORT_KIND, SCHEMA_VERSION, rounded
+from tools.samples.known_samples import KnownSamples
 from tools.samples.loading import SampleSet, overlapping
 from tools.similarity.metrics import OutputSimilarity
 from tools.similarity.model_outputs import ModelOutputs, paired
@@ -70,7 +71,7 @@ def compare_outputs(
     }
 
 
-def refuse_overlap(calibration: SampleSet, test: SampleSet) -> None:
+def refuse_overlap(calibration: SampleSet | KnownSamples, test: SampleSet) -> None:
     """Refuses test data that the ranges were made from.
 
     Raises:

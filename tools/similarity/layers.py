@@ -27,9 +27,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
 from tools.graph.flatbuffer import (
+    copied_model,
     model_bytes,
     model_to_read,
-    parse_model,
     shape_of,
     tensor_name,
     type_name,
@@ -70,13 +70,26 @@ class _Channels:
         return cls(0, *(np.zeros(channels) for _ in range(5)))
 
     def add(self, expected: np.ndarray, actual: np.ndarray) -> None:
-        """Adds float64 arrays [positions, channels]."""
+        """Adds float32 arrays [positions, channels]."""
         self.count += len(expected)
-        self.expected += expected.sum(axis=0)
-        self.actual += actual.sum(axis=0)
+        expected, actual = expected.astype(np.float64), actual.astype(np.float64)
+        # A product takes a fifth of the time of numpy's sum over few channels.
+        positions = np.ones(len(expected))
+        self.expected += positions @ expected
+        self.actual += positions @ actual
         self.expected_squares += np.einsum("pc,pc->c", expected, expected)
         self.actual_squares += np.einsum("pc,pc->c", actual, actual)
         self.products += np.einsum("pc,pc->c", expected, actual)
+
+    def are_finite(self) -> tuple[bool, bool]:
+        """Says of expected and actual values whether all were numbers.
+
+        A square of a float32 is one in float64, and NaN or infinity stays in a sum.
+        """
+        return tuple(
+            bool(np.isfinite(squares).all())
+            for squares in (self.expected_squares, self.actual_squares)
+        )
 
     def powers_of_two(self) -> np.ndarray:
         """Gives the factor of each of the artifact's channels, float64 [channels]."""
@@ -254,14 +267,13 @@ class LayerComparison:
         for layer in self.layers:
             pair = zip((self._reference, self._artifact), self._pairs[layer.name], strict=True)
             channels = layer.shape[-1] if layer.shape else 1
-            values = [
-                model.tensor(index).astype(np.float64).reshape(-1, channels)
-                for model, index in pair
-            ]
-            for of_model, model in zip(values, (self._reference, self._artifact), strict=True):
-                if not np.isfinite(of_model).all():
+            values = [model.tensor(index).reshape(-1, channels) for model, index in pair]
+            sums = self._sums[layer.name]
+            sums.add(*values)
+            models = (self._reference, self._artifact)
+            for is_finite, model in zip(sums.are_finite(), models, strict=True):
+                if not is_finite:
                     raise InputError(f"{model.where}: tensor {layer.name} is NaN or infinite")
-            self._sums[layer.name].add(*values)
 
     def correlations(self) -> dict[str, float | None]:
         """Gives the correlation of each layer by name, None where it says nothing.
@@ -327,11 +339,11 @@ def best_reference(master: bytes, artifact: bytes, where: tuple[str, str]) -> by
     Returns:
       The master, or the master without the channels that no result depends on.
     """
-    smaller = parse_model(master, where[0])
+    whole = model_to_read(master, where[0])
+    smaller = copied_model(whole)
     remove_dead_channels(smaller)
     graph = Topology(model_to_read(artifact, where[1]))
-    whole = Topology(model_to_read(master, where[0]))
-    if len(_matches(Topology(smaller), graph)) > len(_matches(whole, graph)):
+    if len(_matches(Topology(smaller), graph)) > len(_matches(Topology(whole), graph)):
         return model_bytes(smaller)
     return master
 

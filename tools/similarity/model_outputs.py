@@ -1,14 +1,12 @@
 """Runs a model, float or quantized at its ends, on float samples."""
 
-import copy
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tools.errors import InputError
 from tools.graph.description import describe
-from tools.graph.flatbuffer import model_to_read, runnable_bytes
+from tools.graph.flatbuffer import model_to_read, with_other_outputs
 from tools.graph.runtime import open_interpreter
 
 
@@ -61,7 +59,12 @@ class ModelOutputs:
         self.outputs = [entry["name"] for entry in described["outputs"]]
         ends = len(self.outputs)
         if also:
-            content = _with_outputs(content, also, where)
+            # So they are written although a delegate computes them; an interpreter that keeps
+            # all tensors runs without one, and cannot run operators that only a delegate knows.
+            (subgraph, *_) = model_to_read(content, where).schema.subgraphs
+            own = [int(index) for index in subgraph.outputs]
+            others = [index for index in dict.fromkeys(also) if index not in own]
+            content = with_other_outputs(content, own + others, where)
         self._interpreter = open_interpreter(content, where)
         self._input_details = self._interpreter.get_input_details()
         details = self._interpreter.get_output_details()
@@ -101,7 +104,7 @@ class ModelOutputs:
         scale, zero_point = _parameters(details)
         if np.issubdtype(values.dtype, np.integer) and scale:
             values = (values.astype(np.float32) - zero_point) * np.float32(scale)
-        return values.astype(np.float32)
+        return values.astype(np.float32, copy=False)
 
     def tensor(self, index: int) -> np.ndarray:
         """Reads a tensor of the last sample that was run.
@@ -113,21 +116,6 @@ class ModelOutputs:
           float32 of the tensor's shape.
         """
         return self._float(self._details[index])
-
-
-def _with_outputs(content: bytes, also: Sequence[int], where: str) -> bytes:
-    """Makes tensors outputs, behind the model's own.
-
-    So they are written although a delegate computes them; an interpreter that keeps all
-    tensors runs without one, and cannot run operators that only a delegate knows.
-    """
-    model = model_to_read(content, where)
-    changed = copy.copy(model.schema)
-    (subgraph, *inner) = changed.subgraphs
-    own = [int(index) for index in subgraph.outputs]
-    changed.subgraphs = [copy.copy(subgraph), *inner]
-    changed.subgraphs[0].outputs = own + [i for i in dict.fromkeys(also) if i not in own]
-    return runnable_bytes(dataclasses.replace(model, schema=changed))
 
 
 def _matched(
