@@ -45,6 +45,17 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def _passed_line(report: dict, verdict: dict, path: str) -> str:
+    """Says of an artifact that passed how small and how alike it is, and where to read more."""
+    size, outputs = report["artifact"]["bytes"], report["similarity"]["outputs"]
+    worst = min(outputs, key=lambda output: output["cosine_mean"], default=None)
+    alike = f", worst similarity {worst['cosine_mean']:.4f} ({worst['name']})" if worst else ""
+    return (
+        f"{report['name']}: passed all {len(verdict['gates'])} gates; {size:,} bytes, "
+        f"{report['size']['reduction']:.1%} smaller{alike}; report: {path}"
+    )
+
+
 def main(arguments: argparse.Namespace) -> int:
     from tools.report import read_json, read_report, write_json
     from tools.similarity.gates import check_gates, failure_lines, table_lines
@@ -60,7 +71,10 @@ def main(arguments: argparse.Namespace) -> int:
         with whole_file(arguments.table, "w") as file:
             file.writelines(f"{line}\n" for line in table_lines(verdict))
     reason = ""
-    if not verdict["passed"]:
+    if verdict["passed"]:
+        # In a build Bazel shows it when the gates were judged, and not when nothing changed.
+        print(_passed_line(report, verdict, str(arguments.report)))
+    else:
         lines = failure_lines(verdict, str(arguments.report), arguments.layers_command)
         reason = "\n".join(lines) + "\n"
     if arguments.refusal:

@@ -126,6 +126,22 @@ def bazel_command(verb: str, target: str, *words: str) -> str:
     return f"{command} -- {shlex.join(words)}" if words else command
 
 
+def own_command(program: str, *words: str) -> str:
+    """Writes the command of a program beside this one, as the user started this one.
+
+    Args:
+      program: such as "layer_report".
+      words: its arguments.
+
+    Returns:
+      The command, as a shell takes it: by `bazel run` where that started this program.
+    """
+    if not _own_label():
+        return shlex.join([program, *words])
+    package = _own_label().partition("//")[2].partition(":")[0]
+    return bazel_command("run", f"//{package}:{program}", *words)
+
+
 def _typed_repository() -> str:
     """Names this project's repository as the user's workspace does: "" for its own."""
     name = _own_label().partition("//")[0]

@@ -5,7 +5,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, user_path, whole_file
+from tools.command_line import (
+    EXIT_GATE_FAILED,
+    new_parser,
+    output_path,
+    own_command,
+    run,
+    user_path,
+    whole_file,
+)
 from tools.errors import DeviceFailedError, InputError
 from tools.float_master_flags import add_float_model_flags, float_master_of
 from tools.latency.device_flags import add_device_flags, device_options
@@ -70,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
         "--candidates", type=int, default=300, help="to make at the most (default: %(default)s)"
     )
     result.add_argument("--name", help="of the artifact (default: the settings file's)")
+    result.add_argument("--target", help="of a BUILD file that the settings are for, as a label")
     result.add_argument(
         "--settings_output", required=True, type=output_path, help="settings file to write"
     )
@@ -183,65 +192,104 @@ def _front_document(front, others, picked, goal, device: str, master_bytes: int)
     }
 
 
-def main(arguments: argparse.Namespace) -> int:
+def _evaluator(arguments: argparse.Namespace, goal, device: str, journal_folder: Path, timed: Path):
+    """Reads the model and its samples, and opens the journal.
+
+    Args:
+      arguments: the command line.
+      goal: tools.tuning.goal.Goal.
+      device: what `_device` says.
+      journal_folder: where journals are kept.
+      timed: a folder for the models that are timed.
+
+    Returns:
+      (tools.tuning.evaluation.Evaluator, its journal).
+    """
     import hashlib
 
     from tools.graph.flatbuffer import read_bytes
-    from tools.latency.decision import LEAST_ROUNDS
-    from tools.quantization.settings import settings_from_json, settings_text
-    from tools.report import read_json, write_json
+    from tools.report import read_json
     from tools.samples.model_inputs import load_model_samples
-    from tools.tuning.evaluation import Evaluator, split
-    from tools.tuning.front_plot import write_plots
-    from tools.tuning.goal import chosen
-    from tools.tuning.journal import Journal, code_digest, default_directory
-    from tools.tuning.search import Search, front_of
+    from tools.tuning.evaluation import Evaluator, TunedModel, split
+    from tools.tuning.journal import Journal, code_digest
 
-    if arguments.rounds < LEAST_ROUNDS:
-        raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
-    if arguments.samples < 1 or arguments.candidates < 4:
-        raise InputError("--samples takes at least 1 and --candidates at least 4")
     path = arguments.float_master or arguments.float_model
     where = str(path)
-    goal = _goal(arguments)
     master = float_master_of(read_bytes(path), where, bool(arguments.float_master))
-    source = len(read_bytes(arguments.source_model)) if arguments.source_model else None
-    task = read_json(arguments.task) if arguments.task else None
     choice = preprocessing_choice(arguments)
     samples = load_model_samples(master, where, arguments.calibration_data, choice)
     calibration, held_out = split(samples, arguments.samples)
-    device = _device(arguments, path)
+    model = TunedModel(
+        master=master,
+        calibration=calibration,
+        held_out=held_out,
+        task=read_json(arguments.task) if arguments.task else None,
+        source_bytes=len(read_bytes(arguments.source_model)) if arguments.source_model else None,
+        where=where,
+    )
     journal = Journal(
-        arguments.journal or default_directory(),
+        journal_folder,
         {
             "calibration": samples.digest,
             "code": code_digest(),
             "device": device,
             "held_out": len(held_out),
             "master": hashlib.sha256(master).hexdigest(),
-            "task": task,
+            "task": model.task,
             "tools": tool_versions(),
         },
     )
     if len(journal):
         print(f"going on from {len(journal)} results in {journal.path}", file=sys.stderr)
+    latency = _latency(master, goal, timed, arguments)
+    return Evaluator(model, goal, journal, latency), journal
+
+
+def _next_step(arguments: argparse.Namespace) -> str:
+    """Says what applies the settings: a line of a BUILD file, or a command."""
+    settings = arguments.settings_output
+    if arguments.target:
+        return (
+            f'next: review and commit it; with `scheme = "auto",` in {arguments.target}, '
+            f"`bazel build {arguments.target}` applies it"
+        )
+    given = "--float_master" if arguments.float_master else "--input_model"
+    path = arguments.float_master or arguments.float_model
+    command = own_command(
+        "quantize_model",
+        f"{given}={path}",
+        f"--settings={settings}",
+        *(f"--calibration_data={data}" for data in arguments.calibration_data),
+        f"--output_model={settings.with_name(settings.name.split('.')[0] + '.tflite')}",
+    )
+    return f"next: review and commit it; it is applied by\n  {command}"
+
+
+def main(arguments: argparse.Namespace) -> int:
+    from tools.latency.decision import LEAST_ROUNDS
+    from tools.quantization.settings import settings_from_json, settings_text
+    from tools.report import write_json
+    from tools.tuning.front_plot import write_plots
+    from tools.tuning.goal import chosen
+    from tools.tuning.journal import default_directory
+    from tools.tuning.search import Search, front_of
+
+    if arguments.rounds < LEAST_ROUNDS:
+        raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
+    if arguments.samples < 1 or arguments.candidates < 4:
+        raise InputError("--samples takes at least 1 and --candidates at least 4")
+    goal = _goal(arguments)
+    device = _device(arguments, arguments.float_master or arguments.float_model)
     with tempfile.TemporaryDirectory() as folder:
-        evaluator = Evaluator(
-            master,
-            goal,
-            calibration,
-            held_out,
-            journal,
-            _latency(master, goal, Path(folder), arguments),
-            task,
-            source,
-            where,
+        evaluator, journal = _evaluator(
+            arguments, goal, device, arguments.journal or default_directory(), Path(folder)
         )
         search = Search(
             evaluator, goal, arguments.candidates, arguments.stop_at_first, progress_bar()
         )
         measured = search.run()
     journal.close()
+    where, master_bytes = evaluator.model.where, len(evaluator.model.master)
     if not measured:
         raise InputError(f"{where}: no scheme can be applied to this model")
     front = front_of(measured)
@@ -251,10 +299,12 @@ def main(arguments: argparse.Namespace) -> int:
         front.append(picked)
         others = [c for c in others if c is not picked]
     name = arguments.name or arguments.settings_output.name.split(".")[0]
-    _print_front(front, others, picked, goal, len(master))
+    _print_front(front, others, picked, goal, master_bytes)
     if arguments.plots:
-        document = _front_document(front, others, picked, goal, device, len(master))
-        files = write_plots(arguments.plots, name, front, others, picked, goal, len(master), device)
+        document = _front_document(front, others, picked, goal, device, master_bytes)
+        files = write_plots(
+            arguments.plots, name, front, others, picked, goal, master_bytes, device
+        )
         write_json(arguments.plots / f"{name}.front.json", document)
         for path in [*files, arguments.plots / f"{name}.front.json"]:
             print(path)
@@ -268,6 +318,7 @@ def main(arguments: argparse.Namespace) -> int:
     with whole_file(arguments.settings_output, "w") as file:
         file.write(settings_text(settings_from_json(picked.settings)))
     print(f"{arguments.settings_output}: {picked.name}")
+    print(_next_step(arguments))
     return 0
 
 

@@ -6,7 +6,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, user_path
+from tools.command_line import (
+    EXIT_GATE_FAILED,
+    new_parser,
+    output_path,
+    own_command,
+    run,
+    user_path,
+)
 from tools.errors import InputError
 from tools.float_master_flags import add_float_model_flags, float_master_of
 from tools.progress import progress_bar
@@ -440,9 +447,27 @@ def main(arguments: argparse.Namespace) -> int:
     verdict = check_gates(report, gates_of_flags(arguments), "the gates")
     _print_tables(report, verdict)
     if not verdict["passed"]:
-        print("\n".join(failure_lines(verdict, where)), file=sys.stderr)
+        lines = failure_lines(verdict, where, _layers_command(arguments))
+        print("\n".join(lines), file=sys.stderr)
         return EXIT_GATE_FAILED
     return 0
+
+
+def _layers_command(arguments: argparse.Namespace) -> str:
+    """Writes the command that says which layers lose what, with the same files."""
+    given = "--float_master" if arguments.float_master else "--float_model"
+    words = [
+        f"{given}={arguments.float_master or arguments.float_model}",
+        f"--quantized_model={arguments.quantized_model}",
+        *(f"--test_data={data}" for data in arguments.test_data),
+    ]
+    if arguments.input_mean is not None:
+        words.append(f"--input_mean={arguments.input_mean}")
+    if arguments.input_std is not None:
+        words.append(f"--input_std={arguments.input_std}")
+    if arguments.input_resize != "letterbox":
+        words.append(f"--input_resize={arguments.input_resize}")
+    return own_command("layer_report", *words, f"--html={arguments.name}.layers.html")
 
 
 def _summary(arguments: argparse.Namespace) -> dict | None:

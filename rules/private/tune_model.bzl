@@ -12,6 +12,12 @@ load(
     "text_flag_word",
 )
 load(":python_program.bzl", "shell_word")
+load(":typed_label.bzl", "label_text")
+
+def _artifact_label(ctx):
+    """Names the quantized_model that the settings are for, beside this target."""
+    label = label_text(ctx.label)
+    return label[:label.rindex(":") + 1] + ctx.attr.artifact
 
 def _tune_model_impl(ctx):
     float_model = ctx.attr.model[FloatModelInfo]
@@ -29,6 +35,7 @@ def _tune_model_impl(ctx):
         flag(ctx, "--source_model", float_model.original, linked),
         flag(ctx, "--gates", gates),
         text_flag_word("--name", ctx.attr.artifact),
+        text_flag_word("--target", _artifact_label(ctx)),
         "--input_resize=" + float_model.preprocessing.resize,
         "--optimise=" + ctx.attr.optimise,
         "--settings_output=\"$BUILD_WORKSPACE_DIRECTORY\"/" +

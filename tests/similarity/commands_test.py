@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 import tools.check_gates
+import tools.layer_report
 import tools.quantize_model
 import tools.validate_quantized_model
 from tests.extent import WHOLE
@@ -101,8 +103,14 @@ def test_fails_beyond_the_tolerance_and_keeps_the_report(folder, tmp_path):
     flags = ("--test_data=test_images/", "--tolerance=1e-9", f"--report={path}")
     result = _validate(folder, *flags, fresh=True)
     assert result.returncode == 1
-    first, *reasons, where = result.stderr.splitlines()
+    first, *reasons, where, by_layer = result.stderr.splitlines()
     assert first == "quantized: refused, 2 of 5 gates failed"
+    command = shlex.split(by_layer.removeprefix("  error by layer: "))
+    assert command[0] == "layer_report"
+    layers = _run(tools.layer_report, folder, *command[1:-1], f"--html={tmp_path / 'layers.html'}")
+    assert layers.returncode == 0, layers.stderr
+    assert command[-1] == "--html=quantized.layers.html"
+    assert (tmp_path / "layers.html").exists()
     assert {reason.split(":")[0] for reason in reasons} == {
         "  tolerance of output regressors",
         "  tolerance of output classificators",
@@ -343,9 +351,15 @@ def _check(folder, gates, document=None, fresh=WHOLE):
     )
 
 
-def test_check_gates_passes_in_silence(tmp_path):
+def test_check_gates_says_in_one_line_what_passed(tmp_path):
     result = _check(tmp_path, {"tolerance": 0.05}, fresh=True)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert (result.returncode, result.stderr) == (0, "")
+    (line,) = result.stdout.splitlines()
+    worst = min(report()["similarity"]["outputs"], key=lambda output: output["cosine_mean"])
+    assert line.startswith(f"{report()['name']}: passed all ")
+    assert f"{report()['artifact']['bytes']:,} bytes, " in line
+    assert f"worst similarity {worst['cosine_mean']:.4f} ({worst['name']}); report: " in line
+    assert line.endswith(" report.json") or line.endswith("/report.json")
     assert json.loads((tmp_path / "verdict.json").read_text())["passed"] is True
 
 
@@ -358,7 +372,8 @@ def test_check_gates_leaves_what_it_would_say_in_a_file(tmp_path, refused):
     assert said.returncode == int(refused)
     flags += ("--verdict=verdict.json", "--refusal=refusal.txt", "--table=table.txt")
     kept = _run(tools.check_gates, tmp_path, *flags)
-    assert (kept.returncode, kept.stdout, kept.stderr) == (0, "", "")
+    assert (kept.returncode, kept.stdout, kept.stderr) == (0, said.stdout, "")
+    assert bool(kept.stdout) != refused
     assert (tmp_path / "refusal.txt").read_text() == said.stderr
     assert len(said.stderr.splitlines()) == (3 if refused else 0)
     (row,) = [

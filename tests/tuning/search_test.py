@@ -10,7 +10,7 @@ from tools.errors import InputError
 from tools.graph.float_master import make_float_master
 from tools.quantization.settings import settings_from_json
 from tools.samples.loading import InputSpec, Preprocessing, load_samples
-from tools.tuning.evaluation import Evaluator, split
+from tools.tuning.evaluation import Evaluator, TunedModel, split
 from tools.tuning.goal import Goal, chosen
 from tools.tuning.journal import Journal
 from tools.tuning.search import Search, front_of, weighted_operators
@@ -38,7 +38,8 @@ class _Told:
     def __init__(self):
         self.stages = []
 
-    def __call__(self, stage: str, done: int, total: int) -> None:
+    def __call__(self, stage: str, done: int, total: int, following: str) -> None:
+        assert bool(following) == (done < total)
         if done == total:
             self.stages.append(stage)
 
@@ -47,7 +48,7 @@ def searched(master, samples, folder, goal=None, budget=60, stop=False, latency=
     goal = goal or Goal({"tolerance": 0.05})
     calibration, held_out = split(samples, 4)
     journal = Journal(folder, {"samples": samples.digest})
-    evaluator = Evaluator(master, goal, calibration, held_out, journal, latency)
+    evaluator = Evaluator(TunedModel(master, calibration, held_out), goal, journal, latency)
     told = _Told()
     search = Search(evaluator, goal, budget, stop, told)
     try:

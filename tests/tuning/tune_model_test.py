@@ -1,6 +1,7 @@
 """The tune_model command, as it is typed, on a small model, timed for real."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -84,6 +85,27 @@ def test_it_prints_the_front_and_draws_it(tuned):
     # A page that needs nothing else.
     assert "<script" not in page
     assert 'src="http' not in page
+
+
+def test_it_ends_with_what_to_do_next(tuned, folder):
+    output, done = tuned
+    settings = output / "net.settings.json"
+    *_, written, step, command = done.stdout.splitlines()
+    assert written.startswith(f"{settings}: ")
+    assert step == "next: review and commit it; it is applied by"
+    program, *words = shlex.split(command)
+    assert program == "quantize_model"
+    applied = run_command(quantize_model, *words)
+    assert applied.returncode == 0, applied.stderr
+    assert (output / "net.tflite").exists()
+    # A rule says which target it is for.
+    again = run_command(
+        tune_model, *flags(folder, output, "--stop_at_first", "--target=//models:net_auto")
+    )
+    assert again.stdout.splitlines()[-1] == (
+        'next: review and commit it; with `scheme = "auto",` in //models:net_auto, '
+        "`bazel build //models:net_auto` applies it"
+    )
 
 
 def test_it_goes_on_where_it_was(tuned, folder):

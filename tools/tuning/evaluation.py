@@ -6,6 +6,7 @@ sample is held out; ranges come from the others, and candidates are compared on 
 held out.
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -81,6 +82,27 @@ class _Remembered:
         return self._known[id(sample)]
 
 
+@dataclasses.dataclass(frozen=True)
+class TunedModel:
+    """A float model, and what its candidates are made and judged by.
+
+    Attributes:
+      master: a float master.
+      calibration: samples for ranges.
+      held_out: samples to compare on.
+      task: how outputs are decoded.
+      source_bytes: of the file that the master was made from.
+      where: how messages name the model.
+    """
+
+    master: bytes
+    calibration: Part
+    held_out: Part
+    task: Mapping[str, Any] | None = None
+    source_bytes: int | None = None
+    where: str = "model"
+
+
 class Evaluator:
     """Makes and judges candidates of one model; what is in the journal is not made again.
 
@@ -89,38 +111,22 @@ class Evaluator:
     """
 
     def __init__(
-        self,
-        master: bytes,
-        goal: Goal,
-        calibration: Part,
-        held_out: Part,
-        journal: Journal,
-        latency: Callable[[bytes], dict],
-        task: Mapping[str, Any] | None = None,
-        source_bytes: int | None = None,
-        where: str = "model",
+        self, model: TunedModel, goal: Goal, journal: Journal, latency: Callable[[bytes], dict]
     ):
         """Runs the float model on the held-out samples.
 
         Args:
-          master: a float master.
+          model: the float model.
           goal: what candidates are judged by.
-          calibration: samples for ranges.
-          held_out: samples to compare on.
           journal: of this model, data and code.
           latency: takes an artifact, and gives {"speedup", "low", "high", "fps", "missed"}
             against the float master on the device that is meant; missed names the gates of
             the goal that its speed was not shown to pass.
-          task: how outputs are decoded.
-          source_bytes: of the file that the master was made from.
-          where: how messages name the model.
         """
-        self.master, self.goal, self.where = master, goal, where
+        self.model, self.goal = model, goal
         self.made = 0
-        self._calibration, self._held_out = calibration, held_out
         self._journal, self._latency = journal, latency
-        self._task, self._source_bytes = task, source_bytes
-        self._reference = _Remembered(ModelOutputs(master, where), held_out)
+        self._reference = _Remembered(ModelOutputs(model.master, model.where), model.held_out)
         self._statistics: dict[str, dict] = {}
 
     def _gather(self, model: TfliteModel, samples, *arguments, **keywords) -> dict:
@@ -140,7 +146,8 @@ class Evaluator:
           InputError: when the settings cannot be applied.
         """
         self.made += 1
-        return quantize(self.master, settings, self._calibration, gather=self._gather).model
+        model = self.model
+        return quantize(model.master, settings, model.calibration, gather=self._gather).model
 
     def evaluate(self, name: str, settings: QuantizationSettings) -> Candidate | None:
         """Makes a candidate and compares it with the float model.
@@ -159,7 +166,9 @@ class Evaluator:
             try:
                 content = self.artifact(settings)
                 outputs = ModelOutputs(content, name)
-                similarity = compare_outputs(self._reference, outputs, self._held_out, self._task)
+                similarity = compare_outputs(
+                    self._reference, outputs, self.model.held_out, self.model.task
+                )
                 result = {
                     "bytes": len(content),
                     "sha256": hashlib.sha256(content).hexdigest(),
@@ -174,8 +183,8 @@ class Evaluator:
             self.goal,
             result["similarity"],
             result["bytes"],
-            len(self.master),
-            self._source_bytes,
+            len(self.model.master),
+            self.model.source_bytes,
         )
         return Candidate(
             name=name,

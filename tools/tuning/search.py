@@ -111,7 +111,7 @@ class Search:
         goal: Goal,
         budget: int,
         stop_at_first: bool,
-        tell: Callable[[str, int, int], None],
+        tell: Callable[[str, int, int, str], None],
     ):
         """Prepares a search.
 
@@ -121,11 +121,12 @@ class Search:
           budget: how many candidates to make at the most.
           stop_at_first: end with the first stage that has a candidate which reaches
             the goal.
-          tell: called with (stage, candidates done, candidates of this stage).
+          tell: called with (stage, candidates done, candidates of this stage, the name of the
+            one that comes next).
         """
         self._evaluator, self._goal = evaluator, goal
         self._budget, self._stop_at_first, self._tell = budget, stop_at_first, tell
-        self._operators = weighted_operators(evaluator.master, evaluator.where)
+        self._operators = weighted_operators(evaluator.model.master, evaluator.model.where)
         self.candidates: list[Candidate] = []
         # Of each scheme, the candidate that mixed recipes start from.
         self._bases: dict[str, Candidate] = {}
@@ -158,7 +159,7 @@ class Search:
         """Evaluates candidates; None stands for those refused or beyond the budget."""
         results: list[Candidate | None] = []
         for number, (name, settings) in enumerate(named):
-            self._tell(stage, number, len(named))
+            self._tell(stage, number, len(named), name)
             candidate = None
             if len(self.candidates) < self._budget:
                 candidate = self._evaluator.evaluate(name, settings)
@@ -166,7 +167,7 @@ class Search:
             known = {c.sha256 for c in self.candidates}
             if candidate and candidate.sha256 not in known:
                 self.candidates.append(candidate)
-        self._tell(stage, len(named), len(named))
+        self._tell(stage, len(named), len(named), "")
         return results
 
     def _estimated_time(self, candidate: Candidate) -> float:
@@ -199,10 +200,10 @@ class Search:
             if c.speedup is None and (c.name in self._bases or not beaten(c))
         ]
         for number, candidate in enumerate(worth):
-            self._tell("timing", number, len(worth))
+            self._tell("timing", number, len(worth), candidate.name)
             self._evaluator.measure(candidate, settings_from_json(candidate.settings))
         if worth:
-            self._tell("timing", len(worth), len(worth))
+            self._tell("timing", len(worth), len(worth), "")
 
     def _plain(self, stage: str, schemes: Sequence[str]) -> None:
         named = [(scheme, QuantizationSettings(scheme)) for scheme in schemes]
