@@ -407,7 +407,6 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.bundle.task_bundle import is_task_bundle
     from tools.graph.flatbuffer import read_bytes
     from tools.report import write_json
-    from tools.similarity.gates import check_gates, failure_lines
 
     path = arguments.float_master or arguments.float_model
     given, artifact = read_bytes(path), read_bytes(arguments.quantized_model)
@@ -444,6 +443,13 @@ def main(arguments: argparse.Namespace) -> int:
     where = str(arguments.report) if arguments.report else "the tables above; --report= keeps them"
     if of_bundles:
         return _judge_bundle(arguments, report, gates, where)
+    return _judge(arguments, report, where)
+
+
+def _judge(arguments: argparse.Namespace, report: dict, where: str) -> int:
+    """Prints a model's table and holds it to the gates."""
+    from tools.similarity.gates import check_gates, failure_lines
+
     verdict = check_gates(report, gates_of_flags(arguments), "the gates")
     _print_tables(report, verdict)
     if not verdict["passed"]:
