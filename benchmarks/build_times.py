@@ -292,7 +292,7 @@ def _in_sequence(workspace: Workspace, folder: Path, *flags: str) -> None:
 
 
 def _measure(workspace: Workspace, rounds: int) -> list[Row]:
-    from tools.report import write_json
+    from tools.documents.json_file import write_json
 
     rows = {}
 
@@ -401,7 +401,7 @@ def _print_table(document: dict) -> None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from tools.report import write_json
+    from tools.documents.json_file import write_json
 
     checkout = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
     if not checkout:

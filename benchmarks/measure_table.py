@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from tools.command_line import new_parser, run, user_path
+from tools.documents.json_file import read_json, rounded, write_json
 from tools.errors import InputError
-from tools.report import read_json, rounded, write_json
 
 # What articles about MediaPipe's models say of each scheme: percent smaller, times as fast.
 CLAIMS = {

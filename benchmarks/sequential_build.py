@@ -121,7 +121,7 @@ def _quantize_as_the_library_does(model: dict, schemes: dict[str, bool], output:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from tools.report import read_json
+    from tools.documents.json_file import read_json
 
     plan = read_json(arguments.plan)
     build = _quantize_as_the_library_does if arguments.stock else _build

@@ -8,7 +8,7 @@ from registry.catalog import Catalog
 from registry.formatting import aligned, number
 from registry.git_lineage import read_git_lineage
 from registry.overview import pages_of
-from registry.record import FLOAT_SUFFIX, GATES_FAILED, Record
+from registry.record import FLOAT_SUFFIX, GATES_FAILED, Record, failure_lines
 from registry.store import Store, connect_to_read
 
 
@@ -32,12 +32,12 @@ def plan(record: Record, store: Store) -> str:
         version = catalog.version_of(name, record.artifact.sha256)
         master = catalog.version_of(name + FLOAT_SUFFIX, record.float_master.sha256)
     if record.gates == GATES_FAILED:
-        first = f"would record {record.name} as a failed run, not a version: {record.failures[0]}"
+        first = f"would record {record.name} as a failed run, not a version"
     elif version is not None:
         first = f"would record a measurement of {name} version {version}, which is there already"
     else:
         first = f"would register a new version of {name} ({record.name} {record.version})"
-    lines = [first, f"  store    {store.display_uri}"]
+    lines = [first, *failure_lines(record), f"  store    {store.display_uri}"]
     if record.gates != GATES_FAILED and version is None:
         if master is not None:
             lines.append(f"  made of  {name}{FLOAT_SUFFIX} version {master}")

@@ -1,13 +1,10 @@
 """The page and the picture of one artifact, which its run holds beside the report."""
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from markupsafe import Markup
 
 from registry.formatting import number
 from registry.record import Record
+from tools.documents.verdict import JudgedGate
 from tools.pages.chart import COLORS, FILE, PAGE, Bar, Palette, bars
 from tools.pages.page import Table, render
 
@@ -21,14 +18,8 @@ def pages_of(record: Record) -> dict[str, str]:
     Returns:
       Contents by file name.
     """
-
-    def read(name: str) -> Mapping[str, Any]:
-        path = record.files.get(name)
-        return json.loads(path.read_text(encoding="utf-8")) if path else {}
-
-    gates = [*(read("verdict.json").get("gates") or ()), *(read("latency.json").get("gates") or ())]
     return {
-        "overview.html": overview(record, read("report.json"), gates),
+        "overview.html": overview(record),
         "overview.svg": overview_charts(record, FILE) + "\n",
     }
 
@@ -63,13 +54,11 @@ def overview_charts(record: Record, palette: Palette) -> Markup:
     return bars(title, groups, palette)
 
 
-def overview(record: Record, report: Mapping[str, Any], gates: Sequence[Mapping[str, Any]]) -> str:
+def overview(record: Record) -> str:
     """Makes the page of an artifact.
 
     Args:
       record: from `read_record`.
-      report: the report that it was read from.
-      gates: of the verdict and of the latency measurement.
 
     Returns:
       HTML.
@@ -78,14 +67,14 @@ def overview(record: Record, report: Mapping[str, Any], gates: Sequence[Mapping[
         ["output", "mean cosine", "lowest cosine", "largest error", "SQNR dB", "worst sample"],
         [
             [
-                output["name"],
-                *(
-                    number(output.get(key))
-                    for key in ("cosine_mean", "cosine_min", "max_abs_error", "sqnr_db")
-                ),
-                str(output.get("worst_sample") or ""),
+                output.name,
+                number(output.cosine_mean),
+                number(output.cosine_min),
+                number(output.max_abs_error),
+                number(output.sqnr_db),
+                output.worst_sample,
             ]
-            for output in report["similarity"]["outputs"]
+            for output in record.report.similarity.outputs
         ],
         numbers=("mean cosine", "lowest cosine", "largest error", "SQNR dB"),
     )
@@ -93,27 +82,20 @@ def overview(record: Record, report: Mapping[str, Any], gates: Sequence[Mapping[
         ["gate", "output", "value", "threshold", ""],
         [
             [
-                gate.get("name", ""),
-                gate.get("output") or "",
-                number(_figure(gate.get("value"))),
-                number(_figure(gate.get("threshold"))),
-                "passed" if gate.get("passed") else "FAILED",
+                gate.name,
+                (isinstance(gate, JudgedGate) and gate.output) or "",
+                number(gate.value),
+                number(gate.threshold),
+                "passed" if gate.passed else "FAILED",
             ]
-            for gate in gates
+            for gate in record.judged
         ],
         numbers=("value", "threshold"),
-        marked={n: "bad" for n, gate in enumerate(gates) if not gate.get("passed")},
+        marked={n: "bad" for n, gate in enumerate(record.judged) if not gate.passed},
     )
     passes = Table(
         ["pass", "changed", ""],
-        [
-            [
-                str(entry.get("name", "")),
-                number(_figure(entry.get("changed"))),
-                str(entry.get("detail", "")),
-            ]
-            for entry in report.get("passes") or ()
-        ],
+        [[entry.name, number(entry.changed), entry.detail] for entry in record.report.passes],
         numbers=("changed",),
     )
     return render(
@@ -126,9 +108,3 @@ def overview(record: Record, report: Mapping[str, Any], gates: Sequence[Mapping[
         sha256=record.artifact.sha256,
         tables={"Outputs": outputs, "Gates": held, "Passes": passes},
     )
-
-
-def _figure(value: Any) -> float | str | None:
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return value
-    return str(value)

@@ -6,25 +6,25 @@ docs/registry.md.
 
 import dataclasses
 import hashlib
-import json
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from registry.metrics import OUTPUT_METRICS, TASK_METRICS, task_metric
+from registry.metrics import OUTPUT_METRICS, task_metric
 from registry.tags import MIN_RUNTIME_TAG, UNKNOWN_OPERATORS_TAG
+from tools.documents.document import read_document
+from tools.documents.latency import Latency, LatencyGate, Speed
+from tools.documents.metrics import by_field
+from tools.documents.models import ModelDescription, Tensor
+from tools.documents.report import MinRuntime, Report
+from tools.documents.verdict import JudgedGate, Verdict
 from tools.errors import InputError
-from tools.report import read_report, tasks_of
 
 FLOAT_SUFFIX = ".float"
 GATES_PASSED = "passed"
 GATES_FAILED = "failed"
 GATES_NOT_CHECKED = "not checked"
 
-_LATENCY_KIND = "rules_quantize.latency"
-_SCHEMA_VERSION = 1
 # MLflow's own limit is 250 for both; the rest is for a number that keeps two
 # long names apart.
 _KEY_LENGTH = 200
@@ -63,15 +63,15 @@ class ModelIdentity:
       path: the .tflite file, or None when only its digest is known.
       sha256: hex digest.
       bytes: size of the file in bytes.
-      inputs: tensors as in the report: name, shape, dtype.
-      outputs: the same.
+      inputs: as in the report.
+      outputs: as in the report.
     """
 
     path: Path | None
     sha256: str
     bytes: int
-    inputs: tuple[Mapping[str, Any], ...]
-    outputs: tuple[Mapping[str, Any], ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +92,9 @@ class Record:
       params: settings that made the artifact.
       tags: identity: digests, target, device.
       gates: GATES_PASSED, GATES_FAILED or GATES_NOT_CHECKED.
-      failures: one line for each gate that failed.
+      failures: one line for each gate that failed, the most severe first.
+      report: what was read of the artifact.
+      judged: the gates of the verdict and of the latency measurement.
       files: artifacts of the run, by their name there.
       digest: sha256 over the artifact and everything said about it; equal
         digests are the same registration.
@@ -112,6 +114,8 @@ class Record:
     tags: Mapping[str, str]
     gates: str
     failures: tuple[str, ...]
+    report: Report
+    judged: tuple[JudgedGate | LatencyGate, ...]
     files: Mapping[str, Path]
     digest: str
 
@@ -138,95 +142,116 @@ def read_record(
     """
     if registered_model is not None:
         _check_registered_model_name(registered_model)
-    report = read_report(files.report)
+    report = read_document(files.report, Report)
     if registered_model is None:
-        registered_model = report["name"]
+        registered_model = report.name
         _check_registered_model_name(registered_model)
-    artifact = _identity(report["artifact"], files.model)
-    master = _identity(report["float_master"], files.float_model)
-    source = report.get("source")
-    _check_digest(files.model, artifact.sha256, files.report, "artifact")
-    if files.float_model:
-        _check_digest(files.float_model, master.sha256, files.report, "float master")
-    if files.source_model and source:
-        _check_digest(files.source_model, source["sha256"], files.report, "source model")
-    recipe_sha256 = (report["recipe"] or {}).get("sha256")
-    if files.recipe and not recipe_sha256:
-        raise InputError(f"{files.report}: knows no recipe; leave out --recipe")
-    if files.recipe:
-        _check_digest(files.recipe, recipe_sha256, files.report, "recipe")
+    artifact = _identity(report.artifact, files.model)
+    master = _identity(report.float_master, files.float_model)
+    _check_files(files, report)
     latency = _read_latency(files.latency, artifact, master) if files.latency else None
-    gates, failures = _read_verdict(files.verdict)
-    if latency:
-        late = [_failed_gate(gate) for gate in latency.get("gates", ()) if not gate["passed"]]
-        if late or latency.get("passed") is False:
-            gates = GATES_FAILED
-            failures += tuple(late) or (f"{files.latency.name}: did not pass",)
-
-    metrics = {"size_bytes": artifact.bytes, **_report_metrics(report)}
+    verdict = read_document(files.verdict, Verdict) if files.verdict else None
+    gates, failures = _judgement(verdict, latency)
     latency_metrics, float_metrics = _latency_metrics(latency)
-    float_metrics["size_bytes"] = master.bytes
-
-    tags = {
-        "target": target,
-        "artifact_sha256": artifact.sha256,
-        "float_master_sha256": master.sha256,
-        "gates": gates,
-        "scheme": report["scheme"],
-        "version": report["version"],
-    }
-    if source:
-        tags["source_sha256"] = source["sha256"]
-    if recipe_sha256:
-        tags["recipe_sha256"] = recipe_sha256
-    tags.update(_min_runtime_tags(report))
+    tags = {"target": target, "gates": gates, **_identity_tags(report), **_origin_tags(report)}
+    tags.update(_min_runtime_tags(report.min_runtime))
     if bazel_version:
         tags["bazel_version"] = bazel_version
-    for part, data in (report.get("data") or {}).items():
-        if data and data.get("digest"):
-            tags[f"{part}_data_sha256"] = data["digest"]
-    for tool, version in (report.get("tools") or {}).items():
-        tags[f"tool.{_key(tool)}"] = str(version)
     if latency:
-        device = latency["device"]
-        tags["device"] = device["name"]
-        for key in ("backend", "cpu", "cores", "threads", "runtime"):
-            if device.get(key) not in (None, ""):
-                tags[f"device_{key}"] = str(device[key])
-
-    kept = {"report.json": files.report}
-    if files.recipe:
-        kept["recipe.json"] = files.recipe
-    if files.latency:
-        kept["latency.json"] = files.latency
-    if files.verdict:
-        kept["verdict.json"] = files.verdict
-    for page in files.pages:
-        kept[f"pages/{page.name}"] = page
+        tags.update(_device_tags(latency))
+    recipe = {"recipe_sha256": report.recipe.sha256} if report.recipe else {}
+    kept = _kept_files(files)
     return Record(
         registered_model=registered_model,
-        name=report["name"],
-        version=report["version"],
-        scheme=report["scheme"],
+        name=report.name,
+        version=report.version,
+        scheme=report.scheme,
         artifact=artifact,
         float_master=master,
-        source_sha256=source["sha256"] if source else None,
-        metrics=_finite(metrics) | latency_metrics,
-        float_metrics=_finite(float_metrics),
+        source_sha256=report.source.sha256 if report.source else None,
+        metrics=_finite(_report_metrics(report)) | latency_metrics,
+        float_metrics=_finite({**float_metrics, "size_bytes": master.bytes}),
         latency_metrics=latency_metrics,
-        params={
-            "scheme": report["scheme"],
-            "version": report["version"],
-            **({"recipe_sha256": recipe_sha256} if recipe_sha256 else {}),
-        },
+        params={"scheme": report.scheme, "version": report.version, **recipe},
         tags=tags,
         gates=gates,
         failures=failures,
+        report=report,
+        judged=(verdict.gates if verdict else ()) + (latency.gates if latency else ()),
         files=kept,
         digest=_digest_of(
             [artifact.sha256, *(f"{name} {_sha256(kept[name])}" for name in sorted(kept))]
         ),
     )
+
+
+def failure_lines(record: Record) -> list[str]:
+    """Shows each gate that failed on a line, the most severe first."""
+    return [f"  failed   {failure}" for failure in record.failures]
+
+
+def _check_files(files: SourceFiles, report: Report) -> None:
+    """Refuses files that are others than the report was made from."""
+    _check_digest(files.model, report.artifact.sha256, files.report, "artifact")
+    if files.float_model:
+        _check_digest(files.float_model, report.float_master.sha256, files.report, "float master")
+    if files.source_model and report.source:
+        _check_digest(files.source_model, report.source.sha256, files.report, "source model")
+    if files.recipe and not report.recipe:
+        raise InputError(f"{files.report}: knows no recipe; leave out --recipe")
+    if files.recipe:
+        _check_digest(files.recipe, report.recipe.sha256, files.report, "recipe")
+
+
+def _kept_files(files: SourceFiles) -> dict[str, Path]:
+    """Names the run's artifacts."""
+    kept = {"report.json": files.report}
+    for name, path in (
+        ("recipe.json", files.recipe),
+        ("latency.json", files.latency),
+        ("verdict.json", files.verdict),
+    ):
+        if path:
+            kept[name] = path
+    return kept | {f"pages/{page.name}": page for page in files.pages}
+
+
+def _identity_tags(report: Report) -> dict[str, str]:
+    """Says which artifact it is."""
+    tags = {
+        "artifact_sha256": report.artifact.sha256,
+        "float_master_sha256": report.float_master.sha256,
+        "scheme": report.scheme,
+        "version": report.version,
+    }
+    if report.source:
+        tags["source_sha256"] = report.source.sha256
+    if report.recipe:
+        tags["recipe_sha256"] = report.recipe.sha256
+    return tags
+
+
+def _origin_tags(report: Report) -> dict[str, str]:
+    """Says from which data and with which tools it was made."""
+    tags = {f"tool.{_key(tool)}": version for tool, version in report.tools.items()}
+    tags["test_data_sha256"] = report.data.test.digest
+    if report.data.calibration:
+        tags["calibration_data_sha256"] = report.data.calibration.digest
+    return tags
+
+
+def _device_tags(latency: Latency) -> dict[str, str]:
+    """Says where it was measured."""
+    device = latency.device
+    told = {
+        "device": device.name,
+        "device_backend": device.backend,
+        "device_cores": device.cores,
+        "device_cpu": device.cpu,
+        "device_runtime": device.runtime,
+        "device_threads": device.threads,
+    }
+    return {tag: str(value) for tag, value in told.items() if value not in (None, "")}
 
 
 def _check_registered_model_name(name: str) -> None:
@@ -241,121 +266,92 @@ def _check_registered_model_name(name: str) -> None:
         )
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not JSON ({error})") from None
-
-
-def _read_latency(path: Path, artifact: ModelIdentity, master: ModelIdentity) -> dict[str, Any]:
-    latency = _read_json(path)
-    if not isinstance(latency, dict) or latency.get("kind") != _LATENCY_KIND:
-        raise InputError(f"{path}: not a latency measurement; measure_latency --output= writes one")
-    if latency.get("schema_version") != _SCHEMA_VERSION:
-        raise InputError(
-            f"{path}: schema_version {latency.get('schema_version')}; "
-            f"this registry reads {_SCHEMA_VERSION}"
-        )
-    try:
-        for key, model in (("artifact", artifact), ("float_master", master)):
-            if latency[key]["sha256"] != model.sha256:
-                raise InputError(
-                    f"{path}: measured another {key.replace('_', ' ')} "
-                    f"({latency[key]['sha256'][:12]}, the report has {model.sha256[:12]}); "
-                    "measure again"
-                )
-        latency["device"]["name"]
-        for gate in latency.get("gates", ()):
-            gate["passed"]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: {error} is missing; measure again") from None
+def _read_latency(path: Path, artifact: ModelIdentity, master: ModelIdentity) -> Latency:
+    latency = read_document(path, Latency)
+    for what, measured, model in (
+        ("artifact", latency.artifact, artifact),
+        ("float master", latency.float_master, master),
+    ):
+        if measured.sha256 != model.sha256:
+            raise InputError(
+                f"{path}: measured another {what} ({measured.sha256[:12]}, the report has "
+                f"{model.sha256[:12]}); measure again"
+            )
     return latency
 
 
-def _read_verdict(path: Path | None) -> tuple[str, tuple[str, ...]]:
-    if path is None:
-        return GATES_NOT_CHECKED, ()
-    verdict = _read_json(path)
-    if not isinstance(verdict, dict) or not isinstance(verdict.get("passed"), bool):
-        raise InputError(f"{path}: not a verdict; check_gates --verdict= writes one")
-    if verdict["passed"]:
-        return GATES_PASSED, ()
-    failed = tuple(
-        _failed_gate(gate)
-        for gate in verdict.get("gates", ())
-        if isinstance(gate, dict) and not gate.get("passed", True)
-    )
-    return GATES_FAILED, failed or (f"{path.name}: did not pass",)
+def _judgement(verdict: Verdict | None, latency: Latency | None) -> tuple[str, tuple[str, ...]]:
+    """Sums up what was judged: one of the GATES_ words, and a line for each failed gate."""
+    failed: list[JudgedGate | LatencyGate] = verdict.failed() if verdict else []
+    if latency:
+        failed += [gate for gate in latency.gates if not gate.passed]
+    if (verdict and not verdict.passed) or (latency and not latency.passed):
+        return GATES_FAILED, tuple(map(_failed_gate, failed))
+    return (GATES_PASSED if verdict else GATES_NOT_CHECKED), ()
 
 
-def _failed_gate(gate: Mapping[str, Any]) -> str:
-    name = gate.get("name", "a gate")
-    of = gate.get("output") or gate.get("task")
+def _failed_gate(gate: JudgedGate | LatencyGate) -> str:
+    of = (gate.output or gate.task) if isinstance(gate, JudgedGate) else None
     where = f" of {of}" if of else ""
-    value, threshold = gate.get("value"), gate.get("threshold")
-    if isinstance(value, int | float):
-        value = f"{value:.6g}"
-    return f"{name}{where}: {value} against a threshold of {threshold}"
+    value = f"{gate.value:.6g}" if isinstance(gate.value, int | float) else gate.value
+    return f"{gate.name}{where}: {value} against a threshold of {gate.threshold}"
 
 
-def _report_metrics(report: Mapping[str, Any]) -> dict[str, Any]:
+def _report_metrics(report: Report) -> dict[str, float | None]:
     """Gives what the report measures; None where it has no figure."""
-    similarity = report["similarity"]
+    similarity = report.similarity
     metrics = {
-        "size_reduction": report["size"]["reduction"],
-        "size_reduction_vs_source": report["size"]["reduction_vs_source"],
-        "float_tensors": len(report["float_tensors"]),
-        "layer_correlation_min": (similarity.get("layers") or {}).get("correlation_min"),
+        "float_tensors": len(report.float_tensors),
+        "layer_correlation_min": similarity.layers and similarity.layers.correlation_min,
+        "size_bytes": report.artifact.bytes,
+        "size_reduction": report.size.reduction,
+        "size_reduction_vs_source": report.size.reduction_vs_source,
     }
-    outputs = _metric_names([output["name"] for output in similarity["outputs"]])
-    for output in similarity["outputs"]:
+    outputs = _metric_names([output.name for output in similarity.outputs])
+    for output in similarity.outputs:
         for key in OUTPUT_METRICS:
-            metrics[f"{key}/{outputs[output['name']]}"] = output.get(key)
-    tasks = tasks_of(report)
-    names = _metric_names([task["name"] for task in tasks])
-    for task in tasks:
-        for key in TASK_METRICS:
-            metrics[task_metric(names[task["name"]], key)] = task.get(key)
+            metrics[f"{key}/{outputs[output.name]}"] = getattr(output, key)
+    names = _metric_names([task.name for task in similarity.tasks])
+    for task in similarity.tasks:
+        for key in by_field(task.type):
+            metrics[task_metric(names[task.name], key)] = getattr(task, key)
     return metrics
 
 
-def _min_runtime_tags(report: Mapping[str, Any]) -> dict[str, str]:
+def _min_runtime_tags(needed: MinRuntime) -> dict[str, str]:
     """Says which TensorFlow Lite the artifact needs: a version is no number, and so no metric."""
-    needed = report.get("min_runtime") or {}
     tags = {}
-    if needed.get("version"):
-        tags[MIN_RUNTIME_TAG] = needed["version"]
-    if needed.get("unknown"):
-        tags[UNKNOWN_OPERATORS_TAG] = ", ".join(needed["unknown"])
+    if needed.version:
+        tags[MIN_RUNTIME_TAG] = needed.version
+    if needed.unknown:
+        tags[UNKNOWN_OPERATORS_TAG] = ", ".join(needed.unknown)
     return tags
 
 
-def _latency_metrics(latency: Mapping[str, Any] | None) -> tuple[dict, dict]:
+def _latency_metrics(latency: Latency | None) -> tuple[dict[str, float], dict[str, float]]:
+    """Gives what was measured of the artifact, and of its float master."""
     if latency is None:
         return {}, {}
-    found = []
-    for key in ("artifact", "float_master"):
-        measured = latency[key]
-        found.append(
-            {
-                "latency_p50_ms": measured.get("p50_ms"),
-                "latency_p90_ms": measured.get("p90_ms"),
-                "fps": measured.get("fps"),
-            }
-        )
-    for key in ("speedup", "speedup_low", "speedup_high"):
-        found[0][key] = latency.get(key)
-    return _finite(found[0]), _finite(found[1])
 
+    def figures(speed: Speed) -> dict[str, float | None]:
+        return {
+            "latency_p50_ms": speed.p50_ms,
+            "latency_p90_ms": speed.p90_ms,
+            "fps": speed.fps,
+        }
 
-def _finite(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Keeps what is a number: a null in the report is no metric."""
-    return {
-        key: float(value)
-        for key, value in metrics.items()
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    speedups = {
+        "speedup": latency.speedup,
+        "speedup_low": latency.speedup_low,
+        "speedup_high": latency.speedup_high,
     }
+    artifact = _finite(figures(latency.artifact) | speedups)
+    return artifact, _finite(figures(latency.float_master))
+
+
+def _finite(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    """Keeps what is a number: a null in the report is no metric."""
+    return {key: float(value) for key, value in metrics.items() if value is not None}
 
 
 def _key(text: str) -> str:
@@ -381,13 +377,13 @@ def _metric_names(texts: list[str]) -> dict[str, str]:
     return names
 
 
-def _identity(model: Mapping[str, Any], path: Path | None) -> ModelIdentity:
+def _identity(model: ModelDescription, path: Path | None) -> ModelIdentity:
     return ModelIdentity(
         path=path,
-        sha256=model["sha256"],
-        bytes=model["bytes"],
-        inputs=tuple(model.get("inputs") or ()),
-        outputs=tuple(model.get("outputs") or ()),
+        sha256=model.sha256,
+        bytes=model.bytes,
+        inputs=model.inputs,
+        outputs=model.outputs,
     )
 
 

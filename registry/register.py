@@ -1,7 +1,6 @@
 """Records a quantized model, its figures and its origin in the model registry."""
 
 import argparse
-import json
 import os
 import shlex
 import sys
@@ -23,8 +22,9 @@ from tools.command_line import (
     output_path,
     run,
     user_path,
-    whole_file,
 )
+from tools.documents.document import write_document
+from tools.documents.registration import Registration
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -132,9 +132,7 @@ def main(arguments: argparse.Namespace) -> int:
 
     print(_summary(record, recorded, store))
     if arguments.output:
-        with whole_file(arguments.output, "w") as file:
-            json.dump(_as_json(record, recorded, store), file, indent=2, sort_keys=True)
-            file.write("\n")
+        write_document(arguments.output, _registration(record, recorded, store))
     return EXIT_GATE_FAILED if record.gates == GATES_FAILED else 0
 
 
@@ -150,17 +148,19 @@ def _known(text: str | None) -> str | None:
 
 
 def _summary(record, recorded, store) -> str:
+    from registry.record import failure_lines
+
     what = f"{record.registered_model} version {recorded.version}"
     run_note = ""
     if recorded.version is None:
         repeated = "" if recorded.run_created else "already "
-        first = f"refused: {record.failures[0]}; {repeated}recorded as a failed run, not a version"
+        first = f"refused; {repeated}recorded as a failed run, not a version"
     elif recorded.created:
         first = f"registered {what} ({record.name} {record.version}, {record.scheme})"
     else:
         first = f"already registered as {what}"
         run_note = " (new measurement)" if recorded.run_created else ""
-    lines = [first, f"  run      {_run_link(recorded, store)}{run_note}"]
+    lines = [first, *failure_lines(record), f"  run      {_run_link(recorded, store)}{run_note}"]
     if recorded.parent:
         lines.append("  made of  " + recorded.parent.replace("/", " version "))
     lines.append(f"  store    {store.display_uri}")
@@ -184,22 +184,20 @@ def _run_link(recorded, store) -> str:
     return f"{_base(store)}/#/experiments/{recorded.experiment_id}/runs/{recorded.run_id}"
 
 
-def _as_json(record, recorded, store) -> dict:
-    return {
-        "artifact_sha256": record.artifact.sha256,
-        "created": recorded.created,
-        "experiment_id": recorded.experiment_id,
-        "failures": list(record.failures),
-        "gates": record.gates,
-        "kind": "rules_quantize.registration",
-        "parent": recorded.parent,
-        "registered_model": recorded.registered_model,
-        "run_created": recorded.run_created,
-        "run_id": recorded.run_id,
-        "schema_version": 1,
-        "tracking_uri": store.display_uri,
-        "version": recorded.version,
-    }
+def _registration(record, recorded, store) -> Registration:
+    return Registration(
+        artifact_sha256=record.artifact.sha256,
+        created=recorded.created,
+        experiment_id=recorded.experiment_id,
+        failures=record.failures,
+        gates=record.gates,
+        parent=recorded.parent,
+        registered_model=recorded.registered_model,
+        run_created=recorded.run_created,
+        run_id=recorded.run_id,
+        tracking_uri=store.display_uri,
+        version=recorded.version,
+    )
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from registry.record import ModelIdentity
+from tools.documents.models import Tensor
 
 FLAVOR = "tflite"
 _LOADER = "tflite_pyfunc"
@@ -68,11 +69,11 @@ def _shortest(text: str) -> float | int:
     return int(value) if value.is_integer() else value
 
 
-def _tensor(tensor: Mapping[str, Any]) -> dict[str, Any]:
+def _tensor(tensor: Tensor) -> dict[str, Any]:
     return {
-        "name": tensor["name"],
-        "shape": [int(size) for size in tensor["shape"]],
-        "dtype": tensor["dtype"],
+        "name": tensor.name,
+        "shape": list(tensor.shape),
+        "dtype": tensor.dtype,
     }
 
 
@@ -81,13 +82,13 @@ def _signature(model: ModelIdentity):
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    def schema(tensors: Sequence[Mapping[str, Any]], named: bool) -> Schema:
+    def schema(tensors: Sequence[Tensor], named: bool) -> Schema:
         return Schema(
             [
                 TensorSpec(
-                    np.dtype(tensor["dtype"]),
-                    _any_number(tensor["shape"]),
-                    tensor["name"] if named else None,
+                    np.dtype(tensor.dtype),
+                    _any_number(tensor.shape),
+                    tensor.name if named else None,
                 )
                 for tensor in tensors
             ]
@@ -105,12 +106,9 @@ def _any_number(shape: Sequence[int]) -> tuple[int, ...]:
     return (-1, *shape[1:]) if len(shape) > 1 and shape[0] == 1 else tuple(shape)
 
 
-def _example(inputs: Sequence[Mapping[str, Any]]):
+def _example(inputs: Sequence[Tensor]):
     """Makes an input of zeros: the form is what an example shows here."""
     import numpy as np
 
-    arrays = {
-        tensor["name"]: np.zeros([int(size) for size in tensor["shape"]], tensor["dtype"])
-        for tensor in inputs
-    }
+    arrays = {tensor.name: np.zeros(list(tensor.shape), tensor.dtype) for tensor in inputs}
     return arrays if len(arrays) > 1 else next(iter(arrays.values()))

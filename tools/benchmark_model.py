@@ -1,10 +1,10 @@
 """Command: measures a model, or two against each other, on this host or a device."""
 
 import argparse
-import json
 import sys
 
-from tools.command_line import new_parser, output_path, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, run, user_path
+from tools.documents.json_file import write_json
 from tools.errors import InputError
 from tools.latency.device_flags import add_device_flags, device_options
 
@@ -113,8 +113,7 @@ def main(arguments: argparse.Namespace) -> int:
             "operators": operators[number],
         }
     if arguments.output:
-        with whole_file(arguments.output, "w") as file:
-            file.write(json.dumps(report, indent=2, sort_keys=True) + "\n")
+        write_json(arguments.output, report)
     _print(report, list(models))
     if ratio and ratio["high"] < 1:
         slow = slowdown_warning(arguments.model, arguments.against, 1 / ratio["value"], profiles)

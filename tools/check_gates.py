@@ -4,6 +4,8 @@ import argparse
 import sys
 
 from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, user_path, whole_file
+from tools.documents.report import Report
+from tools.documents.verdict import Verdict
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -15,7 +17,7 @@ where gates.json is, for example, {"tolerance": 0.05, "max_size_bytes": 150000}.
 
 # What `main` imports when it runs.
 IMPORTS = (
-    "tools.report",
+    "tools.documents.report",
     "tools.similarity.gates",
 )
 
@@ -45,33 +47,34 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
-def _passed_line(report: dict, verdict: dict, path: str) -> str:
+def _passed_line(report: Report, verdict: Verdict, path: str) -> str:
     """Says of an artifact that passed how small and how alike it is, and where to read more."""
-    size, outputs = report["artifact"]["bytes"], report["similarity"]["outputs"]
-    worst = min(outputs, key=lambda output: output["cosine_mean"], default=None)
-    alike = f", worst similarity {worst['cosine_mean']:.4f} ({worst['name']})" if worst else ""
+    outputs = report.similarity.outputs
+    worst = min(outputs, key=lambda output: output.cosine_mean, default=None)
+    alike = f", worst similarity {worst.cosine_mean:.4f} ({worst.name})" if worst else ""
     return (
-        f"{report['name']}: passed all {len(verdict['gates'])} gates; {size:,} bytes, "
-        f"{report['size']['reduction']:.1%} smaller{alike}; report: {path}"
+        f"{report.name}: passed all {len(verdict.gates)} gates; {report.artifact.bytes:,} bytes, "
+        f"{report.size.reduction:.1%} smaller{alike}; report: {path}"
     )
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from tools.report import read_json, read_report, write_json
-    from tools.similarity.gates import check_gates, failure_lines, table_lines
+    from tools.documents.document import read_document, write_document
+    from tools.documents.json_file import read_json
+    from tools.similarity.gates import Evidence, check_gates, failure_lines, table_lines
 
-    report = read_report(arguments.report)
+    report = read_document(arguments.report, Report)
     settings = read_json(arguments.gates)
     if not isinstance(settings, dict):
         raise InputError(f"{arguments.gates}: not an object of thresholds by name")
-    verdict = check_gates(report, settings, str(arguments.gates))
+    verdict = check_gates(Evidence.of(report), settings, str(arguments.gates))
     if arguments.verdict:
-        write_json(arguments.verdict, verdict)
+        write_document(arguments.verdict, verdict)
     if arguments.table:
         with whole_file(arguments.table, "w") as file:
             file.writelines(f"{line}\n" for line in table_lines(verdict))
     reason = ""
-    if verdict["passed"]:
+    if verdict.passed:
         # In a build Bazel shows it when the gates were judged, and not when nothing changed.
         print(_passed_line(report, verdict, str(arguments.report)))
     else:

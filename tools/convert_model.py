@@ -1,9 +1,9 @@
 """Command: converts a SavedModel or a Keras file to a float .tflite model."""
 
 import argparse
-import json
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
+from tools.documents.json_file import write_json
 
 _EXAMPLES = """\
   convert_model --input_model=face_saved_model/ --output_model=face.tflite
@@ -76,8 +76,7 @@ def main(arguments: argparse.Namespace) -> int:
     with whole_file(arguments.output_model) as file:
         file.write(conversion.model)
     if arguments.summary:
-        with whole_file(arguments.summary, "w") as file:
-            file.write(json.dumps(conversion.summary, indent=2, sort_keys=True) + "\n")
+        write_json(arguments.summary, conversion.summary)
     # Inside a build nobody reads this; a person who typed the command does.
     else:
         summary = conversion.summary

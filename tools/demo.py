@@ -209,10 +209,10 @@ def draw(photograph, sides: tuple[Shown, ...], footer: str):
 def main(arguments: argparse.Namespace) -> int:
     from PIL import Image, ImageOps
 
+    from tools.documents.json_file import read_json
     from tools.graph.flatbuffer import read_bytes
     from tools.graph.float_master import make_float_master
     from tools.latency.device import cpu_model
-    from tools.report import read_json
     from tools.samples.endings import IMAGE_ENDINGS
     from tools.samples.model_inputs import load_model_samples
     from tools.similarity.detection import (

@@ -68,12 +68,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> int:
+    from tools.documents.document import write_document
     from tools.errors import InputError
     from tools.graph.flatbuffer import read_bytes
-    from tools.report import write_json
     from tools.samples.model_inputs import load_model_samples
     from tools.similarity.layer_page import page, text_table
-    from tools.similarity.layers import LayerComparison, best_reference, layer_document, spread
+    from tools.similarity.layers import LayerComparison, best_reference, layer_report_of, spread
 
     if arguments.samples < 1:
         raise InputError(f"--samples={arguments.samples}: at least 1 is wanted")
@@ -96,7 +96,7 @@ def main(arguments: argparse.Namespace) -> int:
     for done, number in enumerate(numbers):
         comparison.add(test[number])
         bar("comparing layers", done + 1, len(numbers))
-    document = layer_document(
+    report = layer_report_of(
         comparison,
         arguments.name or arguments.quantized_model.stem,
         bool(arguments.prepared_model),
@@ -104,15 +104,15 @@ def main(arguments: argparse.Namespace) -> int:
         artifact,
     )
     if arguments.json:
-        write_json(arguments.json, document)
+        write_document(arguments.json, report)
     if arguments.html:
         with whole_file(arguments.html, "w") as file:
-            file.write(page(document))
+            file.write(page(report))
     if arguments.table:
         with whole_file(arguments.table, "w") as file:
-            file.write(text_table(document))
+            file.write(text_table(report))
     else:
-        print(text_table(document), end="")
+        print(text_table(report), end="")
     return 0
 
 

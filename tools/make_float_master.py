@@ -1,9 +1,9 @@
 """Command: makes the float master of a .tflite file."""
 
 import argparse
-import json
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
+from tools.documents.json_file import write_json
 
 _EXAMPLES = """\
   make_float_master --input_model=face.tflite --output_model=face_fp32.tflite
@@ -37,8 +37,7 @@ def main(arguments: argparse.Namespace) -> int:
     with whole_file(arguments.output_model) as file:
         file.write(master)
     if arguments.summary:
-        with whole_file(arguments.summary, "w") as file:
-            file.write(json.dumps(summary, indent=2, sort_keys=True) + "\n")
+        write_json(arguments.summary, summary)
     return 0
 
 

@@ -52,8 +52,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: argparse.Namespace) -> int:
     from tools.bundle.member_flags import name_and_value
     from tools.bundle.model_bundle import Variant, make_manifest, model_bundle_bytes
+    from tools.documents.document import read_document
+    from tools.documents.json_file import json_text, read_json
+    from tools.documents.report import Report
     from tools.graph.flatbuffer import read_bytes
-    from tools.report import json_text, read_json, read_report
 
     where = str(arguments.output_bundle)
     files = name_and_value("variant", arguments.variant)
@@ -68,9 +70,9 @@ def main(arguments: argparse.Namespace) -> int:
         content = read_bytes(user_path(path))
         scheme = version = ""
         if name in reports:
-            report = read_report(user_path(reports[name]))
-            scheme, version = report["scheme"], report["version"]
-            if report["artifact"]["sha256"] != hashlib.sha256(content).hexdigest():
+            report = read_document(user_path(reports[name]), Report)
+            scheme, version = report.scheme, report.version
+            if report.artifact.sha256 != hashlib.sha256(content).hexdigest():
                 raise InputError(f"{reports[name]}: the report is of another artifact than {path}")
         variants.append(Variant(name, content, scheme, version))
     manifest = make_manifest(

@@ -1,8 +1,8 @@
 """Command: measures a quantized model against its float master, on this host or a device."""
 
 import argparse
+import dataclasses
 import hashlib
-import json
 import math
 import os
 from pathlib import Path
@@ -14,8 +14,9 @@ from tools.command_line import (
     output_path,
     run,
     user_path,
-    whole_file,
 )
+from tools.documents.document import from_json, to_json, write_document
+from tools.documents.latency import DelegateUse, DelegateUses, Device, Latency, LatencyGate, Speed
 from tools.errors import InputError
 from tools.latency.device_flags import add_device_flags, device_options
 from tools.latency.gate_flags import add_speed_gate_flags
@@ -38,8 +39,6 @@ on its right side and fails when the whole of it is on the wrong one; until then
 rounds are measured, up to --most_rounds. Exit status: 0 passed, 1 failed, 2 bad input,
 3 inconclusive, 4 no device, 5 the device failed.
 """
-
-LATENCY_SCHEMA_VERSION = 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,7 +72,7 @@ def _arena_mb(path: Path) -> float:
     return round(arena_bytes(read_model(path)) / 2**20, 4)
 
 
-def _speed(rounds, path: Path) -> dict:
+def _speed(rounds, path: Path) -> Speed:
     import numpy as np
 
     from tools.graph.flatbuffer import read_bytes
@@ -84,17 +83,17 @@ def _speed(rounds, path: Path) -> dict:
         return round(float(np.median(values)), digits) if values.size else None
 
     p50 = over_rounds("p50_ms", 5)
-    return {
-        "arena_mb": _arena_mb(path),
-        "first_inference_ms": over_rounds("first_inference_ms", 3),
-        "fps": round(1000 / p50, 2) if p50 else None,
-        "load_ms": over_rounds("load_ms", 3),
-        "memory_mb": over_rounds("memory_mb", 2),
-        "p50_ms": p50,
-        "p90_ms": over_rounds("p90_ms", 5),
-        "p95_ms": over_rounds("p95_ms", 5),
-        "sha256": hashlib.sha256(read_bytes(path)).hexdigest(),
-    }
+    return Speed(
+        arena_mb=_arena_mb(path),
+        first_inference_ms=over_rounds("first_inference_ms", 3),
+        fps=round(1000 / p50, 2) if p50 else None,
+        load_ms=over_rounds("load_ms", 3),
+        memory_mb=over_rounds("memory_mb", 2),
+        p50_ms=p50,
+        p90_ms=over_rounds("p90_ms", 5),
+        p95_ms=over_rounds("p95_ms", 5),
+        sha256=hashlib.sha256(read_bytes(path)).hexdigest(),
+    )
 
 
 def _output(arguments: argparse.Namespace) -> Path | None:
@@ -105,7 +104,7 @@ def _output(arguments: argparse.Namespace) -> Path | None:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from tools.latency.decision import LEAST_ROUNDS, Verdict, judge, overall
+    from tools.latency.decision import LEAST_ROUNDS, Verdict, judge
     from tools.latency.devices import open_backend
 
     if arguments.rounds < LEAST_ROUNDS:
@@ -113,42 +112,33 @@ def main(arguments: argparse.Namespace) -> int:
     gates, rounds = gates_of(vars(arguments)), []
     models = arguments.float_model, arguments.quantized_model
     with open_backend(arguments.device, models, device_options(arguments)) as backend:
-        delegate_use = backend.delegate_use()
-        counted = _counted_gates(arguments, delegate_use[ARTIFACT])
-        if any(gate["verdict"] == "FAIL" for gate in counted):
+        uses = [use and from_json(DelegateUse, use, "device") for use in backend.delegate_use()]
+        counted = _counted_gates(arguments, uses[ARTIFACT])
+        if any(gate.verdict == Verdict.FAIL for gate in counted):
             judged = [judge(gate, [], 1) for gate in gates]
         else:
             looks = arguments.rounds, arguments.most_rounds
             judged, rounds = measure_and_decide(backend, gates, *looks)
-        device = backend.describe()
+        device = from_json(Device, backend.describe(), "device")
     if arguments.device_name:
-        device["name"] = arguments.device_name
-    report = _report(arguments, rounds, judged, device)
-    report["delegate_use"] = {
-        "artifact": delegate_use[ARTIFACT],
-        "float_master": delegate_use[FLOAT_MASTER],
-    }
-    report["gates"] = counted + report["gates"]
-    verdict = overall([Verdict(gate["verdict"]) for gate in report["gates"]])
-    report["verdict"] = str(verdict)
-    report["passed"] = all(gate["passed"] for gate in report["gates"])
+        device = dataclasses.replace(device, name=arguments.device_name)
+    held = counted + [_gate(one, arguments.allow_inconclusive) for one in judged]
+    report = _report((arguments.float_model, arguments.quantized_model), rounds, held, device, uses)
     output = _output(arguments)
     if output:
-        with whole_file(output, "w") as file:
-            file.write(json.dumps(report, indent=2, sort_keys=True) + "\n")
+        write_document(output, report)
     _print(report)
-    if report["passed"]:
+    if report.passed:
         return 0
-    return EXIT_GATE_FAILED if verdict is Verdict.FAIL else EXIT_INCONCLUSIVE
+    return EXIT_GATE_FAILED if report.verdict == Verdict.FAIL else EXIT_INCONCLUSIVE
 
 
-def _counted_gates(arguments: argparse.Namespace, use: dict | None) -> list[dict]:
+def _counted_gates(arguments: argparse.Namespace, use: DelegateUse | None) -> list[LatencyGate]:
     """Judges what is known of the artifact before it is measured."""
-    use = use or {}
-    fallback = use.get("fallback")
+    known = use is not None and use.fallback is not None
     values = {
-        "max_partitions": use.get("partitions"),
-        "max_fallback": None if fallback is None else sum(fallback.values()),
+        "max_partitions": use.partitions if use else None,
+        "max_fallback": sum(use.fallback.values()) if known else None,
         "max_arena_mb": _arena_mb(arguments.quantized_model),
     }
     found = []
@@ -157,25 +147,42 @@ def _counted_gates(arguments: argparse.Namespace, use: dict | None) -> list[dict
         if threshold is None:
             continue
         verdict = "INCONCLUSIVE" if value is None else "PASS" if value <= threshold else "FAIL"
-        found.append(
-            {
-                "high": value,
-                "low": value,
-                "name": name,
-                "passed": verdict == "PASS"
-                or (verdict == "INCONCLUSIVE" and arguments.allow_inconclusive),
-                "threshold": threshold,
-                "value": value,
-                "verdict": verdict,
-            }
-        )
+        undecided = verdict == "INCONCLUSIVE" and arguments.allow_inconclusive
+        passed = verdict == "PASS" or undecided
+        found.append(LatencyGate(value, value, name, passed, threshold, value, verdict))
     return found
 
 
-def _report(arguments: argparse.Namespace, rounds, judged, device: dict) -> dict:
+def _gate(judged, allow_inconclusive: bool) -> LatencyGate:
+    """Gives what a judgement found."""
+    from tools.latency.decision import Verdict
+
+    def number(value: float) -> float | None:
+        return round(value, 4) if math.isfinite(value) else None
+
+    undecided = judged.verdict is Verdict.INCONCLUSIVE
+    return LatencyGate(
+        high=number(judged.high),
+        low=number(judged.low),
+        name=judged.gate.name,
+        passed=judged.verdict is Verdict.PASS or (undecided and allow_inconclusive),
+        threshold=judged.gate.threshold,
+        value=number(judged.value),
+        verdict=str(judged.verdict),
+    )
+
+
+def _report(
+    models: tuple[Path, Path],
+    rounds,
+    gates: list[LatencyGate],
+    device: Device,
+    uses: list[DelegateUse | None],
+) -> Latency:
+    """Puts the measurement together; `models` and `uses` are in the order of the backend."""
     import numpy as np
 
-    from tools.latency.decision import WRONG_VERDICTS, Verdict, median_bounds
+    from tools.latency.decision import WRONG_VERDICTS, Verdict, median_bounds, overall
 
     # As the gate was judged; without a gate on it, at the usual 95%.
     speedups = values_of(rounds)["min_speedup"]
@@ -184,59 +191,48 @@ def _report(arguments: argparse.Namespace, rounds, judged, device: dict) -> dict
     if speedups.size:
         speedup = round(float(np.median(speedups)), 4)
         low, high = (round(bound, 4) for bound in median_bounds(speedups, 0.025))
-    gates = []
-    for one in judged:
-        undecided = one.verdict is Verdict.INCONCLUSIVE
-        numbers = {"high": one.high, "low": one.low, "value": one.value}
-        gates.append(
-            {
-                "name": one.gate.name,
-                "passed": one.verdict is Verdict.PASS
-                or (undecided and arguments.allow_inconclusive),
-                "threshold": one.gate.threshold,
-                "verdict": str(one.verdict),
-            }
-            | {k: round(v, 4) if math.isfinite(v) else None for k, v in numbers.items()}
-        )
-    return {
-        "artifact": _speed([one.runs[ARTIFACT] for one in rounds], arguments.quantized_model),
-        "device": device,
-        "disturbed_rounds": sum(bool(one.note) for one in rounds),
-        "float_master": _speed([one.runs[FLOAT_MASTER] for one in rounds], arguments.float_model),
-        "gates": gates,
-        "invokes_per_round": int(np.median([one.runs[ARTIFACT].runs for one in rounds] or [0])),
-        "kind": "rules_quantize.latency",
-        "rounds": len(rounds),
-        "schema_version": LATENCY_SCHEMA_VERSION,
-        "speedup": speedup,
-        "speedup_high": high,
-        "speedup_low": low,
-        "wrong_verdicts_at_most": WRONG_VERDICTS,
-    }
+    return Latency(
+        artifact=_speed([one.runs[ARTIFACT] for one in rounds], models[ARTIFACT]),
+        delegate_use=DelegateUses(uses[ARTIFACT], uses[FLOAT_MASTER]),
+        device=device,
+        disturbed_rounds=sum(bool(one.note) for one in rounds),
+        float_master=_speed([one.runs[FLOAT_MASTER] for one in rounds], models[FLOAT_MASTER]),
+        gates=tuple(gates),
+        invokes_per_round=int(np.median([one.runs[ARTIFACT].runs for one in rounds] or [0])),
+        passed=all(gate.passed for gate in gates),
+        rounds=len(rounds),
+        speedup=speedup,
+        speedup_high=high,
+        speedup_low=low,
+        verdict=str(overall([Verdict(gate.verdict) for gate in gates])),
+        wrong_verdicts_at_most=WRONG_VERDICTS,
+    )
 
 
 def _number(value, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _print(report: dict) -> None:
+def _print(report: Latency) -> None:
     from tools.latency.delegate_use import advice
 
-    device = report["device"]
-    print(f"{device['cpu']}, {device['threads']} thread(s)", end=", ")
-    if report["rounds"]:
-        print(f"{report['rounds']} rounds of {report['invokes_per_round']} runs each")
+    print(f"{report.device.cpu}, {report.device.threads} thread(s)", end=", ")
+    if report.rounds:
+        print(f"{report.rounds} rounds of {report.invokes_per_round} runs each")
         _print_table(report)
     else:
         print("nothing measured")
-    for name, use in sorted(report["delegate_use"].items()):
-        if use and advice(use):
-            print(f"{name.replace('_', ' ')}: {advice(use)}")
-    for gate in report["gates"]:
-        _print_gate(gate, bool(report["rounds"]))
+    for name, use in (
+        ("artifact", report.delegate_use.artifact),
+        ("float master", report.delegate_use.float_master),
+    ):
+        if use and advice(to_json(use)):
+            print(f"{name}: {advice(to_json(use))}")
+    for gate in report.gates:
+        _print_gate(gate, bool(report.rounds))
 
 
-def _print_table(report: dict) -> None:
+def _print_table(report: Latency) -> None:
     columns = (
         ("p50 ms", "p50_ms", 3),
         ("p90 ms", "p90_ms", 3),
@@ -248,23 +244,23 @@ def _print_table(report: dict) -> None:
         ("arena MB", "arena_mb", 2),
     )
     print(f"{'':14}" + "".join(f"{title:>10}" for title, _, _ in columns))
-    for title, key in (("float master", "float_master"), ("artifact", "artifact")):
-        numbers = (_number(report[key][name], digits) for _, name, digits in columns)
+    for title, speed in (("float master", report.float_master), ("artifact", report.artifact)):
+        numbers = (_number(getattr(speed, name), digits) for _, name, digits in columns)
         print(f"{title:14}" + "".join(f"{number:>10}" for number in numbers))
     print(
-        f"speedup {_number(report['speedup'], 3)} (95% interval "
-        f"{_number(report['speedup_low'], 3)} to {_number(report['speedup_high'], 3)})"
+        f"speedup {_number(report.speedup, 3)} (95% interval "
+        f"{_number(report.speedup_low, 3)} to {_number(report.speedup_high, 3)})"
     )
-    if report["disturbed_rounds"]:
+    if report.disturbed_rounds:
         print(
-            f"in {report['disturbed_rounds']} of {report['rounds']} rounds the device was "
+            f"in {report.disturbed_rounds} of {report.rounds} rounds the device was "
             "disturbed, and measuring again did not help"
         )
 
 
-def _print_gate(gate: dict, measured: bool) -> None:
-    word = {"PASS": "passed", "FAIL": "FAILED"}.get(gate["verdict"], "INCONCLUSIVE")
-    value, low, high = gate["value"], gate["low"], gate["high"]
+def _print_gate(gate: LatencyGate, measured: bool) -> None:
+    word = {"PASS": "passed", "FAIL": "FAILED"}.get(gate.verdict, "INCONCLUSIVE")
+    value, low, high = gate.value, gate.low, gate.high
     if low is None:
         where = "the device does not tell it" if measured else "not measured, as another gate fails"
     elif value is None:
@@ -273,7 +269,7 @@ def _print_gate(gate: dict, measured: bool) -> None:
         where = f"it is {value:g}"
     else:
         where = f"measured {value:g} ({low:g} to {high:g})"
-    print(f"{word}: {gate['name']} {gate['threshold']:g}, {where}")
+    print(f"{word}: {gate.name} {gate.threshold:g}, {where}")
     if word == "INCONCLUSIVE" and value is not None:
         print(
             "  the interval holds the threshold: measure on a quieter device, with more "

@@ -4,7 +4,6 @@ import argparse
 import contextlib
 import dataclasses
 import hashlib
-import json
 import re
 import sys
 from collections.abc import Iterable
@@ -12,6 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
+from tools.documents.document import from_json, write_document
+from tools.documents.models import (
+    DataIdentity,
+    FileIdentity,
+    FloatTensor,
+    PassEntry,
+    RecipeIdentity,
+)
+from tools.documents.summary import BundleSummary, Summary
 from tools.errors import InputError
 from tools.float_master_flags import add_float_model_flags, float_master_of
 from tools.progress import progress_bar
@@ -43,7 +51,6 @@ Of a .task bundle every model is quantized, those of bundles in it too (their pa
 hand_landmarker.task/hand_detector.tflite); what else it holds stays as it is.
 """
 
-SUMMARY_SCHEMA_VERSION = 1
 # What `main` imports when it runs.
 IMPORTS = (
     "ai_edge_litert.interpreter",
@@ -144,8 +151,8 @@ def _gather_from(files: list[Path], samples):
     return gather
 
 
-def _identity(content: bytes) -> dict:
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+def _identity(content: bytes) -> FileIdentity:
+    return FileIdentity(len(content), hashlib.sha256(content).hexdigest())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,25 +169,28 @@ class _Quantized:
     prepared: Any
     result: Any
 
-    def summary(self) -> dict:
+    def summary(self) -> Summary:
         """Says what was done, for the report."""
         from tools.quantization.recipes import recipe_sha256
 
         prepared, result = self.prepared, self.result
-        samples = prepared.data and prepared.data.samples
-        return {
-            "artifact": _identity(result.model),
-            "calibration": samples
-            and {"digest": samples.digest, "files": samples.files, "samples": len(samples)},
-            "float_master": _identity(self.master),
-            "float_tensors": result.float_tensors,
-            "passes": result.passes,
-            "recipe": {"entries": len(result.recipe), "sha256": recipe_sha256(result.recipe)},
-            "schema_version": SUMMARY_SCHEMA_VERSION,
-            "scheme": prepared.settings.scheme,
-            "tools": tool_versions(),
-            "warnings": result.warnings,
-        }
+        calibration = None
+        if prepared.data:
+            samples = prepared.data.samples
+            calibration = DataIdentity(samples.digest, samples.files, len(samples))
+        return Summary(
+            artifact=_identity(result.model),
+            calibration=calibration,
+            float_master=_identity(self.master),
+            float_tensors=tuple(
+                from_json(FloatTensor, entry, "float tensors") for entry in result.float_tensors
+            ),
+            passes=tuple(from_json(PassEntry, entry, "passes") for entry in result.passes),
+            recipe=RecipeIdentity(len(result.recipe), recipe_sha256(result.recipe)),
+            scheme=prepared.settings.scheme,
+            tools=tool_versions(),
+            warnings=tuple(result.warnings),
+        )
 
 
 def _calibration_samples(
@@ -332,14 +342,9 @@ def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
     with whole_file(arguments.output_model) as file:
         file.write(bundle)
     if arguments.summary_output:
-        summary = {
-            "artifact": _identity(bundle),
-            "members": {path: one.summary() for path, one in made.items()},
-            "schema_version": SUMMARY_SCHEMA_VERSION,
-            "source": _identity(content),
-        }
-        with whole_file(arguments.summary_output, "w") as file:
-            file.write(json.dumps(summary, indent=2, sort_keys=True) + "\n")
+        members = {path: one.summary() for path, one in made.items()}
+        summary = BundleSummary(_identity(bundle), members, _identity(content))
+        write_document(arguments.summary_output, summary)
         return 0
     print(f"{arguments.output_model}: {len(bundle):,} bytes")
     print(f"  {1 - len(bundle) / len(content):.1%} smaller than {arguments.input_model.name}")
@@ -399,8 +404,7 @@ def main(arguments: argparse.Namespace) -> int:
     if listed:
         write_known_samples(listed, samples)
     if arguments.summary_output:
-        with whole_file(arguments.summary_output, "w") as file:
-            file.write(json.dumps(made.summary(), indent=2, sort_keys=True) + "\n")
+        write_document(arguments.summary_output, made.summary())
     # Inside a build nobody reads this; a person who typed the command does.
     if made and not arguments.summary_output:
         size = len(made.result.model)

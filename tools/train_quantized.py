@@ -2,12 +2,12 @@
 
 import argparse
 import importlib.util
-import json
 import os
 import sys
 from pathlib import Path
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
+from tools.documents.json_file import write_json
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -184,8 +184,7 @@ def main(arguments: argparse.Namespace) -> int:
             "samples": samples,
             "seed": arguments.seed,
         }
-        with whole_file(arguments.summary, "w") as file:
-            file.write(json.dumps(summary, indent=2, sort_keys=True) + "\n")
+        write_json(arguments.summary, summary)
     else:
         for name, content in models.items():
             share = f", accuracy {accuracies[name]:.4f}" if name in accuracies else ""

@@ -207,8 +207,8 @@ def _evaluator(arguments: argparse.Namespace, goal, device: str, journal_folder:
     """
     import hashlib
 
+    from tools.documents.json_file import read_json
     from tools.graph.flatbuffer import read_bytes
-    from tools.report import read_json
     from tools.samples.model_inputs import load_model_samples
     from tools.tuning.evaluation import Evaluator, TunedModel, split
     from tools.tuning.journal import Journal, code_digest
@@ -266,9 +266,9 @@ def _next_step(arguments: argparse.Namespace) -> str:
 
 
 def main(arguments: argparse.Namespace) -> int:
+    from tools.documents.json_file import write_json
     from tools.latency.decision import LEAST_ROUNDS
     from tools.quantization.settings import settings_from_json, settings_text
-    from tools.report import write_json
     from tools.tuning.front_plot import write_plots
     from tools.tuning.goal import chosen
     from tools.tuning.journal import default_directory

@@ -5,6 +5,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from tools.command_line import (
     EXIT_GATE_FAILED,
@@ -14,12 +15,18 @@ from tools.command_line import (
     run,
     user_path,
 )
+from tools.documents.document import read_document, write_document
+from tools.documents.report import BundleReport, Report
+from tools.documents.summary import BundleSummary, Summary
+from tools.documents.verdict import Verdict
 from tools.errors import InputError
 from tools.float_master_flags import add_float_model_flags, float_master_of
 from tools.progress import progress_bar
 from tools.samples.flags import PreprocessingChoice, add_input_flags, preprocessing_choice
 from tools.similarity.gate_flags import add_gate_flags, gates_of_flags
 from tools.tool_versions import tool_versions
+
+AnySummary = TypeVar("AnySummary", Summary, BundleSummary)
 
 _EXAMPLES = """\
   validate_quantized_model --float_model=original.tflite --quantized_model=quantized.tflite \\
@@ -149,31 +156,30 @@ _SHOWN = {
 }
 
 
-def _print_tables(report: dict, verdict: dict) -> None:
-    from tools.report import tasks_of
+def _print_tables(report: Report, verdict: Verdict) -> None:
     from tools.similarity.gates import table_lines
 
-    size, similarity = report["size"], report["similarity"]
+    similarity = report.similarity
     print(
-        f"{report['artifact']['bytes']:,} bytes, {size['reduction']:.1%} smaller than the float "
-        f"master; {similarity['samples']} samples"
+        f"{report.artifact.bytes:,} bytes, {report.size.reduction:.1%} smaller than the float "
+        f"master; {similarity.samples} samples"
     )
-    width = max(12, *(len(output["name"]) for output in similarity["outputs"]))
+    width = max(12, *(len(output.name) for output in similarity.outputs))
     print(f"{'output':{width}}  cosine mean   min  max |error|  SQNR dB")
-    for output in similarity["outputs"]:
-        sqnr = "-" if output["sqnr_db"] is None else f"{output['sqnr_db']:.1f}"
+    for output in similarity.outputs:
+        sqnr = "-" if output.sqnr_db is None else f"{output.sqnr_db:.1f}"
         print(
-            f"{output['name']:{width}}  {output['cosine_mean']:11.4f} {output['cosine_min']:5.3f}"
-            f"  {output['max_abs_error']:11.4g}  {sqnr:>7}"
+            f"{output.name:{width}}  {output.cosine_mean:11.4f} {output.cosine_min:5.3f}"
+            f"  {output.max_abs_error:11.4g}  {sqnr:>7}"
         )
-    for task in tasks_of(report):
+    for task in similarity.tasks:
         values = [
-            f"{label} {task[field]:.4g}"
-            for label, field in _SHOWN[task["type"]]
-            if task[field] is not None
+            f"{label} {getattr(task, field):.4g}"
+            for label, field in _SHOWN[task.type]
+            if getattr(task, field) is not None
         ]
         print(
-            f"{task['name']}: {task['positives']} of {similarity['samples']} samples detected by "
+            f"{task.name}: {task.positives} of {similarity.samples} samples detected by "
             f"the float model; {', '.join(values) or 'nothing to compare'}"
         )
     print("\n".join(table_lines(verdict)))
@@ -211,15 +217,15 @@ class _Pair:
     calibration_data: Sequence[str]
     calibration_samples: Path | None
     task: str | None
-    summary: Mapping | None
+    summary: Summary | None
 
 
-def _compared(pair: _Pair, choice: PreprocessingChoice) -> dict:
+def _compared(pair: _Pair, choice: PreprocessingChoice) -> Report:
     """Makes the report of one artifact."""
-    from tools.report import read_json
+    from tools.documents.json_file import read_json
     from tools.samples.known_samples import read_known_samples
     from tools.samples.model_inputs import load_model_samples
-    from tools.similarity.comparison import compare_outputs, make_report, refuse_overlap
+    from tools.similarity.comparison import Compared, compare_outputs, make_report, refuse_overlap
     from tools.similarity.layers import compare_layers
     from tools.similarity.model_outputs import ModelOutputs
 
@@ -243,19 +249,12 @@ def _compared(pair: _Pair, choice: PreprocessingChoice) -> dict:
         read_json(user_path(pair.task)) if pair.task else None,
         lambda done: bar("comparing", done, len(test)),
     )
-    similarity["layers"] = compare_layers(master, pair.artifact, test, pair.where)
-    return make_report(
-        name=pair.name,
-        version=pair.version,
-        artifact=pair.artifact,
-        master=master,
-        source=pair.source,
-        similarity=similarity,
-        test=test,
-        summary=pair.summary,
-        tools=tool_versions(),
-        where=pair.where,
+    layers = compare_layers(master, pair.artifact, test, pair.where)
+    compared = Compared(
+        pair.name, pair.version, pair.artifact, master, pair.source, test, pair.where
     )
+    similarity = dataclasses.replace(similarity, layers=layers)
+    return make_report(compared, similarity, pair.summary, tool_versions())
 
 
 def _bundle_files(paths: tuple[Path, Path], given: bytes, artifact: bytes) -> tuple:
@@ -283,15 +282,16 @@ def _bundle_files(paths: tuple[Path, Path], given: bytes, artifact: bytes) -> tu
 
 def _compare_bundles(
     arguments: argparse.Namespace, given: bytes, artifact: bytes
-) -> tuple[dict, dict[str, str]]:
+) -> tuple[BundleReport, dict[str, str]]:
     """Compares every model of a bundle that did not stay as it was.
 
     Returns:
       The bundle's report, and the files of thresholds by member.
     """
     from tools.bundle.member_flags import by_member, one_by_member
-    from tools.report import BUNDLE_REPORT_KIND, SCHEMA_VERSION, rounded
-    from tools.similarity.comparison import identity, refuse_other_summary
+    from tools.documents.json_file import rounded
+    from tools.documents.report import BundleSize
+    from tools.similarity.comparison import file_identity, refuse_other_summary
 
     where = str(arguments.quantized_model)
     if arguments.source_model:
@@ -320,7 +320,7 @@ def _compare_bundles(
     )
     tasks = one_by_member("task", arguments.task, models, where)
     gates = one_by_member("member", arguments.member, models, where)
-    summary = _summary(arguments)
+    summary = _summary(arguments, BundleSummary)
     refuse_other_summary(summary, artifact, where)
     reports = {}
     for path in changed:
@@ -341,25 +341,23 @@ def _compare_bundles(
             calibration_data=calibration.get(path, []),
             calibration_samples=None,
             task=tasks.get(path),
-            summary=(summary or {}).get("members", {}).get(path),
+            summary=summary.members.get(path) if summary else None,
         )
         try:
             reports[path] = _compared(pair, preprocessing_choice(arguments))
         except InputError as error:
             raise _of_member(path, error) from None
-    report = {
-        "artifact": identity(artifact),
-        "kept": kept,
-        "kind": BUNDLE_REPORT_KIND,
-        "members": reports,
-        "name": arguments.name,
-        "other_files": [path for path in known if path not in [*models, *kept]],
-        "schema_version": SCHEMA_VERSION,
-        "size": {"reduction_vs_source": rounded(1 - len(artifact) / len(given))},
-        "source": identity(given),
-        "tools": tool_versions(),
-        "version": arguments.version,
-    }
+    report = BundleReport(
+        artifact=file_identity(artifact),
+        kept=tuple(kept),
+        members=reports,
+        name=arguments.name,
+        other_files=tuple(path for path in known if path not in [*models, *kept]),
+        size=BundleSize(rounded(1 - len(artifact) / len(given))),
+        source=file_identity(given),
+        tools=tool_versions(),
+        version=arguments.version,
+    )
     return report, gates
 
 
@@ -369,33 +367,33 @@ def _of_member(path: str, error: InputError) -> InputError:
 
 
 def _judge_bundle(
-    arguments: argparse.Namespace, report: dict, gates: Mapping[str, str], where: str
+    arguments: argparse.Namespace, report: BundleReport, gates: Mapping[str, str], where: str
 ) -> int:
     """Prints each model's table and holds it to the gates; the bundle passes if all do."""
-    from tools.similarity.gates import check_gates, failure_lines
+    from tools.similarity.gates import Evidence, check_gates, failure_lines
 
-    members = report["members"]
+    members = report.members
     verdicts = {}
     for path, one in members.items():
         own = argparse.Namespace(**vars(arguments))
         if path in gates:
             own.gates = user_path(gates[path])
-        verdicts[path] = check_gates(one, gates_of_flags(own), f"the gates of {path}")
+        verdicts[path] = check_gates(Evidence.of(one), gates_of_flags(own), f"the gates of {path}")
     print(
-        f"{report['artifact']['bytes']:,} bytes, {report['size']['reduction_vs_source']:.1%} "
+        f"{report.artifact.bytes:,} bytes, {report.size.reduction_vs_source:.1%} "
         f"smaller than {arguments.float_model.name}"
     )
     for path, verdict in verdicts.items():
-        print(f"{path}: {'passed' if verdict['passed'] else 'REFUSED'}")
+        print(f"{path}: {'passed' if verdict.passed else 'REFUSED'}")
         _print_tables(members[path], verdict)
-    for path in report["kept"]:
+    for path in report.kept:
         print(f"{path}: as it was")
-    for path in report["other_files"]:
+    for path in report.other_files:
         print(f"{path}: no model, and not as it was")
-    failed = [verdict for verdict in verdicts.values() if not verdict["passed"]]
+    failed = [verdict for verdict in verdicts.values() if not verdict.passed]
     if not failed:
         return 0
-    lines = [f"{report['name']}: refused, {len(failed)} of {len(verdicts)} models failed"]
+    lines = [f"{report.name}: refused, {len(failed)} of {len(verdicts)} models failed"]
     for verdict in failed:
         *lines_of_model, last = failure_lines(verdict, where)
         lines += lines_of_model
@@ -406,7 +404,6 @@ def _judge_bundle(
 def main(arguments: argparse.Namespace) -> int:
     from tools.bundle.task_bundle import is_task_bundle
     from tools.graph.flatbuffer import read_bytes
-    from tools.report import write_json
 
     path = arguments.float_master or arguments.float_model
     given, artifact = read_bytes(path), read_bytes(arguments.quantized_model)
@@ -433,11 +430,11 @@ def main(arguments: argparse.Namespace) -> int:
             calibration_data=arguments.calibration_data,
             calibration_samples=arguments.calibration_samples,
             task=arguments.task[0] if arguments.task else None,
-            summary=_summary(arguments),
+            summary=_summary(arguments, Summary),
         )
         report = _compared(pair, preprocessing_choice(arguments))
     if arguments.report:
-        write_json(arguments.report, report)
+        write_document(arguments.report, report)
     if arguments.report_only:
         return 0
     where = str(arguments.report) if arguments.report else "the tables above; --report= keeps them"
@@ -446,13 +443,13 @@ def main(arguments: argparse.Namespace) -> int:
     return _judge(arguments, report, where)
 
 
-def _judge(arguments: argparse.Namespace, report: dict, where: str) -> int:
+def _judge(arguments: argparse.Namespace, report: Report, where: str) -> int:
     """Prints a model's table and holds it to the gates."""
-    from tools.similarity.gates import check_gates, failure_lines
+    from tools.similarity.gates import Evidence, check_gates, failure_lines
 
-    verdict = check_gates(report, gates_of_flags(arguments), "the gates")
+    verdict = check_gates(Evidence.of(report), gates_of_flags(arguments), "the gates")
     _print_tables(report, verdict)
-    if not verdict["passed"]:
+    if not verdict.passed:
         lines = failure_lines(verdict, where, _layers_command(arguments))
         print("\n".join(lines), file=sys.stderr)
         return EXIT_GATE_FAILED
@@ -476,17 +473,8 @@ def _layers_command(arguments: argparse.Namespace) -> str:
     return own_command("layer_report", *words, f"--html={arguments.name}.layers.html")
 
 
-def _summary(arguments: argparse.Namespace) -> dict | None:
-    if not arguments.summary:
-        return None
-    from tools.report import read_json
-
-    summary = read_json(arguments.summary)
-    if not isinstance(summary, dict) or not isinstance(summary.get("artifact"), dict):
-        raise InputError(
-            f"{arguments.summary}: not a summary; quantize_model --summary_output= writes one"
-        )
-    return summary
+def _summary(arguments: argparse.Namespace, kind: type[AnySummary]) -> AnySummary | None:
+    return read_document(arguments.summary, kind) if arguments.summary else None
 
 
 if __name__ == "__main__":

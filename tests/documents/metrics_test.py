@@ -1,19 +1,32 @@
 """The table of metrics: one definition of each, the same wherever it is read."""
 
+import dataclasses
+
 import pytest
 
 from tools.documents.metrics import (
+    CLASSIFICATION,
+    DETECTION,
     GATED_METRICS,
+    LANDMARKS,
+    METRICS,
     MODEL,
     OUTPUT,
+    SEGMENTATION,
     TASK_TYPES,
     by_field,
 )
-from tools.documents.metrics import METRICS as TABLE
+from tools.documents.report import (
+    ClassificationFigures,
+    DetectionFigures,
+    LandmarkFigures,
+    OutputFigures,
+    SegmentationFigures,
+)
 
 
 def test_a_field_has_one_definition_in_what_has_it():
-    fields = [(kind, field) for metric in TABLE for kind, field in metric.fields.items()]
+    fields = [(kind, field) for metric in METRICS for kind, field in metric.fields.items()]
 
     assert len(set(fields)) == len(fields)
     assert {kind for kind, _ in fields} == {MODEL, OUTPUT, *TASK_TYPES}
@@ -31,7 +44,24 @@ def test_a_field_of_two_types_of_tasks_has_one_direction():
 
 def test_what_a_gate_holds_has_a_direction():
     assert all(metric.better for metric in GATED_METRICS.values())
-    assert len(GATED_METRICS) == sum(metric.name is not None for metric in TABLE)
+    assert len(GATED_METRICS) == sum(metric.name is not None for metric in METRICS)
+
+
+_FIGURES = {
+    CLASSIFICATION: ClassificationFigures,
+    DETECTION: DetectionFigures,
+    LANDMARKS: LandmarkFigures,
+    OUTPUT: OutputFigures,
+    SEGMENTATION: SegmentationFigures,
+}
+
+
+@pytest.mark.parametrize("kind", _FIGURES)
+def test_every_figure_of_a_report_is_a_metric(kind):
+    words = {"name", "shape", "type", "worst_sample"}
+    fields = {field.name for field in dataclasses.fields(_FIGURES[kind])} - words
+    # Of an output: how many samples its cosine says little of.
+    assert fields - {"near_zero_samples"} == set(by_field(kind))
 
 
 @pytest.mark.parametrize("kind", TASK_TYPES)

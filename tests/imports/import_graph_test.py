@@ -54,7 +54,7 @@ def test_every_package_is_read(graph):
     # An import at the top, one inside of a function, and one of a package of its own.
     assert "tools.errors" in graph["tools.graph.flatbuffer"]
     assert "tools.latency.host" in graph["tools.latency.devices"]
-    assert "tools.report" in graph["tools.check_gates"]
+    assert "tools.documents.report" in graph["tools.check_gates"]
 
 
 def test_no_module_imports_itself_through_others(graph):

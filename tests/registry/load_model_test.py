@@ -20,6 +20,7 @@ from tests.model_files import model_path
 from tests.registry.new_stores import new_store
 from tests.registry.registration_files import write_files
 from tests.registry.tracking_server import free_port, stop_server
+from tools.documents.models import ModelDescription, Tensor
 
 
 @pytest.fixture(name="path", scope="module")
@@ -34,22 +35,22 @@ def _registered(path, tmp_path_factory):
     content = path.read_bytes()
 
     def tensors(details):
-        return [
-            {
-                "name": detail["name"],
-                "shape": detail["shape"].tolist(),
-                "dtype": np.dtype(detail["dtype"]).name,
-            }
+        return tuple(
+            Tensor(
+                name=detail["name"],
+                shape=tuple(detail["shape"].tolist()),
+                dtype=np.dtype(detail["dtype"]).name,
+            )
             for detail in details
-        ]
+        )
 
-    model = {
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "bytes": len(content),
-        "ops": {},
-        "inputs": tensors(interpreter.get_input_details()),
-        "outputs": tensors(interpreter.get_output_details()),
-    }
+    model = ModelDescription(
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        ops={},
+        inputs=tensors(interpreter.get_input_details()),
+        outputs=tensors(interpreter.get_output_details()),
+    )
     tools = {"ai-edge-litert": "2.3.0"}
     files = write_files(
         folder / "files", artifact=content, report_changes={"artifact": model, "tools": tools}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,8 @@ from registry.store import connect, locked
 from tests.registry.new_stores import new_store
 from tests.registry.registration_files import write_files
 from tools.command_line import EXIT_GATE_FAILED
+from tools.documents.document import read_document, write_document
+from tools.documents.latency import Latency
 from tools.errors import InputError
 
 _LINEAGE = {"git_state": "clean", "git_commit": "0" * 40, "git_dirty": "false"}
@@ -63,9 +66,9 @@ def _register(opened, tmp_path, name):
         folder = tmp_path / f"{artifact.decode()}_{device}_{len(list(tmp_path.iterdir()))}"
         files = write_files(folder, artifact=artifact, **changes)
         if device != "host":
-            latency = json.loads(files.latency.read_text())
-            latency["device"]["name"] = device
-            files.latency.write_text(json.dumps(latency))
+            latency = read_document(files.latency, Latency)
+            latency = replace(latency, device=replace(latency.device, name=device))
+            write_document(files.latency, latency)
         record = read_record(files, name, "//models:face_int8")
         with locked(store):
             return Recorder(store, client, _LINEAGE).record(record)

@@ -1,19 +1,20 @@
-import dataclasses
-import json
+from dataclasses import replace
 
 import pytest
 
-from registry.metrics import TASK_METRICS, definition
+from registry.metrics import definition
 from registry.record import GATES_FAILED, GATES_NOT_CHECKED, GATES_PASSED, read_record
 from tests.registry.registration_files import write_files, written
-from tests.similarity import report_documents
+from tools.documents.document import read_document, to_json, write_document
+from tools.documents.latency import Latency
+from tools.documents.report import Report
 from tools.errors import InputError
 
 _TARGET = "//models:face_int8"
 
 
 def _read(files, **changes):
-    return read_record(dataclasses.replace(files, **changes), "face", _TARGET, "7.7.1")
+    return read_record(replace(files, **changes), "face", _TARGET, "7.7.1")
 
 
 def test_numbers_become_metrics(tmp_path):
@@ -49,10 +50,10 @@ def test_what_is_no_number_is_no_metric(tmp_path):
 
 def _read_real(tmp_path, name, change=None):
     """Reads what is recorded of a report as a tool wrote it, but for the models' digests."""
-    report = written(f"{name}.report.json")
-    changes = {key: report[key] for key in ("similarity", "float_tensors", "min_runtime")}
-    if change:
-        change(changes)
+    report = written(f"{name}.report.json", Report)
+    report = change(report) if change else report
+    fields = ("similarity", "float_tensors", "min_runtime")
+    changes = {field: getattr(report, field) for field in fields}
     return _read(write_files(tmp_path, report_changes=changes))
 
 
@@ -62,7 +63,7 @@ def test_every_figure_of_every_task_is_recorded(tmp_path, name):
 
     expected = {
         f"task/{task['name']}/{key}": value
-        for task in written(f"{name}.report.json")["similarity"]["tasks"]
+        for task in to_json(written(f"{name}.report.json", Report).similarity.tasks)
         for key, value in task.items()
         if isinstance(value, int | float)
     }
@@ -80,18 +81,13 @@ def test_tasks_after_the_first(tmp_path):
     assert pose["task/segmentation/iou_mean"] == 0.764487
 
 
-def test_every_field_of_a_task_has_a_definition():
-    """The kinds of tasks of which no report is kept here."""
-    fields = {**report_documents.CLASSIFICATION, **report_documents.LANDMARKS}
-
-    numbers = {key for key, value in fields.items() if isinstance(value, int | float)}
-    assert numbers <= set(TASK_METRICS)
-
-
 def test_tasks_with_names_that_mlflow_refuses(tmp_path):
-    def rename(changes):
-        for task, name in zip(changes["similarity"]["tasks"], ("a/b", ".."), strict=True):
-            task["name"] = name
+    def rename(report):
+        tasks = tuple(
+            replace(task, name=name)
+            for task, name in zip(report.similarity.tasks, ("a/b", ".."), strict=True)
+        )
+        return replace(report, similarity=replace(report.similarity, tasks=tasks))
 
     metrics = _read_real(tmp_path, "iris_landmark_int8", rename).metrics
 
@@ -100,8 +96,9 @@ def test_tasks_with_names_that_mlflow_refuses(tmp_path):
 
 
 def test_oldest_runtime_becomes_a_tag(tmp_path):
-    def add_unknown(changes):
-        changes["min_runtime"] |= {"unknown": ["Convolution2DTransposeBias", "MaxPool"]}
+    def add_unknown(report):
+        unknown = ("Convolution2DTransposeBias", "MaxPool")
+        return replace(report, min_runtime=replace(report.min_runtime, unknown=unknown))
 
     known = _read_real(tmp_path / "known", "face_int8")
     unknown = _read_real(tmp_path / "unknown", "face_int8", add_unknown)
@@ -118,9 +115,9 @@ def test_identity_becomes_tags_and_settings_become_params(tmp_path):
     assert record.tags["artifact_sha256"] == record.artifact.sha256
     assert record.tags["float_master_sha256"] == record.float_master.sha256
     assert record.tags["source_sha256"] == record.source_sha256
-    data = written("face_int8.report.json")["data"]
-    assert record.tags["test_data_sha256"] == data["test"]["digest"]
-    assert record.tags["calibration_data_sha256"] == data["calibration"]["digest"]
+    data = written("face_int8.report.json", Report).data
+    assert record.tags["test_data_sha256"] == data.test.digest
+    assert record.tags["calibration_data_sha256"] == data.calibration.digest
     assert record.tags["device"] == "host"
     assert record.tags["device_cpu"] == "AMD EPYC"
     assert record.tags["bazel_version"] == "7.7.1"
@@ -156,9 +153,9 @@ def test_a_file_of_another_build_is_refused(tmp_path, name):
 @pytest.mark.parametrize("key", ["artifact", "float_master"])
 def test_a_measurement_of_another_model_is_refused(tmp_path, key):
     files = write_files(tmp_path)
-    latency = json.loads(files.latency.read_text())
-    latency[key]["sha256"] = "0" * 64
-    files.latency.write_text(json.dumps(latency))
+    latency = read_document(files.latency, Latency)
+    other = replace(getattr(latency, key), sha256="0" * 64)
+    write_document(files.latency, replace(latency, **{key: other}))
 
     with pytest.raises(InputError, match="measured another"):
         _read(files)
@@ -168,10 +165,9 @@ def test_a_measurement_of_another_model_is_refused(tmp_path, key):
     ("name", "text", "message"),
     [
         ("latency", "{", "not JSON"),
-        ("latency", "{}", "not a latency measurement"),
-        ("latency", '{"kind": "rules_quantize.latency", "schema_version": 9}', "schema_version 9"),
+        ("latency", "{}", 'kind is null, not "rules_quantize.latency"; make the latency again'),
         ("latency", '{"kind": "rules_quantize.latency", "schema_version": 1}', "is missing"),
-        ("verdict", "[]", "not a verdict"),
+        ("verdict", "[]", r"it is \[\], not an object; make the verdict again with check_gates"),
     ],
 )
 def test_a_file_that_is_something_else(tmp_path, name, text, message):
@@ -195,6 +191,9 @@ def test_gates(tmp_path):
     refused = _read(write_files(tmp_path, passed=False))
     assert refused.gates == GATES_FAILED
     assert refused.failures == ("max_score_error of detection: 0.04 against a threshold of 0.02",)
+
+    twice = _read(write_files(tmp_path, passed=False, latency_passed=False))
+    assert [failure.split()[0] for failure in twice.failures] == ["max_score_error", "min_fps:"]
 
     slow = _read(write_files(tmp_path, latency_passed=False))
     assert slow.gates == GATES_FAILED

@@ -127,14 +127,15 @@ def test_artifact_from_elsewhere(tmp_path):
 
 
 def test_refused(tmp_path):
-    files = write_files(tmp_path / "files", passed=False)
+    files = write_files(tmp_path / "files", passed=False, latency_passed=False)
     new_store(tmp_path)
     done = run_warm(flags(files), _environment(tmp_path), tmp_path)
 
     assert done.returncode == EXIT_GATE_FAILED
     assert done.stdout.startswith(
-        "refused: max_score_error of detection: 0.04 against a threshold of 0.02; "
-        "recorded as a failed run, not a version\n"
+        "refused; recorded as a failed run, not a version\n"
+        "  failed   max_score_error of detection: 0.04 against a threshold of 0.02\n"
+        "  failed   min_fps: 500 against a threshold of 200\n"
     )
 
 

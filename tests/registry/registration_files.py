@@ -2,34 +2,33 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from registry.record import SourceFiles
+from tools.documents.document import D, read_document, write_document
+from tools.documents.latency import Latency, Speed
+from tools.documents.models import FileIdentity, ModelDescription, RecipeIdentity
+from tools.documents.report import Report, SizeReduction
+from tools.documents.verdict import Verdict
 
 _DOCUMENTS = Path(__file__).parent / "documents"
+_SOURCE = b"an fp16 model" * 2
+_RECIPE = json.dumps([{"regex": ".*", "operation": "CONV_2D"}], indent=2) + "\n"
 
 
-def written(name: str) -> dict[str, Any]:
+def written(name: str, kind: type[D]) -> D:
     """Reads a document as a tool wrote it: report, verdict or latency of a real model."""
-    return json.loads((_DOCUMENTS / name).read_text(encoding="utf-8"))
+    return read_document(_DOCUMENTS / name, kind)
 
 
-def write_files(
-    folder: Path,
-    artifact: bytes = b"an int8 model",
-    master: bytes = b"a float model" * 4,
-    outputs: tuple[str, ...] = ("regressors", "classificators"),
-    p50_ms: float = 2.0,
-    cosine: float = 0.99,
-    passed: bool = True,
-    latency_passed: bool = True,
-    report_changes: dict[str, Any] | None = None,
-) -> SourceFiles:
-    """Writes a set of files that agree with each other.
+@dataclass(frozen=True)
+class _Artifact:
+    """What is registered.
 
-    Args:
-      folder: where; it is made.
+    Attributes:
       artifact: bytes of the quantized model.
       master: bytes of the float master.
       outputs: names of the models' outputs.
@@ -37,52 +36,31 @@ def write_files(
       cosine: mean cosine of the first output; each further one has 0.01 less.
       passed: what the verdict says.
       latency_passed: what the latency's one gate says.
-      report_changes: entries that replace the report's own.
+      report_changes: fields that replace the report's own.
+    """
+
+    artifact: bytes = b"an int8 model"
+    master: bytes = b"a float model" * 4
+    outputs: tuple[str, ...] = ("regressors", "classificators")
+    p50_ms: float = 2.0
+    cosine: float = 0.99
+    passed: bool = True
+    latency_passed: bool = True
+    report_changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_files(folder: Path, **changes: Any) -> SourceFiles:
+    """Writes a set of files that agree with each other.
+
+    Args:
+      folder: where; it is made.
+      **changes: what is registered, where it is not the usual: fields of `_Artifact`.
 
     Returns:
       Their paths.
     """
+    what = _Artifact(**changes)
     folder.mkdir(parents=True, exist_ok=True)
-    source = b"an fp16 model" * 2
-    recipe = json.dumps([{"regex": ".*", "operation": "CONV_2D"}], indent=2) + "\n"
-    report = written("face_int8.report.json")
-    for name, content in (("artifact", artifact), ("float_master", master), ("source", source)):
-        report[name] |= _identity(content)
-    for model in (report["artifact"], report["float_master"]):
-        model["outputs"] = [{**model["outputs"][0], "name": name} for name in outputs]
-    report["recipe"]["sha256"] = _sha256(recipe.encode())
-    report["size"] = {
-        "reduction": 1 - len(artifact) / len(master),
-        "reduction_vs_source": 1 - len(artifact) / len(source),
-    }
-    measured = report["similarity"]["outputs"][0]
-    report["similarity"]["outputs"] = [
-        {**measured, "name": name, "cosine_mean": cosine - 0.01 * number}
-        for number, name in enumerate(outputs)
-    ]
-    # What an output without an error has.
-    report["similarity"]["outputs"][-1]["sqnr_db"] = None
-    report.update(report_changes or {})
-    latency = written("face_int8.latency.json")
-    for name, content, p50 in (("artifact", artifact, p50_ms), ("float_master", master, 3.0)):
-        latency[name] |= {
-            "sha256": _sha256(content),
-            "p50_ms": p50,
-            "p90_ms": p50 * 1.25,
-            "fps": 1000 / p50,
-        }
-    latency["speedup"] = 3.0 / p50_ms
-    latency["speedup_low"], latency["speedup_high"] = 2.9 / p50_ms, 3.1 / p50_ms
-    latency["gates"] = [gate for gate in latency["gates"] if gate["name"] == "min_fps"]
-    latency["gates"][0] |= {"value": 1000 / p50_ms, "threshold": 200, "passed": latency_passed}
-    latency["passed"] = latency_passed
-    for judged in (latency, latency["gates"][0]):
-        judged["verdict"] = "PASS" if latency_passed else "FAIL"
-    verdict = written("face_int8.verdict.json")
-    if not passed:
-        verdict["passed"] = False
-        gate = next(gate for gate in verdict["gates"] if gate["name"] == "max_score_error")
-        gate |= {"passed": False, "value": 0.04}
     files = SourceFiles(
         report=folder / "report.json",
         model=folder / "face_int8.tflite",
@@ -92,25 +70,84 @@ def write_files(
         latency=folder / "latency.json",
         verdict=folder / "verdict.json",
     )
-    files.model.write_bytes(artifact)
-    files.float_model.write_bytes(master)
-    files.source_model.write_bytes(source)
-    files.recipe.write_text(recipe)
-    for path, content in (
-        (files.report, report),
-        (files.latency, latency),
-        (files.verdict, verdict),
-    ):
-        path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    files.model.write_bytes(what.artifact)
+    files.float_model.write_bytes(what.master)
+    files.source_model.write_bytes(_SOURCE)
+    files.recipe.write_text(_RECIPE)
+    write_document(files.report, _report(what))
+    write_document(files.latency, _latency(what))
+    write_document(files.verdict, _verdict(what))
     return files
+
+
+def _report(what: _Artifact) -> Report:
+    report = written("face_int8.report.json", Report)
+
+    def described(model: ModelDescription, content: bytes) -> ModelDescription:
+        output = model.outputs[0]
+        return replace(
+            model,
+            bytes=len(content),
+            outputs=tuple(replace(output, name=name) for name in what.outputs),
+            sha256=_sha256(content),
+        )
+
+    figures = [
+        replace(report.similarity.outputs[0], name=name, cosine_mean=what.cosine - 0.01 * number)
+        for number, name in enumerate(what.outputs)
+    ]
+    # What an output without an error has.
+    figures[-1] = replace(figures[-1], sqnr_db=None)
+    report = replace(
+        report,
+        artifact=described(report.artifact, what.artifact),
+        float_master=described(report.float_master, what.master),
+        recipe=RecipeIdentity(entries=1, sha256=_sha256(_RECIPE.encode())),
+        similarity=replace(report.similarity, outputs=tuple(figures)),
+        size=SizeReduction(
+            reduction=1 - len(what.artifact) / len(what.master),
+            reduction_vs_source=1 - len(what.artifact) / len(_SOURCE),
+        ),
+        source=FileIdentity(bytes=len(_SOURCE), sha256=_sha256(_SOURCE)),
+    )
+    return replace(report, **what.report_changes)
+
+
+def _latency(what: _Artifact) -> Latency:
+    latency = written("face_int8.latency.json", Latency)
+
+    def measured(speed: Speed, content: bytes, p50_ms: float) -> Speed:
+        figures = {"p50_ms": p50_ms, "p90_ms": p50_ms * 1.25, "fps": 1000 / p50_ms}
+        return replace(speed, sha256=_sha256(content), **figures)
+
+    (gate,) = (gate for gate in latency.gates if gate.name == "min_fps")
+    verdict = "PASS" if what.latency_passed else "FAIL"
+    judged = {"passed": what.latency_passed, "verdict": verdict}
+    return replace(
+        latency,
+        artifact=measured(latency.artifact, what.artifact, what.p50_ms),
+        float_master=measured(latency.float_master, what.master, 3.0),
+        gates=(replace(gate, value=1000 / what.p50_ms, threshold=200, **judged),),
+        speedup=3.0 / what.p50_ms,
+        speedup_low=2.9 / what.p50_ms,
+        speedup_high=3.1 / what.p50_ms,
+        **judged,
+    )
+
+
+def _verdict(what: _Artifact) -> Verdict:
+    verdict = written("face_int8.verdict.json", Verdict)
+    if what.passed:
+        return verdict
+    gates = tuple(
+        replace(gate, passed=False, value=0.04) if gate.name == "max_score_error" else gate
+        for gate in verdict.gates
+    )
+    return replace(verdict, gates=gates, passed=False)
 
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _identity(content: bytes) -> dict[str, Any]:
-    return {"bytes": len(content), "sha256": _sha256(content)}
 
 
 def flags(files: SourceFiles, registered_model: str = "face") -> list[str]:

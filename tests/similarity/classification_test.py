@@ -29,18 +29,18 @@ def test_agreement():
     similarity.add(_scores(3), _scores(1, 2, 4, 5, 3))
     similarity.add(_scores(3), _scores(1, 2, 4, 5, 6, 3))
     similarity.add(_scores(3), _scores(1, 3))
-    summary = similarity.summary()
-    assert (summary["top1_agreement"], summary["top5_agreement"]) == (0.25, 0.75)
-    assert summary["accuracy"] is None
-    assert (summary["positives"], summary["negatives"]) == (4, 0)
+    figures = similarity.figures()
+    assert (figures.top1_agreement, figures.top5_agreement) == (0.25, 0.75)
+    assert figures.accuracy is None
+    assert (figures.positives, figures.negatives) == (4, 0)
 
 
 def test_accuracy_by_label():
     similarity = _similarity(labels={"a": 3, "b": 1})
     similarity.add(_scores(3), _scores(3), "a")
     similarity.add(_scores(1), _scores(2), "b")
-    summary = similarity.summary()
-    assert (summary["float_accuracy"], summary["accuracy"]) == (1.0, 0.5)
+    figures = similarity.figures()
+    assert (figures.float_accuracy, figures.accuracy) == (1.0, 0.5)
     with pytest.raises(InputError, match=r"no label of c\.png"):
         similarity.add(_scores(1), _scores(1), "c.png")
 
@@ -48,13 +48,13 @@ def test_accuracy_by_label():
 def test_equal_scores_are_one_class_for_both_models():
     similarity = _similarity()
     similarity.add({"scores": np.ones((1, 8))}, {"scores": np.ones((1, 8))})
-    assert similarity.summary()["top1_agreement"] == 1.0
+    assert similarity.figures().top1_agreement == 1.0
 
 
 def test_a_float_model_that_is_not_sure():
     similarity = _similarity(min_score=11)
     similarity.add(_scores(3), _scores(3))
-    assert similarity.summary()["positives"] == 0
+    assert similarity.figures().positives == 0
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_accuracy_by_the_folder_that_a_sample_lies_in():
     similarity = _similarity(classes=["cat", "dog"])
     similarity.add(_scores(0), _scores(0), "cat/1.png")
     similarity.add(_scores(1), _scores(0), "dog/1.png")
-    summary = similarity.summary()
-    assert (summary["accuracy"], summary["float_accuracy"]) == (0.5, 1.0)
+    figures = similarity.figures()
+    assert (figures.accuracy, figures.float_accuracy) == (0.5, 1.0)
     with pytest.raises(InputError, match=r"no label of bird/1\.png"):
         similarity.add(_scores(1), _scores(0), "bird/1.png")
     with pytest.raises(InputError, match="names 9 classes; output scores has 8"):

@@ -23,6 +23,7 @@ from tests.model_files import model_path
 from tests.scenes.photo_files import photo_path
 from tests.similarity.report_documents import report
 from tools.command_line import run
+from tools.documents.document import write_document
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
 from tools.quantization.pipeline import quantize
@@ -339,7 +340,7 @@ def test_data_that_cannot_be_used(folder, tmp_path, make, message):
 
 
 def _check(folder, gates, document=None, fresh=WHOLE):
-    (folder / "report.json").write_text(json.dumps(document or report()))
+    (folder / "report.json").write_text(json.dumps(document or report().to_json()))
     (folder / "gates.json").write_text(json.dumps(gates))
     return _run(
         tools.check_gates,
@@ -365,7 +366,7 @@ def test_check_gates_says_in_one_line_what_passed(tmp_path):
 
 @pytest.mark.parametrize("refused", [False, True])
 def test_check_gates_leaves_what_it_would_say_in_a_file(tmp_path, refused):
-    (tmp_path / "report.json").write_text(json.dumps(report()))
+    write_document(tmp_path / "report.json", report())
     (tmp_path / "gates.json").write_text(json.dumps({"max_size_bytes": 900 if refused else 10**9}))
     flags = ("--report=report.json", "--gates=gates.json")
     said = _run(tools.check_gates, tmp_path, *flags)
@@ -397,7 +398,11 @@ def test_check_gates_names_what_failed_and_leaves_a_verdict(tmp_path):
     [
         ([], None, "gates.json: not an object"),
         ({"max_sise": 1}, None, "no gate max_sise"),
-        ({}, {"kind": "other"}, "report.json: not a report"),
+        (
+            {},
+            {"kind": "other"},
+            'report.json: kind is "other", not "rules_quantize.report"; make the report',
+        ),
     ],
 )
 def test_check_gates_refuses(tmp_path, gates, document, message):

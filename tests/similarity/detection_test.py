@@ -105,15 +105,15 @@ def test_comparison():
     similarity.add(_outputs(3.0), _outputs(-3.0))
     similarity.add(_outputs(-3.0), _outputs(3.0))
     similarity.add(_outputs(-3.0), _outputs(-3.0, shift=50))
-    summary = similarity.summary()
+    figures = similarity.figures()
     high = 1 / (1 + np.exp(-3))
     # Left and right move by 2 pixels, top and bottom stay; the second box is equal.
-    assert summary["box_error_px_mean"] == pytest.approx(0.5)
-    assert summary["box_error_px_max"] == pytest.approx(1.0)
-    assert summary["score_error_max"] == pytest.approx(2 * high - 1, rel=1e-5)
-    assert summary["score_error_mean"] == pytest.approx((2 * high - 1) / 2, rel=1e-5)
-    assert (summary["positives"], summary["negatives"]) == (2, 2)
-    assert (summary["precision"], summary["recall"]) == (0.5, 0.5)
+    assert figures.box_error_px_mean == pytest.approx(0.5)
+    assert figures.box_error_px_max == pytest.approx(1.0)
+    assert figures.score_error_max == pytest.approx(2 * high - 1, rel=1e-5)
+    assert figures.score_error_mean == pytest.approx((2 * high - 1) / 2, rel=1e-5)
+    assert (figures.positives, figures.negatives) == (2, 2)
+    assert (figures.precision, figures.recall) == (0.5, 0.5)
 
 
 def _boxes(*boxes):
@@ -175,24 +175,24 @@ def test_all_boxes_are_compared():
     similarity.add(pair, _boxes((4, 2.0, 0.0, 30), (200, 3.0, 5.0, 30)))
     # One is not found, one is found that is not there.
     similarity.add(pair, _boxes((4, 2.0, 0.0, 30), (700, 3.0, 0.0, 30)))
-    summary = similarity.summary()
-    assert (summary["float_boxes"], summary["artifact_boxes"]) == (4, 4)
-    assert summary["matched_boxes"] == 3
-    assert (summary["box_precision"], summary["box_recall"]) == (0.75, 0.75)
-    assert summary["box_iou_min"] == pytest.approx(25 / 35, rel=1e-5)
-    assert summary["box_iou_mean"] == pytest.approx((2 + 25 / 35) / 3, rel=1e-5)
-    assert summary["keypoint_error_px_mean"] == pytest.approx(0, abs=1e-9)
-    assert (summary["precision"], summary["recall"]) == (1.0, 1.0)
+    figures = similarity.figures()
+    assert (figures.float_boxes, figures.artifact_boxes) == (4, 4)
+    assert figures.matched_boxes == 3
+    assert (figures.box_precision, figures.box_recall) == (0.75, 0.75)
+    assert figures.box_iou_min == pytest.approx(25 / 35, rel=1e-5)
+    assert figures.box_iou_mean == pytest.approx((2 + 25 / 35) / 3, rel=1e-5)
+    assert figures.keypoint_error_px_mean == pytest.approx(0, abs=1e-9)
+    assert (figures.precision, figures.recall) == (1.0, 1.0)
 
 
 def test_without_detections_there_is_no_box_error():
     similarity = DetectionSimilarity(read_detection_task(_TASK, "face"), _SHAPES, "face")
     similarity.add(_outputs(-3.0), _outputs(-3.0))
-    summary = similarity.summary()
-    assert summary["positives"] == 0
-    assert summary["box_error_px_mean"] is None
-    assert summary["recall"] is None
-    assert summary["precision"] is None
+    figures = similarity.figures()
+    assert figures.positives == 0
+    assert figures.box_error_px_mean is None
+    assert figures.recall is None
+    assert figures.precision is None
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,20 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies
 
 from tests.similarity.report_documents import (
     CLASSIFICATION,
+    DETECTION,
     LANDMARKS,
     SEGMENTATION,
-    report,
     report_of,
 )
 from tools.documents.metrics import GATED_METRICS
+from tools.documents.models import FileIdentity
 from tools.errors import InputError
 from tools.gate_definition import COUNT, NUMBER, SWITCH, VERSION, near
 from tools.latency.gate_definitions import SPEED_GATES
@@ -23,7 +25,7 @@ from tools.similarity.gate_definitions import (
     QUALITY_GATES,
     check_settings,
 )
-from tools.similarity.gates import check_gates, failure_lines
+from tools.similarity.gates import Evidence, check_gates, failure_lines
 
 _GATES = QUALITY_GATES | SPEED_GATES
 _UNITS = {" dB": "_db", " px": "_px", "%": "_percent", " bytes": "_bytes", " ms": "_ms"}
@@ -31,9 +33,8 @@ _UNITS = {" dB": "_db", " px": "_px", "%": "_percent", " bytes": "_bytes", " ms"
 
 def _document(source_bytes=2000):
     """A report of a model with a task of every type, none of whose values is perfect."""
-    detection = report()["similarity"]["task"]
-    document = report_of(detection, LANDMARKS, SEGMENTATION, CLASSIFICATION)
-    return document | {"source": {"bytes": source_bytes, "sha256": "c" * 64}}
+    document = report_of(DETECTION, LANDMARKS, SEGMENTATION, CLASSIFICATION)
+    return replace(document, source=FileIdentity(source_bytes, "c" * 64))
 
 
 def _thresholds(gate):
@@ -51,8 +52,8 @@ def _thresholds(gate):
 
 
 def _judged(gate, threshold, **document):
-    verdict = check_gates(_document(**document), {gate.name: threshold})
-    return verdict, [one for one in verdict["gates"] if one["name"] == gate.name]
+    verdict = check_gates(Evidence.of(_document(**document)), {gate.name: threshold})
+    return verdict, [one for one in verdict.gates if one.name == gate.name]
 
 
 @pytest.mark.parametrize("gate", QUALITY_GATES.values(), ids=list(QUALITY_GATES))
@@ -65,10 +66,10 @@ def test_every_gate_can_pass_and_can_fail(gate):
         verdict, failed = _judged(gate, strict)
     _, passed = _judged(gate, loose)
     assert passed
-    assert all(one["passed"] for one in passed), passed
-    assert not any(one["passed"] for one in failed), failed
+    assert all(one.passed for one in passed), passed
+    assert not any(one.passed for one in failed), failed
     for one in failed:
-        said = failure_lines(verdict | {"gates": [one]}, "r")[1]
+        said = failure_lines(replace(verdict, gates=(one,)), "r")[1]
         assert said.startswith(f"  {gate.name}")
         assert "{" not in said
 
@@ -86,10 +87,10 @@ def test_a_gate_passes_where_its_value_is_on_the_right_side(gate, data):
     _, judged = _judged(gate, threshold)
     assert judged
     for one in judged:
-        right = one["value"] >= threshold if gate.at_least else one["value"] <= threshold
-        assert one["passed"] == right
+        right = one.value >= threshold if gate.at_least else one.value <= threshold
+        assert one.passed == right
         kind = "output" if gate.of_outputs else "task"
-        assert one.get(kind), one
+        assert getattr(one, kind), one
 
 
 @pytest.mark.parametrize("gate", _GATES.values(), ids=list(_GATES))
@@ -147,12 +148,10 @@ def test_the_defaults_are_of_the_table():
 
 
 def test_a_threshold_of_a_type_of_tasks_goes_after_a_tasks_own():
-    eye, iris = ({**LANDMARKS, "name": name} for name in ("eye", "iris"))
-    document = report_of(eye, iris, report()["similarity"]["task"])
-    verdict = check_gates(document, {"min_recall": {"iris": 0.7, "landmarks": 0.9}})
-    judged = {
-        gate["task"]: gate["threshold"] for gate in verdict["gates"] if gate["name"] == "min_recall"
-    }
+    eye, iris = (replace(LANDMARKS, name=name) for name in ("eye", "iris"))
+    evidence = Evidence.of(report_of(eye, iris, DETECTION))
+    verdict = check_gates(evidence, {"min_recall": {"iris": 0.7, "landmarks": 0.9}})
+    judged = {gate.task: gate.threshold for gate in verdict.gates if gate.name == "min_recall"}
     assert judged == {"eye": 0.9, "iris": 0.7}
 
 

@@ -1,30 +1,43 @@
 """Gates: each at, above and below its threshold, and what a refusal says."""
 
-import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 
 from tests.similarity.report_documents import (
+    BOXES,
     CLASSIFICATION,
+    DETECTION,
     LANDMARKS,
+    LAYERS,
+    SCORES,
     SEGMENTATION,
     report,
     report_of,
+    report_with,
 )
+from tools.documents.document import read_document, write_document
+from tools.documents.models import FileIdentity
+from tools.documents.report import MinRuntime, OperatorRuntime
+from tools.documents.verdict import Verdict
 from tools.errors import InputError
 from tools.similarity.gates import (
     NOT_REPRESENTATIVE,
+    Evidence,
     check_gates,
     failure_lines,
     table_lines,
 )
 
 
+def _judged(settings, document=None):
+    return check_gates(Evidence.of(document or report()), settings, "gates.json")
+
+
 def _failed(settings, document=None):
-    verdict = check_gates(document or report(), settings)
-    return {(gate["name"], gate.get("output")) for gate in verdict["gates"] if not gate["passed"]}
+    return {(gate.name, gate.output) for gate in _judged(settings, document).failed()}
 
 
 @pytest.mark.parametrize(
@@ -72,8 +85,8 @@ def test_thresholds(passing, failing, names):
 
 
 def _failed_tasks(settings, *tasks):
-    verdict = check_gates(report_of(*tasks), settings)
-    return {(gate["name"], gate.get("task")) for gate in verdict["gates"] if not gate["passed"]}
+    verdict = _judged(settings, report_of(*tasks))
+    return {(gate.name, gate.task) for gate in verdict.failed()}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +115,7 @@ def test_gates_of_tasks(gate, threshold, beyond):
 
 
 def test_two_tasks_of_a_kind_have_thresholds_of_their_own():
-    eye, iris = ({**LANDMARKS, "name": name} for name in ("eye", "iris"))
+    eye, iris = (replace(LANDMARKS, name=name) for name in ("eye", "iris"))
     gate = "max_landmark_error"
     assert _failed_tasks({gate: {"eye": 0.01}}, eye, iris) == {(gate, "eye")}
     assert _failed_tasks({gate: {"eye": 0.03, "*": 0.01}}, eye, iris) == {(gate, "iris")}
@@ -140,12 +153,12 @@ def test_degradation_is_against_the_float_models_own_value(passing, failing):
     assert _failed_tasks(passing, *tasks) == set()
     ((name, _),) = _failed_tasks(failing, *tasks)
     assert {name} == set(failing)
-    verdict = check_gates(report_of(*tasks), failing)
+    verdict = _judged(failing, report_of(*tasks))
     assert "is worse than the float model's by" in failure_lines(verdict, "r")[1]
 
 
 def test_a_better_artifact_has_not_degraded():
-    better = CLASSIFICATION | {"accuracy": 0.9}
+    better = replace(CLASSIFICATION, accuracy=0.9)
     settings = {"max_degradation": {"accuracy": 0}, "max_degradation_percent": {"accuracy": 0}}
     assert _failed_tasks(settings, better) == set()
 
@@ -158,34 +171,19 @@ def test_an_artifact_that_finds_nothing_has_no_precision():
 
 def test_the_worst_layer():
     assert _failed({"min_layer_correlation": 0.9}) == set()
-    verdict = check_gates(report(), {"min_layer_correlation": 0.91})
+    verdict = _judged({"min_layer_correlation": 0.91})
     assert (
         "layer conv2d_5 has a correlation of 0.9 with the float model's, wanted 0.91"
         in (failure_lines(verdict, "r")[1])
     )
-    # An artifact from elsewhere has other names, an older report no such field.
-    for layers in (None, {"correlation_min": None, "worst": None}):
-        document = report()
-        document["similarity"]["layers"] = layers
-        assert _failed({"min_layer_correlation": 0.91}, document) == set()
-
-
-def test_a_report_of_one_task_only_is_judged_too():
-    document = report()
-    del document["similarity"]["tasks"]
-    document["similarity"]["task"] = {
-        key: value
-        for key, value in document["similarity"]["task"].items()
-        if key not in ("name", "box_recall")
-    }
-    assert _failed({"max_score_error": 0.01}, document) == {("max_score_error", None)}
-    with pytest.raises(InputError, match="min_recall needs to know"):
-        _failed({"min_recall": 0.5}, document)
+    # An artifact from elsewhere has other names.
+    for layers in (None, replace(LAYERS, correlation_min=None, worst=None)):
+        assert _failed({"min_layer_correlation": 0.91}, report_with(layers=layers)) == set()
 
 
 def _needing(version, *unknown):
-    operators = [{"name": "CONV_2D", "runtime": version, "version": 3}] if version else []
-    return report(min_runtime={"operators": operators, "unknown": unknown, "version": version})
+    operators = (OperatorRuntime("CONV_2D", version, 3),) if version else ()
+    return report(min_runtime=MinRuntime(operators, unknown, version))
 
 
 @pytest.mark.parametrize(
@@ -199,9 +197,9 @@ def _needing(version, *unknown):
     ],
 )
 def test_oldest_runtime_orders_versions_by_their_numbers(needed, wanted, passed):
-    verdict = check_gates(_needing(needed), {"oldest_runtime": wanted})
-    (gate,) = [gate for gate in verdict["gates"] if gate["name"] == "oldest_runtime"]
-    assert gate["passed"] == passed
+    verdict = _judged({"oldest_runtime": wanted}, _needing(needed))
+    (gate,) = [gate for gate in verdict.gates if gate.name == "oldest_runtime"]
+    assert gate.passed == passed
     if not passed:
         lines = failure_lines(verdict, "r")
         assert lines[1] == (
@@ -215,48 +213,44 @@ def test_oldest_runtime_orders_versions_by_their_numbers(needed, wanted, passed)
         (_needing("2.9.0"), 2.9, 'oldest_runtime = 2.9; give a version such as "2.7.0"'),
         (_needing("2.9.0"), "new", "oldest_runtime = 'new'; give a version"),
         (_needing("2.9.0", "Bias"), "2.9.0", "nobody says since when TensorFlow Lite has Bias"),
-        (report(min_runtime=None), "2.9.0", "the report is of before it; make it again"),
     ],
 )
 def test_oldest_runtime_that_cannot_be_judged(document, wanted, message):
     with pytest.raises(InputError, match=re.escape(message)):
-        check_gates(document, {"oldest_runtime": wanted})
+        _judged({"oldest_runtime": wanted}, document)
 
 
 def test_smaller_than_source_means_smaller():
     assert _failed({"smaller_than_source": True}) == set()
-    equal = report(source={"bytes": 1000, "sha256": "c" * 64})
+    equal = report(source=FileIdentity(1000, "c" * 64))
     assert _failed({"smaller_than_source": True}, equal) == {("smaller_than_source", None)}
     assert _failed({"smaller_than_source": False}, equal) == set()
 
 
 def test_gates_that_are_off_are_not_judged():
     settings = dict.fromkeys(("tolerance", "max_size_bytes", "max_box_error_px", "min_sqnr_db"))
-    verdict = check_gates(report(), settings)
-    assert [gate["name"] for gate in verdict["gates"]] == ["min_positives"]
-    assert verdict["passed"] is True
+    verdict = _judged(settings)
+    assert [gate.name for gate in verdict.gates] == ["min_positives"]
+    assert verdict.passed is True
 
 
 def test_no_error_passes_any_sqnr_and_noise_without_signal_none():
-    document = report()
-    output = document["similarity"]["outputs"][0]
-    output["sqnr_db"] = None
-    assert _failed({"min_sqnr_db": 20}, document) == {("min_sqnr_db", "boxes")}
-    output["max_abs_error"] = 0.0
-    assert _failed({"min_sqnr_db": 20}, document) == set()
+    noisy = replace(BOXES, sqnr_db=None)
+    for output, failed in (
+        (noisy, {("min_sqnr_db", "boxes")}),
+        (replace(noisy, max_abs_error=0.0), set()),
+    ):
+        assert _failed({"min_sqnr_db": 20}, report_with(outputs=(output, SCORES))) == failed
 
 
 def _with_task(**changes):
-    document = report()
-    document["similarity"]["task"].update(changes)
-    document["similarity"]["tasks"] = [document["similarity"]["task"]]
-    return document
+    return report_of(replace(DETECTION, **changes))
 
 
 def test_a_float_model_that_sees_nothing_proves_nothing():
     document = _with_task(positives=0, negatives=3, box_error_px_mean=None, box_error_px_max=None)
-    verdict = check_gates(document, {"tolerance": 0.05, "max_box_error_px": 1})
-    assert not verdict["passed"]
+    verdict = _judged({"tolerance": 0.05, "max_box_error_px": 1}, document)
+    assert not verdict.passed
     lines = failure_lines(verdict, "report.json")
     assert NOT_REPRESENTATIVE in lines[1]
     assert len(lines) == 3
@@ -266,7 +260,7 @@ _REFUSED = {"tolerance": 0.03, "worst_tolerance": 0.01, "max_size_bytes": 900}
 
 
 def test_a_refusal_names_every_failed_gate_the_worst_first():
-    lines = failure_lines(check_gates(report(), _REFUSED), "bazel-out/face_int8.report.json")
+    lines = failure_lines(_judged(_REFUSED), "bazel-out/face_int8.report.json")
     assert lines[:2] == [
         "face_int8: refused, 4 of 6 gates failed",
         "  worst_tolerance of output boxes: 1 - worst cosine similarity is 0.2, allowed 0.01 "
@@ -286,7 +280,7 @@ def test_a_refusal_names_every_failed_gate_the_worst_first():
 
 def test_a_refusal_names_the_command_for_the_layers():
     command = "bazel build --output_groups=layers //:face_int8"
-    lines = failure_lines(check_gates(report(), _REFUSED), "r", command)
+    lines = failure_lines(_judged(_REFUSED), "r", command)
     assert lines[-2:] == ["  all values: r", f"  error by layer: {command}"]
 
 
@@ -298,11 +292,11 @@ def test_a_table_holds_every_gate():
         "oldest_runtime": "2.17",
     }
     document = _needing("2.10.0")
-    verdict = check_gates(document, settings)
+    verdict = _judged(settings, document)
     first, *rows = table_lines(verdict)
     assert first.split() == ["gate", "of", "value", "limit", "passed"]
-    assert [row.split()[0] for row in rows] == [gate["name"] for gate in verdict["gates"]]
-    assert [row.endswith("yes") for row in rows] == [gate["passed"] for gate in verdict["gates"]]
+    assert [row.split()[0] for row in rows] == [gate.name for gate in verdict.gates]
+    assert [row.endswith("yes") for row in rows] == [gate.passed for gate in verdict.gates]
     cells = {row.split()[0]: re.split(" {2,}", row)[1:] for row in rows}
     assert cells["max_size_bytes"] == ["1,000 bytes", "at most 900 bytes", "NO"]
     assert cells["min_size_reduction"] == ["75.0%", "at least 80.0%", "NO"]
@@ -319,7 +313,7 @@ def test_a_table_holds_every_gate():
     ],
 )
 def test_a_value_just_beyond_its_threshold_does_not_read_as_equal(bound, words):
-    assert words in failure_lines(check_gates(report(), bound), "r")[1]
+    assert words in failure_lines(_judged(bound), "r")[1]
 
 
 @pytest.mark.parametrize(
@@ -334,7 +328,7 @@ def test_a_value_just_beyond_its_threshold_does_not_read_as_equal(bound, words):
     ],
 )
 def test_reasons(settings, reason):
-    assert reason in failure_lines(check_gates(report(), settings), "r")[1]
+    assert reason in failure_lines(_judged(settings), "r")[1]
 
 
 @pytest.mark.parametrize(
@@ -358,10 +352,14 @@ def test_reasons(settings, reason):
             r"give the float_model task = detection\(",
         ),
         ({"min_segmentation_iou": 0.9}, report_of(LANDMARKS), r"task = segmentation\("),
-        ({"max_world_error": 1}, report_of(LANDMARKS | {"world_error_mean": None}), "needs world"),
+        (
+            {"max_world_error": 1},
+            report_of(replace(LANDMARKS, world_error_mean=None)),
+            "needs world",
+        ),
         (
             {"min_precision": 1},
-            report_of(LANDMARKS | {"precision": None, "presence_error_mean": None}),
+            report_of(replace(LANDMARKS, precision=None, presence_error_mean=None)),
             "needs precision, which the landmarks task of this model does not give",
         ),
         ({"max_degradation": 0.1}, report(), "give a dict of thresholds by metric"),
@@ -378,11 +376,10 @@ def test_reasons(settings, reason):
 )
 def test_gates_that_cannot_be_judged(settings, document, message):
     with pytest.raises(InputError, match=message):
-        check_gates(document, settings, "gates.json")
+        _judged(settings, document)
 
 
-def test_a_verdict_is_json():
-    verdict = check_gates(report(), {"tolerance": 0.05, "min_sqnr_db": 10})
-    assert json.loads(json.dumps(verdict)) == verdict
-    assert verdict["kind"] == "rules_quantize.verdict"
-    assert verdict["schema_version"] == 1
+def test_a_verdict_is_read_as_it_was_written(tmp_path):
+    verdict = _judged({"max_size_bytes": 1, "oldest_runtime": "2.9", "tolerance": 0.05})
+    write_document(tmp_path / "verdict.json", verdict)
+    assert read_document(tmp_path / "verdict.json", Verdict) == verdict

@@ -37,16 +37,16 @@ def test_distances():
     moved = _POINTS.copy()
     moved[2, 0] += 30
     similarity.add(_outputs(), _outputs(moved, world=0.1), "b")
-    summary = similarity.summary()
-    assert summary["landmark_error_px_mean"] == pytest.approx((5 * 3 + 30) / 6)
-    assert summary["landmark_error_px_max"] == pytest.approx(30)
+    figures = similarity.figures()
+    assert figures.landmark_error_px_mean == pytest.approx((5 * 3 + 30) / 6)
+    assert figures.landmark_error_px_max == pytest.approx(30)
     # The longer side of the box is 40 pixels.
-    assert summary["landmark_error_mean"] == pytest.approx((5 * 3 + 30) / 6 / 40)
-    assert summary["landmark_error_max"] == pytest.approx(30 / 40)
-    assert summary["depth_error_px_mean"] == pytest.approx(0.5)
-    assert summary["world_error_mean"] == pytest.approx(0.1 * np.sqrt(3) / 2, rel=1e-5)
-    assert summary["world_error_max"] == pytest.approx(0.1 * np.sqrt(3), rel=1e-5)
-    assert summary["worst_sample"] == "b"
+    assert figures.landmark_error_mean == pytest.approx((5 * 3 + 30) / 6 / 40)
+    assert figures.landmark_error_max == pytest.approx(30 / 40)
+    assert figures.depth_error_px_mean == pytest.approx(0.5)
+    assert figures.world_error_mean == pytest.approx(0.1 * np.sqrt(3) / 2, rel=1e-5)
+    assert figures.world_error_max == pytest.approx(0.1 * np.sqrt(3), rel=1e-5)
+    assert figures.worst_sample == "b"
 
 
 def test_points_where_the_float_model_sees_nothing_do_not_count():
@@ -54,41 +54,41 @@ def test_points_where_the_float_model_sees_nothing_do_not_count():
     similarity.add(_outputs(), _outputs(presence=0.8))
     similarity.add(_outputs(presence=0.1), _outputs(_POINTS + 1000, presence=0.7))
     similarity.add(_outputs(), _outputs(presence=0.4))
-    summary = similarity.summary()
-    assert (summary["positives"], summary["negatives"]) == (2, 1)
-    assert summary["landmark_error_px_max"] == 0
-    assert (summary["precision"], summary["recall"]) == (0.5, 0.5)
-    assert summary["presence_agreement"] == pytest.approx(1 / 3, rel=1e-5)
-    assert summary["presence_error_max"] == pytest.approx(0.6, rel=1e-5)
-    assert summary["presence_error_mean"] == pytest.approx((0.1 + 0.6 + 0.5) / 3, rel=1e-5)
+    figures = similarity.figures()
+    assert (figures.positives, figures.negatives) == (2, 1)
+    assert figures.landmark_error_px_max == 0
+    assert (figures.precision, figures.recall) == (0.5, 0.5)
+    assert figures.presence_agreement == pytest.approx(1 / 3, rel=1e-5)
+    assert figures.presence_error_max == pytest.approx(0.6, rel=1e-5)
+    assert figures.presence_error_mean == pytest.approx((0.1 + 0.6 + 0.5) / 3, rel=1e-5)
 
 
 def test_nothing_seen_defines_nothing():
     similarity = _similarity()
     similarity.add(_outputs(presence=0.1), _outputs(presence=0.1))
-    summary = similarity.summary()
-    assert summary["positives"] == 0
+    figures = similarity.figures()
+    assert figures.positives == 0
     for field in ("landmark_error_px_mean", "world_error_max", "recall", "worst_sample"):
-        assert summary[field] is None
-    assert summary["presence_agreement"] == 1.0
+        assert getattr(figures, field) is None
+    assert figures.presence_agreement == 1.0
 
 
 def test_presence_as_a_logit():
     similarity = _similarity(presence_logits=True)
     similarity.add(_outputs(presence=22.0), _outputs(presence=0.0))
     similarity.add(_outputs(presence=-0.1), _outputs(presence=-1e4))
-    summary = similarity.summary()
-    assert (summary["positives"], summary["negatives"]) == (1, 1)
-    assert summary["presence_error_max"] == pytest.approx(0.5, rel=1e-4)
+    figures = similarity.figures()
+    assert (figures.positives, figures.negatives) == (1, 1)
+    assert figures.presence_error_max == pytest.approx(0.5, rel=1e-4)
 
 
 def test_without_presence_every_sample_counts():
     similarity = _similarity(presence=None, world=None)
     similarity.add(_outputs(presence=0.0), _outputs(presence=0.0))
-    summary = similarity.summary()
-    assert (summary["positives"], summary["negatives"]) == (1, 0)
+    figures = similarity.figures()
+    assert (figures.positives, figures.negatives) == (1, 0)
     for field in ("presence_error_mean", "precision", "recall", "world_error_mean"):
-        assert summary[field] is None
+        assert getattr(figures, field) is None
 
 
 def test_points_with_more_values_than_coordinates_and_shares_of_the_crop():
@@ -100,17 +100,17 @@ def test_points_with_more_values_than_coordinates_and_shares_of_the_crop():
     shapes = {"points": (1, 1, 1, 15)}
     similarity = _similarity(shapes, values=5, dims=2, normalized=True, presence=None, world=None)
     similarity.add(*({"points": points.reshape(1, 1, 1, 15)} for points in (values, other)))
-    summary = similarity.summary()
-    assert summary["landmark_error_px_max"] == pytest.approx(5, rel=1e-5)
-    assert summary["landmark_error_max"] == pytest.approx(5 / 40, rel=1e-5)
-    assert summary["depth_error_px_mean"] is None
+    figures = similarity.figures()
+    assert figures.landmark_error_px_max == pytest.approx(5, rel=1e-5)
+    assert figures.landmark_error_max == pytest.approx(5 / 40, rel=1e-5)
+    assert figures.depth_error_px_mean is None
 
 
 def test_points_that_are_all_one_are_compared_in_pixels():
     similarity = _similarity(presence=None, world=None)
     same = np.tile([50.0, 20.0, 0.0], (3, 1))
     similarity.add(_outputs(same), _outputs(same + np.array([0, 2, 0])))
-    assert similarity.summary()["landmark_error_max"] == pytest.approx(2)
+    assert similarity.figures().landmark_error_max == pytest.approx(2)
 
 
 @pytest.mark.parametrize(

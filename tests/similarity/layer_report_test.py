@@ -1,6 +1,6 @@
 """The layer report: its numbers, its page, and the command, on random and real models."""
 
-import json
+import dataclasses
 import os
 import subprocess
 import sys
@@ -13,37 +13,41 @@ import tools.layer_report
 import tools.quantize_model
 from tests.model_files import model_path
 from tests.scenes.photo_files import photo_path
+from tools.documents.document import read_document
+from tools.documents.layers import LayerError, LayerReport
+from tools.documents.models import FileIdentity
 from tools.similarity.layer_page import by_error, compared_sentence, page, text_table
 
-_LAYER = {
-    "correlation": 0.99,
-    "cosine": 0.999,
-    "dtype": "INT8",
-    "jump_db": 1.0,
-    "operator": "CONV_2D",
-    "rescaled_channels": 0,
-    "shape": [1, 8, 8, 4],
-    "weights": "INT8",
-}
+_LAYER = LayerError(
+    correlation=0.99,
+    cosine=0.999,
+    dtype="INT8",
+    jump_db=1.0,
+    name="layer",
+    operator="CONV_2D",
+    position=0,
+    rescaled_channels=0,
+    shape=(1, 8, 8, 4),
+    sqnr_db=30.0,
+    weights="INT8",
+)
 
 
-def _document(*layers, **changes):
-    return {
-        "artifact": {"bytes": 10, "sha256": "a" * 64},
-        "compared_with": "prepared",
-        "first_jump": None,
-        "jump_threshold_db": 6.0,
-        "kind": "rules_quantize.layers",
-        "layers": [
-            {**_LAYER, "name": f"layer_{number}", "position": number, **layer}
+def _report(*layers, **changes):
+    report = LayerReport(
+        artifact=FileIdentity(10, "a" * 64),
+        compared_with="prepared",
+        first_jump=None,
+        jump_threshold_db=6.0,
+        layers=tuple(
+            dataclasses.replace(_LAYER, **({"name": f"layer_{number}", "position": number} | layer))
             for number, layer in enumerate(layers)
-        ],
-        "name": "face_int8",
-        "samples": 4,
-        "schema_version": 1,
-        "unmatched": [],
-        **changes,
-    }
+        ),
+        name="face_int8",
+        samples=4,
+        unmatched=(),
+    )
+    return dataclasses.replace(report, **changes)
 
 
 class _Page(HTMLParser):
@@ -79,14 +83,14 @@ class _Page(HTMLParser):
 
 
 def test_a_page_says_where_error_jumps_and_needs_no_other_file():
-    document = _document(
+    report = _report(
         {"sqnr_db": 33.0},
         {"sqnr_db": 20.0, "jump_db": 13.0, "operator": "DEPTHWISE_CONV_2D"},
         {"sqnr_db": None, "cosine": 1.0, "dtype": "FLOAT32", "weights": "", "correlation": None},
         first_jump="layer_1",
-        unmatched=["made_by_a_pass"],
+        unmatched=("made_by_a_pass",),
     )
-    text = page(document)
+    text = page(report)
     parsed = _Page(text)
     assert "Error jumps first at layer_1 (DEPTHWISE_CONV_2D, operator 1)" in parsed.text
     assert "20.0 dB, 13.0 dB below its worst input's" in parsed.text
@@ -103,38 +107,37 @@ def test_a_page_says_where_error_jumps_and_needs_no_other_file():
 
 def test_names_are_text_whatever_they_hold():
     name = '<script>alert("1")</script>&amp;'
-    document = _document({"sqnr_db": 3.0, "jump_db": 30.0, "name": name}, name=name)
-    document["first_jump"] = name
-    assert name in _Page(page(document)).text
+    layer = {"sqnr_db": 3.0, "jump_db": 30.0, "name": name}
+    assert name in _Page(page(_report(layer, name=name, first_jump=name))).text
 
 
 @pytest.mark.parametrize("sqnr", [None, 500.0, -400.0, 0.0])
 def test_any_sqnr_has_a_place(sqnr):
-    text = page(_document({"sqnr_db": sqnr, "cosine": 0.0}))
+    text = page(_report({"sqnr_db": sqnr, "cosine": 0.0}))
     assert "nan" not in text
     assert "inf" not in text
     _Page(text)
 
 
 def test_by_error_and_in_order():
-    document = _document(
+    report = _report(
         {"sqnr_db": 30.0},
         {"sqnr_db": None, "cosine": 1.0},
         {"sqnr_db": None, "cosine": 0.0},
         {"sqnr_db": 10.0},
     )
-    order = [layer["name"] for layer in by_error(document["layers"])]
+    order = [layer.name for layer in by_error(report.layers)]
     # No signal at all is the worst, no error at all the best.
     assert order == ["layer_2", "layer_3", "layer_0", "layer_1"]
-    table = text_table(document).splitlines()
+    table = text_table(report).splitlines()
     assert table[0] == "No layer's SQNR falls by 6 dB below its inputs'."
     assert [line.split()[2] for line in table[4:]] == [f"layer_{n}" for n in range(4)]
 
 
 def test_what_was_compared():
-    against_master = _document({"sqnr_db": 1.0}, compared_with="float_master")
+    against_master = _report({"sqnr_db": 1.0}, compared_with="float_master")
     assert "against the float master, channels brought" in compared_sentence(against_master)
-    assert "as it was prepared" in compared_sentence(_document({"sqnr_db": 1.0}))
+    assert "as it was prepared" in compared_sentence(_report({"sqnr_db": 1.0}))
 
 
 def _run(module, folder, *flags):
@@ -184,21 +187,19 @@ def test_the_command_compares_with_the_prepared_graph_and_with_the_master(folder
             "--html=layers.html",
         )
         assert (result.returncode, result.stderr) == (0, "")
-        document = json.loads((folder / "layers.json").read_text())
-        assert result.stdout == text_table(document)
+        report = read_document(folder / "layers.json", LayerReport)
+        assert result.stdout == text_table(report)
         _Page((folder / "layers.html").read_text())
-        assert document["name"] == "face_int8"
-        assert document["unmatched"] == []
-        documents.append({layer["name"]: layer for layer in document["layers"]})
+        assert report.name == "face_int8"
+        assert report.unmatched == ()
+        documents.append({layer.name: layer for layer in report.layers})
     prepared, master = documents
     assert prepared.keys() == master.keys()
-    assert not any(layer["rescaled_channels"] for layer in prepared.values())
-    assert sum(layer["rescaled_channels"] for layer in master.values()) > 100
+    assert not any(layer.rescaled_channels for layer in prepared.values())
+    assert sum(layer.rescaled_channels for layer in master.values()) > 100
     for name, layer in prepared.items():
-        assert layer["correlation"] == pytest.approx(master[name]["correlation"], abs=0.02)
-    assert master["regressors"]["sqnr_db"] == pytest.approx(
-        prepared["regressors"]["sqnr_db"], abs=0.1
-    )
+        assert layer.correlation == pytest.approx(master[name].correlation, abs=0.02)
+    assert master["regressors"].sqnr_db == pytest.approx(prepared["regressors"].sqnr_db, abs=0.1)
 
 
 def test_the_prepared_graph_alone(folder):

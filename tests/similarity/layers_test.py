@@ -60,22 +60,22 @@ def test_formulas():
     f = np.concatenate([s["image"].reshape(-1, 2) for s in _samples(master)]).astype(np.float64)
     q = f * [2, 0.9] + [0, 0.1]
     (exact,) = comparison.errors(same_scales=True)
-    assert exact["sqnr_db"] == pytest.approx(
+    assert exact.sqnr_db == pytest.approx(
         10 * np.log10((f**2).sum() / ((f - q) ** 2).sum()), rel=1e-4
     )
-    assert exact["cosine"] == pytest.approx(
+    assert exact.cosine == pytest.approx(
         (f * q).sum() / np.sqrt((f**2).sum() * (q**2).sum()), rel=1e-5
     )
-    assert exact["correlation"] == pytest.approx(1.0)
-    assert exact["jump_db"] == pytest.approx(CEILING_DB - exact["sqnr_db"], rel=1e-4)
+    assert exact.correlation == pytest.approx(1.0)
+    assert exact.jump_db == pytest.approx(CEILING_DB - exact.sqnr_db, rel=1e-4)
     (fitted,) = comparison.errors(same_scales=False)
     q *= [0.5, 1]
-    assert fitted["sqnr_db"] == pytest.approx(
+    assert fitted.sqnr_db == pytest.approx(
         10 * np.log10((f**2).sum() / ((f - q) ** 2).sum()), rel=1e-4
     )
-    assert fitted["rescaled_channels"] == 1
-    assert (fitted["operator"], fitted["shape"]) == ("CONV_2D", [1, 2, 4, 2])
-    assert (fitted["dtype"], fitted["weights"]) == ("FLOAT32", "FLOAT32")
+    assert fitted.rescaled_channels == 1
+    assert (fitted.operator, fitted.shape) == ("CONV_2D", (1, 2, 4, 2))
+    assert (fitted.dtype, fitted.weights) == ("FLOAT32", "FLOAT32")
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
@@ -87,9 +87,9 @@ def test_equalized_channels_are_no_error(content):
     comparison = _compared(master, model_bytes(model))
     assert comparison.unmatched == []
     for layer in comparison.errors(same_scales=False):
-        assert layer["sqnr_db"] is None or layer["sqnr_db"] > 100, layer
-        assert layer["correlation"] is None or layer["correlation"] > 0.999, layer
-        assert layer["jump_db"] == 0
+        assert layer.sqnr_db is None or layer.sqnr_db > 100, layer
+        assert layer.correlation is None or layer.correlation > 0.999, layer
+        assert layer.jump_db == 0
 
 
 def test_broken_layers_are_found_by_name(master):
@@ -103,21 +103,21 @@ def test_broken_layers_are_found_by_name(master):
             permuted(master, position, np.random.default_rng(position)),
         ):
             comparison = _compared(master, broken)
-            errors = {layer["name"]: layer for layer in comparison.errors(same_scales=True)}
-            assert errors[name]["correlation"] < 0.5
-            jump = max(errors.values(), key=lambda layer: layer["jump_db"])
-            assert jump["name"] == name
+            errors = {layer.name: layer for layer in comparison.errors(same_scales=True)}
+            assert errors[name].correlation < 0.5
+            jump = max(errors.values(), key=lambda layer: layer.jump_db)
+            assert jump.name == name
             report = compare_layers(master, broken, _samples(master), "artifact")
-            assert report["correlation_min"] < 0.5
+            assert report.correlation_min < 0.5
 
 
 def test_an_artifact_of_a_real_model_has_whole_layers():
     master, _ = make_float_master(model_path("hand_landmark_lite").read_bytes())
     artifact = quantize(master, QuantizationSettings("weight_only_int8"), None).model
     report = compare_layers(master, artifact, _samples(master, 4), "artifact")
-    assert report["compared"] > 50
-    assert report["correlation_min"] > 0.9
-    assert report["samples"] == 4
+    assert report.compared > 50
+    assert report.correlation_min > 0.9
+    assert report.samples == 4
     # It has fewer channels than the master, and every layer is compared all the same.
     reference = best_reference(master, artifact, ("master", "artifact"))
     assert len(reference) < len(master)
@@ -132,15 +132,15 @@ def test_weights_and_jumps_of_an_integer_artifact():
     comparison.add(samples[0])
     errors = comparison.errors(same_scales=False)
     first, last = errors[0], errors[-1]
-    assert (first["operator"], first["dtype"], first["weights"]) == ("CONV_2D", "INT8", "INT8")
-    assert last["dtype"] == "FLOAT32"
-    assert [layer["position"] for layer in errors] == sorted(layer["position"] for layer in errors)
-    by_name = {layer["name"]: layer for layer in errors}
+    assert (first.operator, first.dtype, first.weights) == ("CONV_2D", "INT8", "INT8")
+    assert last.dtype == "FLOAT32"
+    assert [layer.position for layer in errors] == sorted(layer.position for layer in errors)
+    by_name = {layer.name: layer for layer in errors}
     for layer in comparison.layers[1:]:
         assert layer.inputs, layer
-        worst = min(min(by_name[name]["sqnr_db"], CEILING_DB) for name in layer.inputs)
-        own = min(by_name[layer.name]["sqnr_db"], CEILING_DB)
-        assert by_name[layer.name]["jump_db"] == pytest.approx(worst - own, abs=0.01)
+        worst = min(min(by_name[name].sqnr_db, CEILING_DB) for name in layer.inputs)
+        own = min(by_name[layer.name].sqnr_db, CEILING_DB)
+        assert by_name[layer.name].jump_db == pytest.approx(worst - own, abs=0.01)
 
 
 def test_a_model_without_the_names_is_not_compared(master):

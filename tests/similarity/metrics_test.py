@@ -23,27 +23,27 @@ def test_formulas():
     generator = np.random.default_rng(1)
     expected = generator.normal(size=(5, 2, 3)).astype(np.float32)
     actual = expected + generator.normal(scale=0.1, size=expected.shape).astype(np.float32)
-    summary = _similarity(expected, actual).summary()
+    figures = _similarity(expected, actual).figures()
     f, q = (values.reshape(5, -1).astype(np.float64) for values in (expected, actual))
     cosines = (f * q).sum(1) / np.linalg.norm(f, axis=1) / np.linalg.norm(q, axis=1)
-    assert summary["cosine_mean"] == pytest.approx(cosines.mean(), abs=1e-6)
-    assert summary["cosine_min"] == pytest.approx(cosines.min(), abs=1e-6)
-    assert summary["worst_sample"] == f"sample_{cosines.argmin()}"
-    assert summary["sqnr_db"] == pytest.approx(
+    assert figures.cosine_mean == pytest.approx(cosines.mean(), abs=1e-6)
+    assert figures.cosine_min == pytest.approx(cosines.min(), abs=1e-6)
+    assert figures.worst_sample == f"sample_{cosines.argmin()}"
+    assert figures.sqnr_db == pytest.approx(
         10 * np.log10((f**2).sum() / ((f - q) ** 2).sum()), rel=1e-4
     )
-    assert summary["max_abs_error"] == pytest.approx(np.abs(f - q).max(), rel=1e-5)
-    assert summary["mean_abs_error"] == pytest.approx(np.abs(f - q).mean(), rel=1e-5)
-    assert summary["shape"] == [2, 3]
-    assert summary["near_zero_samples"] == 0
+    assert figures.max_abs_error == pytest.approx(np.abs(f - q).max(), rel=1e-5)
+    assert figures.mean_abs_error == pytest.approx(np.abs(f - q).mean(), rel=1e-5)
+    assert figures.shape == (2, 3)
+    assert figures.near_zero_samples == 0
 
 
 def test_equal_outputs_have_no_ratio_to_noise():
     values = np.ones((2, 4), np.float32)
-    summary = _similarity(values, values).summary()
-    assert summary["sqnr_db"] is None
-    assert summary["cosine_min"] == 1.0
-    assert summary["max_abs_error"] == 0
+    figures = _similarity(values, values).figures()
+    assert figures.sqnr_db is None
+    assert figures.cosine_min == 1.0
+    assert figures.max_abs_error == 0
 
 
 @settings(max_examples=80, deadline=None, derandomize=True)
@@ -68,7 +68,7 @@ def _with_an_empty_sample(noise: float):
 def test_noise_where_there_is_nothing_does_not_fail_a_model():
     similarity = _with_an_empty_sample(noise=1e-4)
     assert similarity.cosines()[1] > 0.999
-    assert similarity.summary()["near_zero_samples"] == 1
+    assert similarity.figures().near_zero_samples == 1
 
 
 def test_something_where_there_is_nothing_does_not_pass():

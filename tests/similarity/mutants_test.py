@@ -14,7 +14,8 @@ import pytest
 from tests.extent import WHOLE, part_of
 from tests.model_files import model_path
 from tests.similarity.mutants import layers, mutants, permuted, zeroed
-from tests.similarity.report_documents import report
+from tests.similarity.report_documents import report_with
+from tools.documents.report import LayerFigures
 from tools.graph.flatbuffer import parse_model
 from tools.graph.float_master import make_float_master
 from tools.quantization.pipeline import quantize
@@ -22,7 +23,7 @@ from tools.quantization.settings import QuantizationSettings
 from tools.samples.loading import InputSpec, Preprocessing, load_samples
 from tools.similarity.comparison import compare_outputs
 from tools.similarity.gate_definitions import DEFAULTS
-from tools.similarity.gates import check_gates
+from tools.similarity.gates import Evidence, check_gates
 from tools.similarity.layers import LayerComparison, best_reference, spread
 from tools.similarity.model_outputs import ModelOutputs
 
@@ -102,13 +103,14 @@ def _layers(reference: bytes, artifact: bytes, samples: _Few) -> dict:
         comparison.add(sample)
     known = {name: c for name, c in comparison.correlations().items() if c is not None}
     worst = min(known, key=known.get)
-    return {"correlation_min": known[worst], "worst": worst}
+    return LayerFigures(len(known), known[worst], len(samples), worst)
 
 
-def _failed(similarity: dict, gates=DEFAULTS) -> set[str]:
-    document = report() | {"similarity": {"samples": 1, "task": None, "tasks": [], **similarity}}
-    verdict = check_gates(document, gates)
-    return {gate["name"] for gate in verdict["gates"] if not gate["passed"]}
+def _failed(gates=DEFAULTS, **similarity) -> set[str]:
+    """Names the gates that fail on a report of these fields of its similarity alone."""
+    known = {"layers": None, "outputs": (), "tasks": ()} | similarity
+    verdict = check_gates(Evidence.of(report_with(**known)), gates)
+    return {gate.name for gate in verdict.failed()}
 
 
 @pytest.mark.parametrize("name", sorted(_DATA) if WHOLE else _SOME_MODELS)
@@ -124,11 +126,11 @@ def test_no_mutant_passes_the_default_gates(name):
 
     def failed(content: bytes) -> set[str]:
         # The layers tell most of them: outputs are compared where they do not.
-        found = _failed({"outputs": [], "layers": _layers(reference, content, samples)})
+        found = _failed(layers=_layers(reference, content, samples))
         if found:
             return found
         similarity = compare_outputs(model, ModelOutputs(content, "mutant"), samples, None)
-        return _failed(similarity | {"layers": None})
+        return _failed(outputs=similarity.outputs)
 
     assert failed(artifact) == set()
     survivors, count = [], 0
@@ -177,7 +179,7 @@ def test_gates_on_a_task_find_what_damages_it(name):
 
     def failed(content: bytes) -> set[str]:
         similarity = compare_outputs(model, ModelOutputs(content, "mutant"), samples, task)
-        return _failed(similarity | {"layers": None, "outputs": []}, gates)
+        return _failed(gates, tasks=similarity.tasks)
 
     assert failed(artifact) == set()
     for output, found in found_by_output.items():

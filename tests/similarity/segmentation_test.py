@@ -58,25 +58,25 @@ def test_above_the_floor_it_is_the_usual_one(expected, actual):
     assert intersection_over_union(expected, actual, 0.5) >= found - 1e-12
 
 
-def test_summary():
+def test_figures():
     similarity = _similarity()
     similarity.add(_outputs(slice(1000)), _outputs(slice(800)), "a")
     similarity.add(_outputs([]), _outputs([]), "b")
-    summary = similarity.summary()
-    assert summary["iou_mean"] == pytest.approx(0.9)
-    assert summary["iou_min"] == pytest.approx(0.8)
-    assert summary["worst_sample"] == "a"
-    assert (summary["positives"], summary["negatives"]) == (1, 1)
-    assert summary["area_mean"] == pytest.approx(0.05)
+    figures = similarity.figures()
+    assert figures.iou_mean == pytest.approx(0.9)
+    assert figures.iou_min == pytest.approx(0.8)
+    assert figures.worst_sample == "a"
+    assert (figures.positives, figures.negatives) == (1, 1)
+    assert figures.area_mean == pytest.approx(0.05)
 
 
 def test_masks_of_an_object_that_is_not_there_do_not_count():
     similarity = _similarity(presence="presence")
     similarity.add(_outputs(slice(1000), presence=0.1), _outputs([]))
-    summary = similarity.summary()
-    assert (summary["positives"], summary["negatives"]) == (0, 1)
-    assert summary["iou_mean"] is None
-    assert summary["worst_sample"] is None
+    figures = similarity.figures()
+    assert (figures.positives, figures.negatives) == (0, 1)
+    assert figures.iou_mean is None
+    assert figures.worst_sample is None
 
 
 def test_logits_and_threshold():
@@ -84,7 +84,7 @@ def test_logits_and_threshold():
     for changes, area in (({}, 0.1), ({"logits": True}, 1.0), ({"threshold": 0.9}, 0.0)):
         similarity = _similarity(**changes)
         similarity.add(_outputs(slice(1000)), _outputs(slice(1000)))
-        assert similarity.summary()["area_mean"] == pytest.approx(area)
+        assert similarity.figures().area_mean == pytest.approx(area)
 
 
 @pytest.mark.parametrize(

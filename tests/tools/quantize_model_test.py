@@ -124,7 +124,7 @@ def test_summary(made, folder):
         "entries": len(json.loads(recipe)),
         "sha256": hashlib.sha256(recipe).hexdigest(),
     }
-    assert summary["schema_version"] == 1
+    assert (summary["kind"], summary["schema_version"]) == ("rules_quantize.summary", 1)
     assert summary["scheme"] == ("int8" if is_int8 else scheme.lower())
     assert set(summary["tools"]) == {
         "ai-edge-litert", "litert-quantizer", "numpy", "pillow",

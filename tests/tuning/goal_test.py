@@ -1,14 +1,19 @@
 """What reaches a goal, what is chosen, and what stays on the front."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.similarity.report_documents import report
+from tests.similarity.report_documents import BOXES, MIN_RUNTIME
+from tools.documents.report import Similarity
+from tools.documents.verdict import JudgedGate
 from tools.errors import InputError
 from tools.tuning.goal import (
     Candidate,
     Goal,
+    Made,
     chosen,
     judge,
     missed_by,
@@ -17,13 +22,16 @@ from tools.tuning.goal import (
 )
 
 
-def similarity(**cosines: float) -> dict:
-    (output, *_) = report()["similarity"]["outputs"]
-    outputs = [
-        output | {"name": name, "cosine_mean": cosine, "cosine_min": cosine}
+def similarity(**cosines: float) -> Similarity:
+    outputs = tuple(
+        replace(BOXES, name=name, cosine_mean=cosine, cosine_min=cosine)
         for name, cosine in cosines.items()
-    ]
-    return {"outputs": outputs, "samples": 4, "task": None}
+    )
+    return Similarity(layers=None, outputs=outputs, samples=4, tasks=())
+
+
+def made(**cosines: float) -> Made:
+    return Made(50, "a" * 64, similarity(**cosines), MIN_RUNTIME)
 
 
 def candidate(name: str = "c", size: int = 100, loss: float = 0.5, **others) -> Candidate:
@@ -31,17 +39,24 @@ def candidate(name: str = "c", size: int = 100, loss: float = 0.5, **others) -> 
     return Candidate(name, {}, size, name, similarity(a=0.99), loss, loss, **values)
 
 
-def test_shares_of_thresholds():
-    assert share_used({"name": "tolerance", "value": 0.01, "threshold": 0.05}) == pytest.approx(0.2)
-    assert share_used({"name": "min_sqnr_db", "value": 20, "threshold": 10}) == 0.5
-    assert share_used({"name": "max_size_bytes", "value": 1, "threshold": 2}) is None
-    assert share_used({"name": "tolerance", "value": 0.1, "threshold": 0}) == float("inf")
-    assert share_used({"name": "tolerance", "value": 0.0, "threshold": 0}) == 0
+@pytest.mark.parametrize(
+    ("name", "value", "threshold", "share"),
+    [
+        ("tolerance", 0.01, 0.05, 0.2),
+        ("min_sqnr_db", 20, 10, 0.5),
+        ("max_size_bytes", 1, 2, None),
+        ("tolerance", 0.1, 0, float("inf")),
+        ("tolerance", 0.0, 0, 0),
+        ("oldest_runtime", "2.9.0", "2.10", None),
+    ],
+)
+def test_shares_of_thresholds(name, value, threshold, share):
+    assert share_used(JudgedGate(name, True, threshold, value)) == pytest.approx(share)
 
 
 def test_strain_is_the_worst_and_loss_the_mean():
     goal = Goal({"tolerance": 0.1})
-    strain, loss, missed = judge(goal, similarity(a=0.98, b=0.94), 50, 100, None)
+    strain, loss, missed = judge(goal, made(a=0.98, b=0.94), 100, None)
     assert strain == pytest.approx(0.6)
     assert loss == pytest.approx(0.4)
     assert missed == []
@@ -49,12 +64,12 @@ def test_strain_is_the_worst_and_loss_the_mean():
 
 def test_every_gate_that_does_not_hold_is_named():
     goal = Goal({"tolerance": 0.01, "max_size_bytes": 40, "smaller_than_source": True})
-    _, _, missed = judge(goal, similarity(a=0.98), 50, 100, 45)
+    _, _, missed = judge(goal, made(a=0.98), 100, 45)
     assert missed == ["max_size_bytes", "smaller_than_source", "tolerance"]
 
 
 def test_a_source_that_is_not_known_is_not_compared_with():
-    _, _, missed = judge(Goal({"smaller_than_source": True}), similarity(a=1.0), 50, 100, None)
+    _, _, missed = judge(Goal({"smaller_than_source": True}), made(a=1.0), 100, None)
     assert missed == []
 
 

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tools.bundle.task_bundle import Member, task_bundle_bytes
+from tools.documents.json_file import json_text
 from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import parse_model
 from tools.graph.min_runtime import min_runtime
 from tools.graph.runtime_version import version_key
-from tools.report import json_text
 
 KIND = "rules_quantize.model_bundle"
 SCHEMA_VERSION = 1

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from tools.documents.json_file import rounded
+from tools.documents.report import ClassificationFigures
 from tools.errors import InputError
-from tools.report import rounded
 from tools.similarity.task_outputs import required_output, text_field
 
 
@@ -134,23 +135,19 @@ class ClassificationSimilarity:
                 raise InputError(f"{self._where}: its classification task has no label of {sample}")
             self._labelled.append((best == label, int(order[0]) == label))
 
-    def summary(self) -> dict:
+    def figures(self) -> ClassificationFigures:
         """Sums up for a report.
 
-        Returns:
-          {"type", "name", "positives", "negatives", "top1_agreement", "top5_agreement",
-          "accuracy", "float_accuracy"}. Positive are the samples in which the float model's
-          best score reaches min_score; agreement and accuracy are over all samples.
-          Accuracies are None where no labels are known.
+        Agreement and accuracy are over all samples, whether or not the float model's best
+        score reaches min_score.
         """
         accuracies = np.array(self._labelled, float).mean(axis=0) if self._labelled else None
-        return {
-            "accuracy": None if accuracies is None else rounded(accuracies[1]),
-            "float_accuracy": None if accuracies is None else rounded(accuracies[0]),
-            "name": self._task.name,
-            "negatives": self._fires.count(False),
-            "positives": self._fires.count(True),
-            "top1_agreement": rounded(np.mean(self._top1)),
-            "top5_agreement": rounded(np.mean(self._top5)),
-            "type": "classification",
-        }
+        return ClassificationFigures(
+            accuracy=None if accuracies is None else rounded(accuracies[1]),
+            float_accuracy=None if accuracies is None else rounded(accuracies[0]),
+            name=self._task.name,
+            negatives=self._fires.count(False),
+            positives=self._fires.count(True),
+            top1_agreement=rounded(np.mean(self._top1)),
+            top5_agreement=rounded(np.mean(self._top5)),
+        )

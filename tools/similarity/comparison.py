@@ -1,14 +1,19 @@
 """Compares an artifact with its float master over test data, for a report."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tools.documents.document import from_json
+from tools.documents.json_file import rounded
+from tools.documents.models import DataIdentity, FileIdentity, ModelDescription
+from tools.documents.report import DataSets, MinRuntime, Report, Similarity, SizeReduction
+from tools.documents.summary import BundleSummary, Summary
 from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_to_read
 from tools.graph.min_runtime import min_runtime
-from tools.report import REPORT_KIND, SCHEMA_VERSION, rounded
 from tools.samples.known_samples import KnownSamples
 from tools.samples.loading import SampleSet, overlapping
 from tools.similarity.metrics import OutputSimilarity
@@ -22,7 +27,7 @@ def compare_outputs(
     samples: SampleSet,
     tasks: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
     progress: Callable[[int], None] | None = None,
-) -> dict:
+) -> Similarity:
     """Runs both models over the samples.
 
     Args:
@@ -34,7 +39,7 @@ def compare_outputs(
       progress: called with the number of samples done.
 
     Returns:
-      A report's "similarity".
+      How alike they are, without the layers.
 
     Raises:
       InputError: when the models' ends do not correspond, an output is NaN, or a task
@@ -61,14 +66,12 @@ def compare_outputs(
             )
         if progress:
             progress(number + 1)
-    summaries = [task.summary() for task in decoded]
-    return {
-        "outputs": [output.summary() for output in outputs],
-        "samples": len(samples),
-        # The first one once more, for readers that know of one task only.
-        "task": summaries[0] if summaries else None,
-        "tasks": summaries,
-    }
+    return Similarity(
+        layers=None,
+        outputs=tuple(output.figures() for output in outputs),
+        samples=len(samples),
+        tasks=tuple(task.figures() for task in decoded),
+    )
 
 
 def refuse_overlap(calibration: SampleSet | KnownSamples, test: SampleSet) -> None:
@@ -87,22 +90,30 @@ def refuse_overlap(calibration: SampleSet | KnownSamples, test: SampleSet) -> No
         )
 
 
-def identity(content: bytes) -> dict:
-    """Gives a file's {"bytes", "sha256"}."""
-    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+def file_identity(content: bytes) -> FileIdentity:
+    """Says which file it is."""
+    return FileIdentity(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
-def described(content: bytes, where: str) -> dict:
-    """Gives a model's identity and what it is made of, for a report."""
-    return identity(content) | describe(content, where)
+def model_description(content: bytes, where: str) -> ModelDescription:
+    """Says which model it is and what it is made of; `where` is how messages name it."""
+    identity = dataclasses.asdict(file_identity(content))
+    return from_json(ModelDescription, identity | describe(content, where), where)
 
 
-def data_identity(samples: SampleSet) -> dict:
-    """Gives a data set's {"digest", "files", "samples"}."""
-    return {"digest": samples.digest, "files": samples.files, "samples": len(samples)}
+def data_identity(samples: SampleSet) -> DataIdentity:
+    """Says which data set it is."""
+    return DataIdentity(digest=samples.digest, files=samples.files, samples=len(samples))
 
 
-def refuse_other_summary(summary: Mapping[str, Any] | None, artifact: bytes, where: str) -> None:
+def needed_runtime(content: bytes, where: str) -> MinRuntime:
+    """Finds the oldest runtime that a model can run on; `where` is how messages name it."""
+    return from_json(MinRuntime, min_runtime(model_to_read(content, where)), where)
+
+
+def refuse_other_summary(
+    summary: Summary | BundleSummary | None, artifact: bytes, where: str
+) -> None:
     """Refuses a summary that quantize_model wrote about another artifact.
 
     Args:
@@ -113,63 +124,63 @@ def refuse_other_summary(summary: Mapping[str, Any] | None, artifact: bytes, whe
     Raises:
       InputError: when the summary is of another artifact.
     """
-    if summary and summary.get("artifact", {}).get("sha256") != identity(artifact)["sha256"]:
+    if summary and summary.artifact.sha256 != file_identity(artifact).sha256:
         raise InputError(f"{where}: the summary is of another artifact; quantize again")
 
 
-def make_report(
-    name: str,
-    version: str,
-    artifact: bytes,
-    master: bytes,
-    source: bytes | None,
-    similarity: dict,
-    test: SampleSet,
-    summary: Mapping[str, Any] | None,
-    tools: Mapping[str, str],
-    where: str,
-) -> dict:
-    """Puts a report together.
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """An artifact, and what it was compared with and on.
 
-    Args:
+    Attributes:
       name: of the artifact.
       version: of the artifact, as its team counts.
       artifact: the quantized .tflite.
       master: the float master.
       source: the file that the master was made from, where it is known.
-      similarity: from `compare_outputs`.
       test: the data that it was compared on.
+      where: how messages name the artifact.
+    """
+
+    name: str
+    version: str
+    artifact: bytes
+    master: bytes
+    source: bytes | None
+    test: SampleSet
+    where: str
+
+
+def make_report(
+    compared: Compared, similarity: Similarity, summary: Summary | None, tools: Mapping[str, str]
+) -> Report:
+    """Puts a report together.
+
+    Args:
+      compared: the artifact, and what it was compared with.
+      similarity: from `compare_outputs`, with the layers.
       summary: what quantize_model wrote about the artifact, where it is known.
       tools: names and versions.
-      where: how messages name the artifact.
-
-    Returns:
-      The report (docs/report.md).
 
     Raises:
       InputError: when the summary is of another artifact.
     """
-    known = summary or {}
+    artifact, source, where = compared.artifact, compared.source, compared.where
     refuse_other_summary(summary, artifact, where)
-    against_source = 1 - len(artifact) / len(source) if source else None
-    return {
-        "artifact": described(artifact, where),
-        "data": {"calibration": known.get("calibration"), "test": data_identity(test)},
-        "float_master": described(master, where),
-        "float_tensors": known.get("float_tensors", []),
-        "kind": REPORT_KIND,
-        "min_runtime": min_runtime(model_to_read(artifact, where)),
-        "name": name,
-        "passes": known.get("passes", []),
-        "recipe": known.get("recipe"),
-        "schema_version": SCHEMA_VERSION,
-        "scheme": known.get("scheme", "unknown"),
-        "similarity": similarity,
-        "size": {
-            "reduction": rounded(1 - len(artifact) / len(master)),
-            "reduction_vs_source": rounded(against_source) if source else None,
-        },
-        "source": identity(source) if source else None,
-        "tools": dict(tools),
-        "version": version,
-    }
+    against_source = rounded(1 - len(artifact) / len(source)) if source else None
+    return Report(
+        artifact=model_description(artifact, where),
+        data=DataSets(summary.calibration if summary else None, data_identity(compared.test)),
+        float_master=model_description(compared.master, where),
+        float_tensors=summary.float_tensors if summary else (),
+        min_runtime=needed_runtime(artifact, where),
+        name=compared.name,
+        passes=summary.passes if summary else (),
+        recipe=summary.recipe if summary else None,
+        scheme=summary.scheme if summary else "unknown",
+        similarity=similarity,
+        size=SizeReduction(rounded(1 - len(artifact) / len(compared.master)), against_source),
+        source=file_identity(source) if source else None,
+        tools=dict(tools),
+        version=compared.version,
+    )

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from tools.documents.json_file import rounded
+from tools.documents.report import DetectionFigures
 from tools.errors import InputError
-from tools.report import rounded
 from tools.similarity.task_outputs import probabilities, required_output
 
 _MATCHING_IOU = 0.5
@@ -323,22 +324,14 @@ class DetectionSimilarity:
                 apart = truth.keypoints[one] - found.keypoints[other]
                 self._keypoints.append(float(np.hypot(*apart.T).mean()))
 
-    def summary(self) -> dict:
+    def figures(self) -> DetectionFigures:
         """Sums up for a report.
 
-        Returns:
-          {"type", "name", "positives", "negatives", "score_error_mean", "score_error_max",
-          "box_error_px_mean", "box_error_px_max", "precision", "recall", "float_boxes",
-          "artifact_boxes", "matched_boxes", "box_precision", "box_recall",
-          "box_iou_mean", "box_iou_min", "keypoint_error_px_mean"}. Scores are the
-          best of each sample after the sigmoid, over all samples; boxes are compared where
-          the float model's best score reaches min_score, by the mean difference of left,
-          top, right and bottom in input pixels. Precision and recall take the float
-          model's firing as truth, sample by sample. What follows is over all boxes of all
-          samples, after non-maximum suppression: how many there are, how many are
-          matched, which share of the artifact's and of the float model's that is, and of
-          the matched ones IoU and the mean distance of keypoints in input pixels. What no
-          sample defines is None.
+        Scores are the best of each sample after the sigmoid, over all samples; boxes are
+        compared where the float model's best score reaches min_score. Precision and recall
+        take the float model's firing as truth, sample by sample. What counts boxes is over
+        all boxes of all samples, after non-maximum suppression. What no sample defines is
+        None.
         """
         scores = np.array(self._scores)
         errors = np.abs(scores[:, 0] - scores[:, 1])
@@ -346,25 +339,22 @@ class DetectionSimilarity:
         both = int((truth & found).sum())
         boxes = np.array(self._boxes)
         pairs = len(self._ious)
-        return {
-            "artifact_boxes": self._found,
-            "box_error_px_max": rounded(boxes.max()) if boxes.size else None,
-            "box_error_px_mean": rounded(boxes.mean()) if boxes.size else None,
-            "box_iou_mean": rounded(np.mean(self._ious)) if pairs else None,
-            "box_iou_min": rounded(min(self._ious)) if pairs else None,
-            "box_precision": rounded(pairs / self._found) if self._found else None,
-            "box_recall": rounded(pairs / self._expected) if self._expected else None,
-            "float_boxes": self._expected,
-            "keypoint_error_px_mean": rounded(np.mean(self._keypoints))
-            if self._keypoints
-            else None,
-            "matched_boxes": pairs,
-            "name": self._task.name,
-            "negatives": int((~truth).sum()),
-            "positives": int(truth.sum()),
-            "precision": rounded(both / found.sum()) if found.any() else None,
-            "recall": rounded(both / truth.sum()) if truth.any() else None,
-            "score_error_max": rounded(errors.max()),
-            "score_error_mean": rounded(errors.mean()),
-            "type": "detection",
-        }
+        return DetectionFigures(
+            artifact_boxes=self._found,
+            box_error_px_max=rounded(boxes.max()) if boxes.size else None,
+            box_error_px_mean=rounded(boxes.mean()) if boxes.size else None,
+            box_iou_mean=rounded(np.mean(self._ious)) if pairs else None,
+            box_iou_min=rounded(min(self._ious)) if pairs else None,
+            box_precision=rounded(pairs / self._found) if self._found else None,
+            box_recall=rounded(pairs / self._expected) if self._expected else None,
+            float_boxes=self._expected,
+            keypoint_error_px_mean=rounded(np.mean(self._keypoints)) if self._keypoints else None,
+            matched_boxes=pairs,
+            name=self._task.name,
+            negatives=int((~truth).sum()),
+            positives=int(truth.sum()),
+            precision=rounded(both / found.sum()) if found.any() else None,
+            recall=rounded(both / truth.sum()) if truth.any() else None,
+            score_error_max=rounded(errors.max()),
+            score_error_mean=rounded(errors.mean()),
+        )

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tools.command_line import user_path
+from tools.documents.json_file import read_json
 from tools.errors import InputError
 from tools.gate_definition import COUNT, SWITCH, VERSION
-from tools.report import read_json
 from tools.similarity.gate_definitions import CHANGE, DEFAULTS, QUALITY_GATES, QualityGate
 
 

@@ -6,14 +6,17 @@ least for reductions, agreement and SQNR; the tolerances hold 1 - cosine. `max_d
 it. Every gate is judged, so that a failure shows all that is wrong at once.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tools.documents.json_file import rounded
 from tools.documents.metrics import GATED_METRICS, MODEL, OUTPUT, Metric
+from tools.documents.report import MinRuntime, OutputFigures, Report, Similarity, TaskFigures
+from tools.documents.verdict import JudgedGate, Verdict
 from tools.errors import InputError
 from tools.gate_definition import COUNT, SWITCH, VERSION
 from tools.graph.runtime_version import version_key
-from tools.report import SCHEMA_VERSION, VERDICT_KIND, rounded, tasks_of
 from tools.similarity.gate_definitions import (
     CHANGE,
     DEFAULTS,
@@ -44,94 +47,122 @@ _WITH_A_SAMPLE = frozenset(
 )
 
 
-def _judged(name: str, value, threshold, at_least: bool, **more) -> dict:
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What gates judge of an artifact.
+
+    Attributes:
+      name: of the artifact.
+      bytes: of the artifact.
+      source_bytes: of the file that the float master was made from; None where it is not known.
+      reduction: 1 - artifact bytes / master bytes.
+      similarity: how alike it is to the float master.
+      min_runtime: the TensorFlow Lite that it needs.
+    """
+
+    name: str
+    bytes: int
+    source_bytes: int | None
+    reduction: float
+    similarity: Similarity
+    min_runtime: MinRuntime
+
+    @classmethod
+    def of(cls, report: Report) -> "Evidence":
+        """Takes it from a report."""
+        return cls(
+            name=report.name,
+            bytes=report.artifact.bytes,
+            source_bytes=report.source.bytes if report.source else None,
+            reduction=report.size.reduction,
+            similarity=report.similarity,
+            min_runtime=report.min_runtime,
+        )
+
+
+def _judged(name: str, value, threshold, at_least: bool, **more) -> JudgedGate:
     passed = value >= threshold if at_least else value <= threshold
-    return {"name": name, "passed": bool(passed), "threshold": threshold, "value": value, **more}
+    return JudgedGate(name, bool(passed), threshold, value, **more)
 
 
-def _by_name(name: str, setting, entries: list[dict], what: str, where: str):
+def _by_name(name: str, setting, entries: tuple, what: str, where: str):
     """Reads a threshold that is a number, or a dict by output or task.
 
     Yields:
       (entry, threshold) for each output or task that has one. A task's own name goes before
       its type, and "*" stands for the others.
     """
-    names = [entry["name"] for entry in entries]
+    names = [entry.name for entry in entries]
     by_name = setting if isinstance(setting, Mapping) else {"*": setting}
-    types = {entry["type"] for entry in entries if "type" in entry}
+    types = {entry.type for entry in entries if not isinstance(entry, OutputFigures)}
     unknown = sorted(set(by_name) - set(names) - types - {"*"})
     if unknown:
         raise InputError(
             f"{where}: {name} names the {what} {unknown[0]}; the model's are {', '.join(names)}"
         )
     for entry in entries:
-        keys = [key for key in (entry["name"], entry.get("type"), "*") if key in by_name]
+        keys = [key for key in (entry.name, getattr(entry, "type", "*"), "*") if key in by_name]
         if keys and by_name[keys[0]] is not None:
             yield entry, by_name[keys[0]]
 
 
-def _task_value(name: str, field: str, task: dict, where: str) -> float | None:
+def _task_value(name: str, field: str, task: TaskFigures, where: str) -> float | None:
     """Reads a task's metric; None where the float model's silence leaves it undefined."""
-    value = task[field]
-    if value is not None or task["positives"] == 0:
+    value = getattr(task, field)
+    if value is not None or task.positives == 0:
         return value
-    without_presence = task["type"] == "landmarks" and task["presence_error_mean"] is None
+    without_presence = task.type == "landmarks" and task.presence_error_mean is None
     if field in _NOTHING_FOUND and not without_presence:
         return 0.0
     raise InputError(
-        f"{where}: {name} needs {field}, which the {task['name']} task of this model does not "
+        f"{where}: {name} needs {field}, which the {task.name} task of this model does not "
         "give; docs/gates.md says what each gate needs"
     )
 
 
-def _found(name: str, metric: Metric, setting, report: dict, where: str) -> Iterator[tuple]:
+def _found(
+    name: str, metric: Metric, setting, similarity: Similarity, where: str
+) -> Iterator[tuple]:
     """Finds what a gate is about: (output or task, its value or None, threshold, its key)."""
     if OUTPUT in metric.fields:
-        for output, threshold in _by_name(
-            name, setting, report["similarity"]["outputs"], "output", where
-        ):
-            yield output, output[metric.fields[OUTPUT]], threshold, "output"
+        for output, threshold in _by_name(name, setting, similarity.outputs, "output", where):
+            yield output, getattr(output, metric.fields[OUTPUT]), threshold, "output"
         return
-    tasks = [
-        task
-        for task in tasks_of(report)
-        # A report of before this gate has not its field.
-        if metric.fields.get(task["type"]) in task
-    ]
+    tasks = tuple(task for task in similarity.tasks if task.type in metric.fields)
     if not tasks:
         wanted = " or ".join(f"{kind}(...)" for kind in metric.tasks)
         raise InputError(
             f"{where}: {name} needs to know how outputs are decoded; give the float_model "
             f"task = {wanted}"
         )
-    named = [task if "name" in task else {**task, "name": task["type"]} for task in tasks]
-    for task, threshold in _by_name(name, setting, named, "task", where):
-        yield task, _task_value(name, metric.fields[task["type"]], task, where), threshold, "task"
+    for task, threshold in _by_name(name, setting, tasks, "task", where):
+        yield task, _task_value(name, metric.fields[task.type], task, where), threshold, "task"
 
 
-def _without_a_number(metric: Metric, output: dict, threshold: float) -> float:
+def _without_a_number(metric: Metric, output: OutputFigures, threshold: float) -> float:
     """Puts a value in place of an SQNR or scale that is no number.
 
     No error at all is better than any threshold; noise where there is no signal is worse.
     """
-    if output["max_abs_error"] == 0:
+    if output.max_abs_error == 0:
         return threshold
     return threshold - _BEYOND if metric.higher_is_better else threshold + _BEYOND
 
 
-def _sample(metric: Metric, entry: dict) -> dict:
-    """Names the worst sample where the report knows which it is for this metric."""
-    known = not _WITH_A_SAMPLE.isdisjoint(metric.fields.values())
-    sample = entry.get("worst_sample")
-    return {"worst_sample": sample} if known and sample else {}
+def _about_entry(metric: Metric, entry: OutputFigures | TaskFigures, key: str) -> dict[str, str]:
+    """Names the output or task, and the worst sample where it is of this metric."""
+    about = {key: entry.name}
+    if not _WITH_A_SAMPLE.isdisjoint(metric.fields.values()) and entry.worst_sample:
+        about["worst_sample"] = entry.worst_sample
+    return about
 
 
-def _absolute(name: str, setting, report: dict, where: str) -> list[dict]:
+def _absolute(name: str, setting, similarity: Similarity, where: str) -> list[JudgedGate]:
     """Judges a gate of a metric, or a tolerance of one."""
     gate = QUALITY_GATES[name]
     metric = GATED_METRICS[gate.metric]
     result = []
-    for entry, value, threshold, key in _found(name, metric, setting, report, where):
+    for entry, value, threshold, key in _found(name, metric, setting, similarity, where):
         if value is None and key == "task":
             # Without a single detection there is no box; min_positives fails then.
             continue
@@ -139,70 +170,82 @@ def _absolute(name: str, setting, report: dict, where: str) -> list[dict]:
             value = _without_a_number(metric, entry, threshold)
         if gate.below_one:
             value = round(1 - value, 6)
-        more = {key: entry["name"], **_sample(metric, entry)}
-        result.append(_judged(name, value, threshold, gate.at_least, **more))
+        about = _about_entry(metric, entry, key)
+        result.append(_judged(name, value, threshold, gate.at_least, **about))
     return result
 
 
-def _degradation(name: str, setting, report: dict, where: str) -> list[dict]:
+def _degradation(name: str, setting, similarity: Similarity, where: str) -> list[JudgedGate]:
     """Judges how far metrics may be from the float model's own."""
     percent = name == "max_degradation_percent"
     result = []
     for metric_name, thresholds in sorted(setting.items()):
         metric, what = GATED_METRICS[metric_name], f"{name} of {metric_name}"
-        for entry, value, threshold, key in _found(what, metric, thresholds, report, where):
+        for entry, value, threshold, key in _found(what, metric, thresholds, similarity, where):
             if value is None and key == "task":
                 continue
             if value is None:
                 value = _without_a_number(metric, entry, threshold)
             own = metric.own_value
             if isinstance(own, str):
-                own = entry[own]
+                own = getattr(entry, own)
             change = own - value if metric.higher_is_better else value - own
             if percent:
                 # A float model that is never right has nothing to lose.
                 change = 100 * change / own if own else 0.0
-            more = {key: entry["name"], "metric": metric_name, **_sample(metric, entry)}
-            result.append(_judged(name, rounded(change), threshold, False, **more))
+            about = {"metric": metric_name, **_about_entry(metric, entry, key)}
+            result.append(_judged(name, rounded(change), threshold, False, **about))
     return result
 
 
-def _oldest_runtime(wanted: Any, report: dict, where: str) -> dict:
+def _oldest_runtime(wanted: Any, needed: MinRuntime, where: str) -> JudgedGate:
     """Judges whether a version of TensorFlow Lite has all operators of the artifact."""
     limit = version_key(wanted, f"{where}: oldest_runtime")
-    needed = report.get("min_runtime")
-    if needed is None:
-        raise InputError(f"{where}: oldest_runtime: the report is of before it; make it again")
-    if needed["unknown"]:
+    if needed.unknown:
         raise InputError(
             f"{where}: oldest_runtime cannot be judged: nobody says since when TensorFlow Lite has "
-            f"{', '.join(needed['unknown'])}; leave the gate out"
+            f"{', '.join(needed.unknown)}; leave the gate out"
         )
-    version = needed["version"] or "0.0.0"
-    return {
-        "name": "oldest_runtime",
-        "operator": needed["operators"][0]["name"] if needed["operators"] else "nothing",
-        "passed": version_key(version) <= limit,
-        "threshold": wanted,
-        "value": version,
-    }
+    version = needed.version or "0.0.0"
+    return JudgedGate(
+        name="oldest_runtime",
+        operator=needed.operators[0].name if needed.operators else "nothing",
+        passed=version_key(version) <= limit,
+        threshold=wanted,
+        value=version,
+    )
 
 
-def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates") -> dict:
-    """Judges a report.
+def _of_the_model(name: str, setting, evidence: Evidence, where: str) -> JudgedGate | None:
+    """Judges a gate of the whole model; None where the model has nothing that it judges."""
+    if name == "smaller_than_source":
+        if not evidence.source_bytes:
+            raise InputError(f"{where}: smaller_than_source, and the report names no source")
+        # One byte less is smaller.
+        return _judged(name, evidence.bytes, evidence.source_bytes - 1, False)
+    if name == "oldest_runtime":
+        return _oldest_runtime(setting, evidence.min_runtime, where)
+    if name == "min_layer_correlation":
+        layers = evidence.similarity.layers
+        # An artifact from elsewhere may have none of the float model's names.
+        if layers is None or layers.correlation_min is None:
+            return None
+        return _judged(name, layers.correlation_min, setting, True, layer=layers.worst)
+    if name == "min_size_reduction":
+        return _judged(name, evidence.reduction, setting, True)
+    return _judged(name, evidence.bytes, setting, False)
+
+
+def check_gates(evidence: Evidence, settings: Mapping[str, Any], where: str = "gates") -> Verdict:
+    """Judges an artifact.
 
     Args:
-      report: from `tools.report.read_report`.
+      evidence: what is known of it: `Evidence.of(report)`.
       settings: thresholds by the names in QUALITY_GATES; None, False or {} switches one
         off. What is about outputs or tasks may be a dict by their names, or by the tasks'
         types, in which "*" stands for the others. Those of CHANGE are dicts by the names in
         GATED_METRICS.
       where: how messages name the settings.
-
-    Returns:
-      The verdict: {"kind", "schema_version", "name", "passed", "gates": [{"name",
-      "value", "threshold", "passed", and where it applies "output", "task", "metric",
-      "layer", "operator", "worst_sample"}]}.
 
     Raises:
       InputError: when a gate is unknown, its threshold means nothing, or it cannot be
@@ -210,53 +253,23 @@ def check_gates(report: dict, settings: Mapping[str, Any], where: str = "gates")
     """
     check_settings(settings, where)
     least = settings.get("min_positives") or DEFAULTS["min_positives"]
+    similarity = evidence.similarity
     gates = [
-        _judged("min_positives", task["positives"], least, True, task=task.get("name"))
-        for task in tasks_of(report)
+        _judged("min_positives", task.positives, least, True, task=task.name)
+        for task in similarity.tasks
     ]
-    size, source = report["artifact"]["bytes"], report["source"]
     for name, gate in sorted(QUALITY_GATES.items()):
         setting = settings.get(name)
         if is_off(setting) or name == "min_positives":
             continue
-        if name == "smaller_than_source":
-            if not source:
-                raise InputError(f"{where}: smaller_than_source, and the report names no source")
-            # One byte less is smaller.
-            gates.append(_judged(name, size, source["bytes"] - 1, False))
-        elif name == "oldest_runtime":
-            gates.append(_oldest_runtime(setting, report, where))
-        elif name == "min_layer_correlation":
-            layers = report["similarity"].get("layers") or {}
-            # An artifact from elsewhere may have none of the float model's names.
-            if layers.get("correlation_min") is not None:
-                value, layer = layers["correlation_min"], layers["worst"]
-                gates.append(_judged(name, value, setting, True, layer=layer))
-        elif gate.of == MODEL:
-            reduction = name == "min_size_reduction"
-            value = report["size"]["reduction"] if reduction else size
-            gates.append(_judged(name, value, setting, reduction))
+        if gate.of == MODEL:
+            judged = _of_the_model(name, setting, evidence, where)
+            gates += [judged] if judged else []
         elif gate.of == CHANGE:
-            gates += _degradation(name, setting, report, where)
+            gates += _degradation(name, setting, similarity, where)
         else:
-            gates += _absolute(name, setting, report, where)
-    return {
-        "gates": gates,
-        "kind": VERDICT_KIND,
-        "name": report["name"],
-        "passed": all(gate["passed"] for gate in gates),
-        "schema_version": SCHEMA_VERSION,
-    }
-
-
-def _excess(gate: dict) -> float:
-    """How many times beyond its threshold a failed gate is."""
-    if gate["name"] in ("oldest_runtime", "min_positives"):
-        return float("inf")
-    value, threshold = float(gate["value"]), float(gate["threshold"])
-    if QUALITY_GATES[gate["name"]].at_least:
-        value, threshold = threshold, value
-    return value / threshold if threshold > 0 else float("inf")
+            gates += _absolute(name, setting, similarity, where)
+    return Verdict(tuple(gates), evidence.name, all(gate.passed for gate in gates))
 
 
 def _told_apart(value: float, threshold: float, form: str, digits: int) -> tuple[str, str]:
@@ -278,10 +291,10 @@ def _told_apart(value: float, threshold: float, form: str, digits: int) -> tuple
     return f"{value:.{digits}{form}}", shown
 
 
-def _in_words(gate: dict) -> tuple[str, str]:
+def _in_words(gate: JudgedGate) -> tuple[str, str]:
     """Writes a gate's value and threshold, each with its unit."""
-    value, threshold = gate["value"], gate["threshold"]
-    definition = QUALITY_GATES[gate["name"]]
+    value, threshold = gate.value, gate.threshold
+    definition = QUALITY_GATES[gate.name]
     if definition.kind == VERSION:
         return str(value), str(threshold)
     if definition.kind in (COUNT, SWITCH):
@@ -289,32 +302,34 @@ def _in_words(gate: dict) -> tuple[str, str]:
     if definition.name == "min_size_reduction":
         return _told_apart(value, threshold, "%", 1)
     unit = definition.unit
-    metric = GATED_METRICS.get(gate.get("metric") or definition.metric)
+    metric = GATED_METRICS.get(gate.metric or definition.metric)
     if metric and not unit and not definition.below_one:
         unit = metric.unit
     value, threshold = _told_apart(value, threshold, "g", 3)
     return value + unit, threshold + unit
 
 
-def _about(gate: dict) -> str:
+def _about(gate: JudgedGate) -> str:
     """Says which output, task or layer a gate is of; nothing where it is of the whole model."""
     for key in ("output", "task", "layer"):
-        if gate.get(key):
-            return f"{key} {gate[key]}"
+        if getattr(gate, key):
+            return f"{key} {getattr(gate, key)}"
     return ""
 
 
-def _reason(gate: dict) -> str:
+def _reason(gate: JudgedGate) -> str:
     """Says a failed gate's value and threshold."""
-    definition = QUALITY_GATES[gate["name"]]
+    definition = QUALITY_GATES[gate.name]
     value, threshold = _in_words(gate)
     if definition.of == SAMPLES:
-        if gate["value"] == 0:
+        if gate.value == 0:
             return NOT_REPRESENTATIVE
         return f"the float model sees something in {value}, wanted {threshold}"
     if definition.of == MODEL:
-        return definition.reason.format(**{**gate, "threshold": threshold, "value": value})
-    metric = GATED_METRICS[gate.get("metric") or definition.metric]
+        return definition.reason.format(
+            layer=gate.layer, operator=gate.operator, threshold=threshold, value=value
+        )
+    metric = GATED_METRICS[gate.metric or definition.metric]
     label = f"{metric.label} "
     if definition.below_one:
         label = f"1 - {metric.label} is "
@@ -323,7 +338,7 @@ def _reason(gate: dict) -> str:
     return f"{label}{value}, {'wanted' if definition.at_least else 'allowed'} {threshold}"
 
 
-def failure_lines(verdict: dict, report_path: str, layers_command: str = "") -> list[str]:
+def failure_lines(verdict: Verdict, report_path: str, layers_command: str = "") -> list[str]:
     """Says why an artifact is refused.
 
     Args:
@@ -335,13 +350,13 @@ def failure_lines(verdict: dict, report_path: str, layers_command: str = "") -> 
       What is refused; a line for each failed gate, the one that is furthest beyond its
       threshold first, with what it is of, value and threshold; and where to read more.
     """
-    failed = [gate for gate in verdict["gates"] if not gate["passed"]]
-    lines = [f"{verdict['name']}: refused, {len(failed)} of {len(verdict['gates'])} gates failed"]
-    for gate in sorted(failed, key=_excess, reverse=True):
+    failed = verdict.failed()
+    lines = [f"{verdict.name}: refused, {len(failed)} of {len(verdict.gates)} gates failed"]
+    for gate in failed:
         # A reason of a layer names the layer itself.
-        about = "" if gate.get("layer") else _about(gate)
-        sample = f" (worst sample {gate['worst_sample']})" if gate.get("worst_sample") else ""
-        name = f"{gate['name']} of {about}" if about else gate["name"]
+        about = "" if gate.layer else _about(gate)
+        sample = f" (worst sample {gate.worst_sample})" if gate.worst_sample else ""
+        name = f"{gate.name} of {about}" if about else gate.name
         lines.append(f"  {name}: {_reason(gate)}{sample}")
     lines.append(f"  all values: {report_path}")
     if layers_command:
@@ -349,7 +364,7 @@ def failure_lines(verdict: dict, report_path: str, layers_command: str = "") -> 
     return lines
 
 
-def table_lines(verdict: dict) -> list[str]:
+def table_lines(verdict: Verdict) -> list[str]:
     """Says what every gate found, those of size and runtime too.
 
     Args:
@@ -360,13 +375,13 @@ def table_lines(verdict: dict) -> list[str]:
       is allowed, and whether it passed.
     """
     rows = [("gate", "of", "value", "limit", "passed")]
-    for gate in verdict["gates"]:
+    for gate in verdict.gates:
         value, threshold = _in_words(gate)
         about = _about(gate)
-        if gate.get("metric"):
-            about = f"{gate['metric']} of {about}"
-        limit = f"{'at least' if QUALITY_GATES[gate['name']].at_least else 'at most'} {threshold}"
-        rows.append((gate["name"], about, value, limit, "yes" if gate["passed"] else "NO"))
+        if gate.metric:
+            about = f"{gate.metric} of {about}"
+        limit = f"{'at least' if QUALITY_GATES[gate.name].at_least else 'at most'} {threshold}"
+        rows.append((gate.name, about, value, limit, "yes" if gate.passed else "NO"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from tools.documents.json_file import rounded
+from tools.documents.report import LandmarkFigures
 from tools.errors import InputError
-from tools.report import rounded
 from tools.similarity.task_outputs import Firing, Presence, required_size, text_field
 
 
@@ -161,26 +162,19 @@ class LandmarkSimilarity:
             apart = space - actual[task.world].reshape(shape)
             self._world.append(np.linalg.norm(apart, axis=1))
 
-    def summary(self) -> dict:
+    def figures(self) -> LandmarkFigures:
         """Sums up for a report.
 
-        Returns:
-          {"type", "name", "positives", "negatives", "landmark_error_px_mean",
-          "landmark_error_px_max", "landmark_error_mean", "landmark_error_max",
-          "depth_error_px_mean", "world_error_mean", "world_error_max", "worst_sample",
-          "presence_error_mean", "presence_error_max", "presence_agreement", "precision",
-          "recall"}. Means are over all points of the positive samples, the worst is one
-          point; the worst sample is that with the largest mean. World errors are distances
-          in the output's unit. Presence is compared on all samples; precision and recall
-          take the float model's firing as truth. What no sample defines, or what the model
-          has no output for, is None. A model without a presence output counts every
-          sample as positive.
+        Means are over all points of the positive samples, the worst is one point; the worst
+        sample is that with the largest mean. Presence is compared on all samples; precision
+        and recall take the float model's firing as truth. What no sample defines, or what the
+        model has no output for, is None. A model without a presence output counts every
+        sample as positive.
         """
         task = self._task
         result: dict[str, Any] = {
             "depth_error_px_mean": rounded(np.mean(self._depth)) if self._depth else None,
             "name": task.name,
-            "type": "landmarks",
         }
         for name, errors in (
             ("landmark_error_px", self._pixels),
@@ -204,4 +198,4 @@ class LandmarkSimilarity:
         result["negatives"] = self._samples - positives
         result["precision"] = rounded(both / found) if found else None
         result["recall"] = rounded(both / positives) if task.presence and positives else None
-        return result
+        return LandmarkFigures(**result)

@@ -25,6 +25,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.documents.json_file import rounded
+from tools.documents.layers import LayerError, LayerReport
+from tools.documents.models import FileIdentity
+from tools.documents.report import LayerFigures
 from tools.errors import InputError
 from tools.graph.flatbuffer import (
     copied_model,
@@ -36,7 +40,6 @@ from tools.graph.flatbuffer import (
 )
 from tools.graph.topology import WEIGHTED, Topology
 from tools.quantization.dead_channels import remove_dead_channels
-from tools.report import SCHEMA_VERSION, rounded
 from tools.similarity.model_outputs import ModelOutputs, paired
 
 # A correlation of fewer values says little: in a channel, and in all of them.
@@ -44,7 +47,6 @@ _MINIMUM_POSITIONS = 4
 _MINIMUM_VALUES = 64
 # A fall of the SQNR by as much is twice the error.
 JUMP_DB = 6.0
-LAYERS_KIND = "rules_quantize.layers"
 # How many samples a report's layers are compared on.
 REPORT_SAMPLES = 8
 # Operators that change how a tensor is stored, and make no layer.
@@ -288,7 +290,7 @@ class LayerComparison:
             for name, sums in self._sums.items()
         }
 
-    def errors(self, same_scales: bool) -> list[dict]:
+    def errors(self, same_scales: bool) -> list[LayerError]:
         """Gives each layer's error, in the artifact's order.
 
         Args:
@@ -296,12 +298,10 @@ class LayerComparison:
             powers of two are fitted.
 
         Returns:
-          [{"name", "operator", "position", "dtype", "weights", "shape", "sqnr_db", "cosine",
-          "correlation", "rescaled_channels", "jump_db"}]. sqnr_db is None where there is
-          no error, or no signal. The jump is how far the SQNR falls below that of the
+          An entry for each layer. The jump is how far the SQNR falls below that of the
           layer's worst input, both taken to lie within CEILING_DB and its negative.
         """
-        result: list[dict] = []
+        result: list[LayerError] = []
         known: dict[str, float] = {}
         for layer in self.layers:
             sums = self._sums[layer.name]
@@ -311,19 +311,19 @@ class LayerComparison:
             known[layer.name] = max(min(sqnr, CEILING_DB), -CEILING_DB)
             before = min((known[name] for name in layer.inputs), default=CEILING_DB)
             result.append(
-                {
-                    "correlation": None if correlation is None else rounded(correlation),
-                    "cosine": rounded(sums.cosine(factors)),
-                    "dtype": layer.dtype,
-                    "jump_db": round(before - known[layer.name], 3),
-                    "name": layer.name,
-                    "operator": layer.operator,
-                    "position": layer.position,
-                    "rescaled_channels": int((factors != 1).sum()),
-                    "shape": list(layer.shape),
-                    "sqnr_db": rounded(sqnr, 5),
-                    "weights": layer.weights,
-                }
+                LayerError(
+                    correlation=None if correlation is None else rounded(correlation),
+                    cosine=rounded(sums.cosine(factors)),
+                    dtype=layer.dtype,
+                    jump_db=round(before - known[layer.name], 3),
+                    name=layer.name,
+                    operator=layer.operator,
+                    position=layer.position,
+                    rescaled_channels=int((factors != 1).sum()),
+                    shape=tuple(layer.shape),
+                    sqnr_db=rounded(sqnr, 5),
+                    weights=layer.weights,
+                )
             )
         return result
 
@@ -353,9 +353,9 @@ def spread(count: int, most: int) -> list[int]:
     return [int(n) for n in np.linspace(0, count - 1, min(count, most)).round()]
 
 
-def layer_document(
+def layer_report_of(
     comparison: LayerComparison, name: str, prepared: bool, samples: int, artifact: bytes
-) -> dict:
+) -> LayerReport:
     """Puts a layer report together.
 
     Args:
@@ -364,29 +364,24 @@ def layer_document(
       prepared: whether it was compared with the float graph as it was prepared.
       samples: how many.
       artifact: the quantized model.
-
-    Returns:
-      The report (docs/layers.md); `layers` are in the order of the graph.
     """
     layers = comparison.errors(same_scales=prepared)
-    jumps = [layer["name"] for layer in layers if layer["jump_db"] >= JUMP_DB]
-    return {
-        "artifact": {"bytes": len(artifact), "sha256": hashlib.sha256(artifact).hexdigest()},
-        "compared_with": "prepared" if prepared else "float_master",
-        "first_jump": jumps[0] if jumps else None,
-        "jump_threshold_db": JUMP_DB,
-        "kind": LAYERS_KIND,
-        "layers": layers,
-        "name": name,
-        "samples": samples,
-        "schema_version": SCHEMA_VERSION,
-        "unmatched": comparison.unmatched,
-    }
+    jumps = [layer.name for layer in layers if layer.jump_db >= JUMP_DB]
+    return LayerReport(
+        artifact=FileIdentity(len(artifact), hashlib.sha256(artifact).hexdigest()),
+        compared_with="prepared" if prepared else "float_master",
+        first_jump=jumps[0] if jumps else None,
+        jump_threshold_db=JUMP_DB,
+        layers=tuple(layers),
+        name=name,
+        samples=samples,
+        unmatched=tuple(comparison.unmatched),
+    )
 
 
 def compare_layers(
     master: bytes, artifact: bytes, samples: Sequence[Mapping[str, np.ndarray]], where: str
-) -> dict | None:
+) -> LayerFigures | None:
     """Finds the layer that is least like the float model's, for a report.
 
     Args:
@@ -396,9 +391,7 @@ def compare_layers(
       where: how messages name the artifact.
 
     Returns:
-      {"compared", "correlation_min", "samples", "worst"}: how many layers were compared, the
-      smallest correlation, on how many samples, and the name of that layer. None where
-      no tensor of the artifact has a name and shape of the master's.
+      None where no tensor of the artifact has a name and shape of the master's.
 
     Raises:
       InputError: when a runtime fails, or a value is NaN or infinite.
@@ -412,12 +405,12 @@ def compare_layers(
         comparison.add(samples[number])
     known = {name: c for name, c in comparison.correlations().items() if c is not None}
     worst = min(known, key=known.get, default=None)
-    return {
-        "compared": len(known),
-        "correlation_min": None if worst is None else rounded(known[worst]),
-        "samples": len(numbers),
-        "worst": worst,
-    }
+    return LayerFigures(
+        compared=len(known),
+        correlation_min=None if worst is None else rounded(known[worst]),
+        samples=len(numbers),
+        worst=worst,
+    )
 
 
 def _weight_type(graph: Topology, operator) -> str:

@@ -21,8 +21,9 @@ import dataclasses
 
 import numpy as np
 
+from tools.documents.json_file import rounded
+from tools.documents.report import OutputFigures
 from tools.errors import InputError
-from tools.report import rounded
 
 NEAR_ZERO = 0.01
 
@@ -116,32 +117,28 @@ class OutputSimilarity:
         ratio = (quantized / signal) ** 0.5
         return max(ratio, 1 / ratio) - 1
 
-    def summary(self) -> dict:
+    def figures(self) -> OutputFigures:
         """Sums up for a report.
 
-        Returns:
-          {"name", "shape", "cosine_mean", "cosine_min", "cosine_p5", "worst_sample",
-          "max_abs_error", "mean_abs_error", "sqnr_db", "scale_error",
-          "near_zero_samples"}. cosine_p5 is the 5th percentile of the samples' cosines
-          (numpy's, linear between samples). sqnr_db is None where there is no error at
-          all, or no signal; scale_error where only one of the models gives nothing but
-          zeros.
+        cosine_p5 is numpy's percentile, linear between samples. sqnr_db is None where there is
+        no error at all, or no signal; scale_error where only one of the models gives nothing
+        but zeros.
         """
         cosines = self.cosines()
         worst = int(cosines.argmin())
         signal = np.array([sample.signal for sample in self._samples])
         noise = sum(sample.noise for sample in self._samples)
         sqnr = 10 * np.log10(signal.sum() / noise) if noise and signal.sum() else np.nan
-        return {
-            "cosine_mean": rounded(cosines.mean()),
-            "cosine_min": rounded(cosines[worst]),
-            "cosine_p5": rounded(np.percentile(cosines, 5)),
-            "max_abs_error": rounded(max(sample.largest for sample in self._samples)),
-            "mean_abs_error": rounded(np.mean([sample.absolute for sample in self._samples])),
-            "name": self.name,
-            "near_zero_samples": int((signal < NEAR_ZERO**2 * signal.mean()).sum()),
-            "scale_error": rounded(self._scale_error()),
-            "shape": list(self.shape),
-            "sqnr_db": rounded(float(sqnr), 5),
-            "worst_sample": self._samples[worst].name,
-        }
+        return OutputFigures(
+            cosine_mean=rounded(cosines.mean()),
+            cosine_min=rounded(cosines[worst]),
+            cosine_p5=rounded(np.percentile(cosines, 5)),
+            max_abs_error=rounded(max(sample.largest for sample in self._samples)),
+            mean_abs_error=rounded(np.mean([sample.absolute for sample in self._samples])),
+            name=self.name,
+            near_zero_samples=int((signal < NEAR_ZERO**2 * signal.mean()).sum()),
+            scale_error=rounded(self._scale_error()),
+            shape=tuple(self.shape),
+            sqnr_db=rounded(float(sqnr), 5),
+            worst_sample=self._samples[worst].name,
+        )

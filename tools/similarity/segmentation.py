@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from tools.documents.json_file import rounded
+from tools.documents.report import SegmentationFigures
 from tools.errors import InputError
-from tools.report import rounded
 from tools.similarity.task_outputs import (
     Presence,
     probabilities,
@@ -145,25 +146,21 @@ class SegmentationSimilarity:
         self._areas.append(float(mask.mean()))
         self._ious.append(intersection_over_union(mask, other, task.min_area))
 
-    def summary(self) -> dict:
+    def figures(self) -> SegmentationFigures:
         """Sums up for a report.
 
-        Returns:
-          {"type", "name", "positives", "negatives", "iou_mean", "iou_min", "area_mean",
-          "worst_sample"}. Positive are samples in which the float model's mask covers
-          min_area or more; IoU is over these and over those with an empty mask, but not
-          over those in which the float model finds no object at all (presence). The area
-          is the mean share of the float model's mask. What no sample defines is None.
+        Positive are samples in which the float model's mask covers min_area or more; IoU is
+        over these and over those with an empty mask, but not over those in which the float
+        model finds no object at all (presence). What no sample defines is None.
         """
         ious, areas = np.array(self._ious), np.array(self._areas)
         positives = int((areas >= self._task.min_area).sum())
-        return {
-            "area_mean": rounded(areas.mean()) if areas.size else None,
-            "iou_mean": rounded(ious.mean()) if ious.size else None,
-            "iou_min": rounded(ious.min()) if ious.size else None,
-            "name": self._task.name,
-            "negatives": self._samples - positives,
-            "positives": positives,
-            "type": "segmentation",
-            "worst_sample": self._names[int(ious.argmin())] if ious.size else None,
-        }
+        return SegmentationFigures(
+            area_mean=rounded(areas.mean()) if areas.size else None,
+            iou_mean=rounded(ious.mean()) if ious.size else None,
+            iou_min=rounded(ious.min()) if ious.size else None,
+            name=self._task.name,
+            negatives=self._samples - positives,
+            positives=positives,
+            worst_sample=self._names[int(ious.argmin())] if ious.size else None,
+        )

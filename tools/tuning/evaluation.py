@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from tools.documents.document import from_json, to_json
 from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, model_bytes
 from tools.quantization.calibration import gather_statistics
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings, settings_to_json
-from tools.similarity.comparison import compare_outputs
+from tools.similarity.comparison import compare_outputs, needed_runtime
 from tools.similarity.model_outputs import ModelOutputs
-from tools.tuning.goal import Candidate, Goal, judge
+from tools.tuning.goal import Candidate, Goal, Made, judge
 from tools.tuning.journal import Journal
 
 HELD_OUT_EVERY = 4
@@ -161,41 +162,35 @@ class Evaluator:
           its outputs are not finite.
         """
         document = settings_to_json(settings)
-        result = self._journal.get(["candidate", document])
-        if result is None:
+        known = self._journal.get(["candidate", document])
+        if known is None:
             try:
-                content = self.artifact(settings)
-                outputs = ModelOutputs(content, name)
-                similarity = compare_outputs(
-                    self._reference, outputs, self.model.held_out, self.model.task
-                )
-                result = {
-                    "bytes": len(content),
-                    "sha256": hashlib.sha256(content).hexdigest(),
-                    "similarity": similarity,
-                }
+                known = to_json(self._made(name, settings))
             except InputError as error:
-                result = {"refused": str(error)}
-            self._journal.put(["candidate", document], result)
-        if "refused" in result:
+                known = {"refused": str(error)}
+            self._journal.put(["candidate", document], known)
+        if "refused" in known:
             return None
-        strain, loss, missed = judge(
-            self.goal,
-            result["similarity"],
-            result["bytes"],
-            len(self.model.master),
-            self.model.source_bytes,
-        )
+        made = from_json(Made, known, "the journal")
+        model = self.model
+        strain, loss, missed = judge(self.goal, made, len(model.master), model.source_bytes)
         return Candidate(
             name=name,
             settings=document,
-            bytes=result["bytes"],
-            sha256=result["sha256"],
-            similarity=result["similarity"],
+            bytes=made.bytes,
+            sha256=made.sha256,
+            similarity=made.similarity,
             strain=strain,
             loss=loss,
             missed=missed,
         )
+
+    def _made(self, name: str, settings: QuantizationSettings) -> Made:
+        content = self.artifact(settings)
+        outputs = ModelOutputs(content, name)
+        similarity = compare_outputs(self._reference, outputs, self.model.held_out, self.model.task)
+        digest = hashlib.sha256(content).hexdigest()
+        return Made(len(content), digest, similarity, needed_runtime(content, name))
 
     def measure(self, candidate: Candidate, settings: QuantizationSettings) -> None:
         """Times a candidate against the float master, and writes the figures into it."""

@@ -4,9 +4,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from tools.documents.report import MinRuntime, Similarity
+from tools.documents.verdict import JudgedGate
 from tools.errors import InputError
-from tools.similarity.gate_definitions import QUALITY_GATES
-from tools.similarity.gates import check_gates
+from tools.similarity.gates import Evidence, check_gates
 
 OPTIMISE = ("size", "speed", "similarity")
 
@@ -72,7 +73,7 @@ class Candidate:
     settings: dict
     bytes: int
     sha256: str
-    similarity: dict
+    similarity: Similarity
     strain: float
     loss: float
     missed: list[str]
@@ -84,10 +85,10 @@ class Candidate:
     @property
     def cosine(self) -> float:
         """The worst output's mean cosine similarity."""
-        return min(output["cosine_mean"] for output in self.similarity["outputs"])
+        return min(output.cosine_mean for output in self.similarity.outputs)
 
 
-def share_used(gate: Mapping[str, Any]) -> float | None:
+def share_used(gate: JudgedGate) -> float | None:
     """Says how much of a similarity gate's threshold is used up.
 
     Args:
@@ -97,25 +98,41 @@ def share_used(gate: Mapping[str, Any]) -> float | None:
       value / threshold of an error, threshold / value of what must be large; None for
       a gate that is not about similarity.
     """
-    if gate["name"] in _NO_MEASURES:
+    if gate.name in _NO_MEASURES:
         return None
-    value, threshold = float(gate["value"]), float(gate["threshold"])
-    if QUALITY_GATES[gate["name"]].at_least:
+    value, threshold = float(gate.value), float(gate.threshold)
+    if gate.at_least:
         value, threshold = threshold, value
     if value <= 0:
         return 0.0
     return value / threshold if threshold > 0 else float("inf")
 
 
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """What is known of a candidate's artifact.
+
+    Attributes:
+      bytes: of the artifact.
+      sha256: of the artifact.
+      similarity: on the held-out part of the calibration data.
+      min_runtime: the TensorFlow Lite that it needs.
+    """
+
+    bytes: int
+    sha256: str
+    similarity: Similarity
+    min_runtime: MinRuntime
+
+
 def judge(
-    goal: Goal, similarity: dict, size: int, master_bytes: int, source_bytes: int | None
+    goal: Goal, made: Made, master_bytes: int, source_bytes: int | None
 ) -> tuple[float, float, list[str]]:
     """Holds an artifact's size and similarity to the goal.
 
     Args:
       goal: what is wanted.
-      similarity: as in a report.
-      size: of the artifact, bytes.
+      made: the artifact.
       master_bytes: of the float master.
       source_bytes: of the file that the master was made from, where it is known.
 
@@ -125,19 +142,20 @@ def judge(
     Raises:
       InputError: when a gate is unknown or does not fit the model.
     """
-    report = {
-        "artifact": {"bytes": size},
-        "name": "candidate",
-        "similarity": similarity,
-        "size": {"reduction": 1 - size / master_bytes},
-        "source": {"bytes": source_bytes} if source_bytes else None,
-    }
+    evidence = Evidence(
+        name="candidate",
+        bytes=made.bytes,
+        source_bytes=source_bytes,
+        reduction=1 - made.bytes / master_bytes,
+        similarity=made.similarity,
+        min_runtime=made.min_runtime,
+    )
     gates = dict(goal.gates)
     if not source_bytes:
         gates.pop("smaller_than_source", None)
-    verdict = check_gates(report, gates, "goal")
-    shares = [share for share in map(share_used, verdict["gates"]) if share is not None]
-    missed = sorted({gate["name"] for gate in verdict["gates"] if not gate["passed"]})
+    verdict = check_gates(evidence, gates, "goal")
+    shares = [share for share in map(share_used, verdict.gates) if share is not None]
+    missed = sorted({gate.name for gate in verdict.failed()})
     if not shares:
         return 0.0, 0.0, missed
     return max(shares), sum(shares) / len(shares), missed

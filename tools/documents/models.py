@@ -1,0 +1,130 @@
+"""What several documents say of a model, a file or a data set."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated
+
+from tools.documents.document import Limit
+
+Sha256 = Annotated[str, Limit("pattern", "^[0-9a-f]{64}$")]
+Count = Annotated[int, Limit("minimum", 0)]
+
+
+@dataclasses.dataclass(frozen=True)
+class FileIdentity:
+    """Which file it is.
+
+    Attributes:
+      bytes: size of the file.
+      sha256: of the file, hexadecimal.
+    """
+
+    bytes: Count
+    sha256: Sha256
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """An input or output of a model.
+
+    Attributes:
+      dtype: such as "float32".
+      name: in the signature.
+      shape: with the batch.
+    """
+
+    dtype: str
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelDescription:
+    """Which model it is, and what it is made of.
+
+    Attributes:
+      bytes: size of the file.
+      inputs: of the model.
+      ops: how many of each operator.
+      outputs: of the model.
+      sha256: of the file, hexadecimal.
+    """
+
+    bytes: Count
+    inputs: tuple[Tensor, ...]
+    ops: Mapping[str, int]
+    outputs: tuple[Tensor, ...]
+    sha256: Sha256
+
+
+@dataclasses.dataclass(frozen=True)
+class DataIdentity:
+    """Which data set it is.
+
+    Attributes:
+      digest: SHA-256 over the samples as the model sees them.
+      files: how many there are.
+      samples: how many there are.
+    """
+
+    digest: str
+    files: Count
+    samples: Count
+
+
+@dataclasses.dataclass(frozen=True)
+class RecipeIdentity:
+    """Which recipe it is.
+
+    Attributes:
+      entries: how many it has.
+      sha256: of the recipe's text, hexadecimal.
+    """
+
+    entries: Count
+    sha256: Sha256
+
+
+@dataclasses.dataclass(frozen=True)
+class Gain:
+    """What a pass was worth.
+
+    Attributes:
+      after: of the metric, with the pass.
+      before: of the metric, without it.
+      metric: what was measured, with its unit.
+    """
+
+    after: float
+    before: float
+    metric: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PassEntry:
+    """What a pass did to the graph.
+
+    Attributes:
+      changed: how many places; `detail` says of what.
+      detail: what was done, in words.
+      gain: what it was worth; null where the pass does not measure that.
+      name: of the pass.
+    """
+
+    changed: int
+    detail: str
+    gain: Gain | None
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class FloatTensor:
+    """An activation that is computed in float.
+
+    Attributes:
+      name: of the tensor.
+      reason: why.
+    """
+
+    name: str
+    reason: str

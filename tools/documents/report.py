@@ -1,0 +1,370 @@
+"""The report: what an artifact is, and how it compares with its float master.
+
+docs/report.md says how the figures are computed.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal
+
+from tools.documents.document import Document
+from tools.documents.models import (
+    Count,
+    DataIdentity,
+    FileIdentity,
+    FloatTensor,
+    ModelDescription,
+    PassEntry,
+    RecipeIdentity,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputFigures:
+    """How alike an output is to the float model's, over the test samples.
+
+    Attributes:
+      cosine_mean: cosine similarity, the mean of the samples.
+      cosine_min: of the worst sample.
+      cosine_p5: 5th percentile of the samples.
+      max_abs_error: in the output's unit.
+      mean_abs_error: in the output's unit.
+      name: of the output, in the signature.
+      near_zero_samples: samples in which the float model gives nearly nothing.
+      scale_error: how much longer or shorter the output is, 0.1 is by 10%; null where one of
+        the models gives only zeros.
+      shape: with the batch.
+      sqnr_db: signal-to-quantization-noise ratio over all samples, dB; null where there is no
+        error or no signal.
+      worst_sample: name of the sample with the smallest cosine similarity.
+    """
+
+    cosine_mean: float
+    cosine_min: float
+    cosine_p5: float
+    max_abs_error: float
+    mean_abs_error: float
+    name: str
+    near_zero_samples: Count
+    scale_error: float | None
+    shape: tuple[int, ...]
+    sqnr_db: float | None
+    worst_sample: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassificationFigures:
+    """How often a classifier prefers the float model's classes.
+
+    Attributes:
+      accuracy: share of the samples whose class the artifact prefers; null where no labels
+        are known.
+      float_accuracy: the same of the float model.
+      name: of the task.
+      negatives: samples in which the float model's best score is below the task's.
+      positives: the other samples.
+      top1_agreement: share of the samples for which both models prefer the same class.
+      top5_agreement: share for which the float model's class is among the artifact's five best.
+      type: of the task.
+    """
+
+    accuracy: float | None
+    float_accuracy: float | None
+    name: str
+    negatives: Count
+    positives: Count
+    top1_agreement: float | None
+    top5_agreement: float | None
+    type: Literal["classification"] = "classification"
+
+
+@dataclasses.dataclass(frozen=True)
+class DetectionFigures:
+    """How alike detections are to the float model's; null where no sample defines it.
+
+    Attributes:
+      artifact_boxes: how many the artifact finds in all samples.
+      box_error_px_max: of the best box of each sample: the largest mean difference of left,
+        top, right and bottom, in pixels of the input.
+      box_error_px_mean: the mean over the samples.
+      box_iou_mean: mean IoU of the matched boxes.
+      box_iou_min: smallest IoU of the matched boxes.
+      box_precision: share of the artifact's boxes that are matched.
+      box_recall: share of the float model's boxes that are matched.
+      float_boxes: how many the float model finds in all samples.
+      keypoint_error_px_mean: mean distance of the keypoints of matched boxes, in pixels.
+      matched_boxes: pairs of boxes with an IoU of 0.5 or more.
+      name: of the task.
+      negatives: samples in which the float model finds nothing.
+      positives: samples in which the float model finds something.
+      precision: of the samples in which the artifact finds something, the share in which the
+        float model does.
+      recall: of the samples in which the float model finds something, the share in which the
+        artifact does.
+      score_error_max: largest difference of the best scores, 0 to 1.
+      score_error_mean: mean difference of the best scores.
+      type: of the task.
+    """
+
+    artifact_boxes: Count
+    box_error_px_max: float | None
+    box_error_px_mean: float | None
+    box_iou_mean: float | None
+    box_iou_min: float | None
+    box_precision: float | None
+    box_recall: float | None
+    float_boxes: Count
+    keypoint_error_px_mean: float | None
+    matched_boxes: Count
+    name: str
+    negatives: Count
+    positives: Count
+    precision: float | None
+    recall: float | None
+    score_error_max: float | None
+    score_error_mean: float | None
+    type: Literal["detection"] = "detection"
+
+
+@dataclasses.dataclass(frozen=True)
+class LandmarkFigures:
+    """How far landmarks are from the float model's; null where no sample or output defines it.
+
+    Attributes:
+      depth_error_px_mean: mean error of z, in pixels of the crop.
+      landmark_error_max: of one point, as a share of the object's box.
+      landmark_error_mean: over all points of the positive samples, as a share of the box.
+      landmark_error_px_max: of one point, in pixels of the crop.
+      landmark_error_px_mean: over all points of the positive samples, in pixels.
+      name: of the task.
+      negatives: samples in which the float model finds nothing.
+      positives: samples in which the float model finds its object.
+      precision: of the samples in which the artifact finds it, the share in which the float
+        model does.
+      presence_agreement: share of the samples in which both find it, or neither.
+      presence_error_max: largest difference of the probabilities, 0 to 1.
+      presence_error_mean: mean difference of the probabilities.
+      recall: of the samples in which the float model finds it, the share in which the artifact
+        does.
+      world_error_max: of one point in space, in the output's unit.
+      world_error_mean: over all points, in the output's unit.
+      worst_sample: name of the sample with the largest mean error.
+      type: of the task.
+    """
+
+    depth_error_px_mean: float | None
+    landmark_error_max: float | None
+    landmark_error_mean: float | None
+    landmark_error_px_max: float | None
+    landmark_error_px_mean: float | None
+    name: str
+    negatives: Count
+    positives: Count
+    precision: float | None
+    presence_agreement: float | None
+    presence_error_max: float | None
+    presence_error_mean: float | None
+    recall: float | None
+    world_error_max: float | None
+    world_error_mean: float | None
+    worst_sample: str | None
+    type: Literal["landmarks"] = "landmarks"
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentationFigures:
+    """How alike masks are to the float model's; null where no sample defines it.
+
+    Attributes:
+      area_mean: mean share of the picture that the float model's mask covers.
+      iou_mean: mean IoU of the masks.
+      iou_min: of the worst sample.
+      name: of the task.
+      negatives: samples in which the float model's mask is empty, or finds no object.
+      positives: samples in which the float model's mask covers something.
+      worst_sample: name of the sample with the smallest IoU.
+      type: of the task.
+    """
+
+    area_mean: float | None
+    iou_mean: float | None
+    iou_min: float | None
+    name: str
+    negatives: Count
+    positives: Count
+    worst_sample: str | None
+    type: Literal["segmentation"] = "segmentation"
+
+
+TaskFigures = ClassificationFigures | DetectionFigures | LandmarkFigures | SegmentationFigures
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerFigures:
+    """The layer least like the float model's.
+
+    Attributes:
+      compared: how many layers were compared.
+      correlation_min: the smallest correlation, -1 to 1; null where none is defined.
+      samples: how many were run.
+      worst: name of that layer.
+    """
+
+    compared: Count
+    correlation_min: float | None
+    samples: Count
+    worst: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Similarity:
+    """How alike an artifact is to the float model.
+
+    Attributes:
+      layers: null where no tensor has a name of the float master's.
+      outputs: of the model, in the order of its signature.
+      samples: how many test samples there are.
+      tasks: what the outputs mean, one entry for each task.
+    """
+
+    layers: LayerFigures | None
+    outputs: tuple[OutputFigures, ...]
+    samples: Count
+    tasks: tuple[TaskFigures, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class OperatorRuntime:
+    """Since when TensorFlow Lite has an operator.
+
+    Attributes:
+      name: of the operator.
+      runtime: the oldest TensorFlow release that has it.
+      version: of the operator.
+    """
+
+    name: str
+    runtime: str
+    version: int
+
+
+@dataclasses.dataclass(frozen=True)
+class MinRuntime:
+    """The oldest TensorFlow Lite that has all of the artifact's operators.
+
+    Attributes:
+      operators: those that ask for most first.
+      unknown: custom operators, and those that LiteRT's table does not know.
+      version: a TensorFlow release; null where no operator asks for one.
+    """
+
+    operators: tuple[OperatorRuntime, ...]
+    unknown: tuple[str, ...]
+    version: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSets:
+    """What the artifact was made and tested with.
+
+    Attributes:
+      calibration: null where none was used.
+      test: what it was compared on.
+    """
+
+    calibration: DataIdentity | None
+    test: DataIdentity
+
+
+@dataclasses.dataclass(frozen=True)
+class SizeReduction:
+    """How much smaller an artifact is.
+
+    Attributes:
+      reduction: 1 - artifact bytes / float master bytes.
+      reduction_vs_source: 1 - artifact bytes / source bytes; null where no source is known.
+    """
+
+    reduction: float
+    reduction_vs_source: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Report(Document):
+    """What an artifact is, and how it compares.
+
+    Attributes:
+      artifact: the quantized model.
+      data: what it was calibrated with and compared on.
+      float_master: the float32 model that it was made from.
+      float_tensors: activations that are computed in float.
+      min_runtime: the TensorFlow Lite that it needs.
+      name: of the artifact.
+      passes: what was done to the graph, in order.
+      recipe: how it was quantized; null where only the artifact is known.
+      scheme: of the quantization.
+      similarity: how alike it is to the float master.
+      size: how much smaller it is.
+      source: the file that the float master was made from; null where it is not known.
+      tools: versions that the bytes depend on, by package.
+      version: of the artifact, as its team counts.
+    """
+
+    KIND = "rules_quantize.report"
+    MADE_BY = "validate_quantized_model --report="
+
+    artifact: ModelDescription
+    data: DataSets
+    float_master: ModelDescription
+    float_tensors: tuple[FloatTensor, ...]
+    min_runtime: MinRuntime
+    name: str
+    passes: tuple[PassEntry, ...]
+    recipe: RecipeIdentity | None
+    scheme: str
+    similarity: Similarity
+    size: SizeReduction
+    source: FileIdentity | None
+    tools: Mapping[str, str]
+    version: str
+
+
+@dataclasses.dataclass(frozen=True)
+class BundleSize:
+    """How much smaller a bundle is.
+
+    Attributes:
+      reduction_vs_source: 1 - its bytes / the bytes of the bundle that it was made from.
+    """
+
+    reduction_vs_source: float
+
+
+@dataclasses.dataclass(frozen=True)
+class BundleReport(Document):
+    """What a quantized .task bundle is, and how its models compare.
+
+    Attributes:
+      artifact: the bundle.
+      kept: paths of the files that are the same bytes in both bundles.
+      members: the report of each model by its path.
+      name: of the bundle.
+      other_files: paths of those that are no models and are not the same bytes.
+      size: how much smaller it is.
+      source: the bundle that it was made from.
+      tools: versions that the bytes depend on, by package.
+      version: of the bundle, as its team counts.
+    """
+
+    KIND = "rules_quantize.bundle_report"
+    MADE_BY = "validate_quantized_model --report="
+
+    artifact: FileIdentity
+    kept: tuple[str, ...]
+    members: Mapping[str, Report]
+    name: str
+    other_files: tuple[str, ...]
+    size: BundleSize
+    source: FileIdentity
+    tools: Mapping[str, str]
+    version: str
