@@ -5,17 +5,18 @@ is moved and ended after, so a process that dies in between leaves a run that
 never ended; whoever comes next sees by the alias whether the move took place.
 """
 
-import json
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from registry.catalog import Catalog, Move, Version
 from registry.process import this_process, user_name
 from registry.store import Store, explained
 from registry.tags import KIND_ROLLBACK, KIND_TAG, VERSION_TAG, WRITER_TAG
+from tools.documents.document import write_document
+from tools.documents.promotion import Promotion
 from tools.errors import InputError
 
 if TYPE_CHECKING:
@@ -126,29 +127,24 @@ class Aliases:
     def move(
         self,
         kind: str,
-        alias: str,
         before: Version | None,
         after: Version,
-        reason: str,
-        forced: bool,
-        judged: Sequence[Mapping[str, Any]],
+        promotion: Promotion,
         lineage_tags: Mapping[str, str],
     ) -> str:
         """Points an alias at a version. It may be called again after it failed anywhere.
 
         Args:
           kind: KIND_PROMOTION or KIND_ROLLBACK.
-          alias: name of the alias.
-          before: the version that holds it, or None.
+          before: the version that holds the alias, or None.
           after: the version that shall hold it.
-          reason: as the user gave it, or "".
-          forced: whether the policy was overruled.
-          judged: the conditions as they were judged, as JSON can hold them.
+          promotion: of these versions: the alias, and by what it was judged.
           lineage_tags: from `GitLineage.tags`.
 
         Returns:
           The run that keeps the move.
         """
+        alias, reason = promotion.alias, promotion.reason
         experiment_id = self._catalog.experiment_id(after.name)
         origin = f"version {before.number}" if before else "nothing"
         note = f"{alias}: from {origin} to version {after.number} of {after.name}."
@@ -158,7 +154,7 @@ class Aliases:
             _ALIAS_TAG: alias,
             _TO_TAG: str(after.number),
             VERSION_TAG: f"{after.name}/{after.number}",
-            "forced": "true" if forced else "false",
+            "forced": "true" if promotion.forced else "false",
             "mlflow.user": user_name(),
             "mlflow.note.content": f"{note} {reason}".strip(),
             WRITER_TAG: this_process(),
@@ -181,18 +177,8 @@ class Aliases:
             )
             run_id = run.info.run_id
             with tempfile.TemporaryDirectory() as folder:
-                document = {
-                    "kind": "rules_quantize.promotion",
-                    "schema_version": 1,
-                    "alias": alias,
-                    "before": before.reference if before else None,
-                    "after": after.reference,
-                    "forced": forced,
-                    "reason": reason,
-                    "checks": list(judged),
-                }
                 path = Path(folder, "promotion.json")
-                path.write_text(json.dumps(document, indent=2, sort_keys=True) + "\n")
+                write_document(path, promotion)
                 self._client.log_artifact(run_id, str(path))
             self._client.set_registered_model_alias(after.name, alias, str(after.number))
             self._catalog.forget()

@@ -1,7 +1,6 @@
 """Points an alias at a version that its policy allows."""
 
 import argparse
-import dataclasses
 import os
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from registry.store import (
     patiently,
 )
 from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path
+from tools.documents.promotion import Promotion
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -108,17 +108,16 @@ def main(arguments: argparse.Namespace) -> int:
 
         aliases = Aliases(store, client, catalog)
         lineage_tags = read_git_lineage(workspace).tags()
+        promotion = Promotion(
+            after=candidate.reference,
+            alias=arguments.to,
+            before=holder.reference if holder else None,
+            checks=tuple(checks),
+            forced=not passed,
+            reason=arguments.force if not passed else arguments.reason or arguments.force or "",
+        )
         run_id = patiently(
-            lambda: aliases.move(
-                KIND_PROMOTION,
-                arguments.to,
-                holder,
-                candidate,
-                reason=arguments.force if not passed else arguments.reason or arguments.force or "",
-                forced=not passed,
-                judged=[dataclasses.asdict(check) for check in checks],
-                lineage_tags=lineage_tags,
-            ),
+            lambda: aliases.move(KIND_PROMOTION, holder, candidate, promotion, lineage_tags),
             arguments.patience,
         )
         refresh_or_warn("promote", store, client, candidate.name)

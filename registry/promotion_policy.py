@@ -22,6 +22,7 @@ from registry.metrics import (
 )
 from registry.tags import MIN_RUNTIME_TAG, UNKNOWN_OPERATORS_TAG
 from tools.documents.metrics import LOWER
+from tools.documents.promotion import Check
 from tools.errors import InputError
 from tools.graph.runtime_version import version_key
 
@@ -57,28 +58,6 @@ class AliasPolicy:
         default_factory=dict
     )
     max_regression: Mapping[str, float] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class Check:
-    """One condition, as it was judged.
-
-    Attributes:
-      what: what was looked at, such as "cosine_mean/scores".
-      device: where it was measured, or "".
-      holder: the figure of the version that holds the alias (text for a version of
-        TensorFlow Lite), or None.
-      candidate: the figure of the version to be promoted, or None.
-      condition: what is asked for, in words.
-      passed: whether it is so.
-    """
-
-    what: str
-    device: str
-    holder: float | str | None
-    candidate: float | str | None
-    condition: str
-    passed: bool
 
 
 def read_policy(path: Path, model: str, alias: str) -> AliasPolicy:

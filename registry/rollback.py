@@ -12,6 +12,7 @@ from registry.store import (
     patiently,
 )
 from tools.command_line import new_parser, run
+from tools.documents.promotion import Promotion
 
 _EXAMPLES = """\
   bazel run //registry:rollback -- face@production --reason="crashes on start"
@@ -69,17 +70,16 @@ def main(arguments: argparse.Namespace) -> int:
             print(f"would move {moved}; nothing is written")
             return 0
         lineage_tags = read_git_lineage(workspace).tags()
+        promotion = Promotion(
+            after=after.reference,
+            alias=alias,
+            before=before.reference,
+            checks=(),
+            forced=False,
+            reason=arguments.reason,
+        )
         run_id = patiently(
-            lambda: aliases.move(
-                KIND_ROLLBACK,
-                alias,
-                before,
-                after,
-                reason=arguments.reason,
-                forced=False,
-                judged=[],
-                lineage_tags=lineage_tags,
-            ),
+            lambda: aliases.move(KIND_ROLLBACK, before, after, promotion, lineage_tags),
             arguments.patience,
         )
         refresh_or_warn("rollback", store, client, name)

@@ -3,16 +3,14 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from registry.catalog import Move, Version
 from registry.formatting import aligned, date, number
 from registry.metrics import definition
 from registry.tags import MIN_RUNTIME_TAG
 from tools.documents.metrics import LOWER
-
-if TYPE_CHECKING:
-    from registry.promotion_policy import Check
+from tools.documents.promotion import Check
 
 # Tags in which two versions are worth comparing.
 _ORIGIN_TAGS = (
@@ -180,7 +178,7 @@ def comparison_table(document: Mapping[str, Any]) -> str:
 
 
 def check_table(
-    checks: Sequence["Check"], candidate: Version, holder: Version | None, alias: str
+    checks: Sequence[Check], candidate: Version, holder: Version | None, alias: str
 ) -> str:
     """Shows how a version was judged for an alias."""
     held = holder.reference if holder else "nothing"

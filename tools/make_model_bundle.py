@@ -52,8 +52,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: argparse.Namespace) -> int:
     from tools.bundle.member_flags import name_and_value
     from tools.bundle.model_bundle import Variant, make_manifest, model_bundle_bytes
-    from tools.documents.document import read_document
-    from tools.documents.json_file import json_text, read_json
+    from tools.documents.document import read_document, write_document
+    from tools.documents.json_file import read_json
+    from tools.documents.model_bundle import MeasuredFps
     from tools.documents.report import Report
     from tools.graph.flatbuffer import read_bytes
 
@@ -81,15 +82,14 @@ def main(arguments: argparse.Namespace) -> int:
         variants,
         specification.get("policy", {}),
         specification.get("requires", {}),
-        read_json(arguments.measured_fps) if arguments.measured_fps else None,
+        read_document(arguments.measured_fps, MeasuredFps) if arguments.measured_fps else None,
         where,
         str(arguments.measured_fps),
     )
     with whole_file(arguments.output_bundle) as file:
         file.write(model_bundle_bytes(manifest, variants))
     if arguments.manifest_output:
-        with whole_file(arguments.manifest_output, "w") as file:
-            file.write(json_text(manifest))
+        write_document(arguments.manifest_output, manifest)
     return 0
 
 

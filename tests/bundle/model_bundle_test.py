@@ -5,7 +5,6 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import fastjsonschema
@@ -16,9 +15,10 @@ from tests.tools.commands import refusal, run_command
 from tools import make_model_bundle as command
 from tools.bundle.model_bundle import Variant, make_manifest, model_bundle_bytes
 from tools.bundle.selectors.model_selector import Choice, Device, read_manifest, select
+from tools.documents.model_bundle import Manifest, MeasuredFps
+from tools.documents.schema import schema_of
 from tools.errors import InputError
 
-_SCHEMA = Path(__file__).parents[2] / "tools" / "bundle" / "model_bundle.schema.json"
 _VARIANTS = [
     Variant("high", tiny_model(0), "float16", "1.0.0"),
     Variant("mid", tiny_model(1)),
@@ -34,20 +34,24 @@ def figures(*rows: dict, **changes) -> dict:
 
 
 def manifest(policy=None, requires=None, measured=None, variants=None, name="face", version="1"):
+    return _manifest(policy, requires, measured, variants, name, version).to_json()
+
+
+def _manifest(policy=None, requires=None, measured=None, variants=None, name="face", version="1"):
     return make_manifest(
         name,
         version,
         _VARIANTS if variants is None else variants,
         policy or {},
         requires or {},
-        measured,
+        MeasuredFps.from_json(measured, "measured figures") if measured is not None else None,
     )
 
 
 @pytest.fixture(scope="module")
 def validate() -> Callable[[Any], Any]:
     # It knows draft 7; what the schema has of a later one is the name "$defs" alone.
-    return fastjsonschema.compile(json.loads(_SCHEMA.read_text()))
+    return fastjsonschema.compile(schema_of(Manifest))
 
 
 @pytest.mark.parametrize(
@@ -65,8 +69,8 @@ def validate() -> Callable[[Any], Any]:
 def test_what_is_written_fits_the_schema_and_the_selector(validate, given):
     document = manifest(**given)
     validate(document)
-    content = model_bundle_bytes(document, _VARIANTS)
-    assert model_bundle_bytes(manifest(**given), _VARIANTS) == content
+    content = model_bundle_bytes(_manifest(**given), _VARIANTS)
+    assert model_bundle_bytes(Manifest.from_json(document, "m.json"), _VARIANTS) == content
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.namelist() == ["manifest.json", "high.tflite", "mid.tflite", "low.tflite"]
         read = read_manifest(archive.read("manifest.json"))
@@ -152,15 +156,15 @@ _OTHER_SHAPE = Variant(
         ({"requires": {"high": {"ram_mb": "4"}}}, "requires of high: ram_mb is '4'; give a whole "),
         ({"requires": {"high": {"abis": "x"}}}, "requires of high: abis is 'x'; give a list of na"),
         ({"requires": {"high": {"min_runtime": "new"}}}, "min_runtime: 'new' is no version"),
-        ({"measured": []}, "measured figures: no measured figures; its kind should be"),
-        ({"measured": figures(schema_version=2)}, "schema_version 1 with a list of figures"),
-        ({"measured": figures({"mean": 1})}, "figure 0 is not an object of device_class, fps, "),
-        ({"measured": figures({"variant": "best"})}, "figure 0 is of the variant 'best'; there ar"),
-        ({"measured": figures({"sha256": "0" * 64})}, "figure 0 was measured on another high than"),
-        ({"measured": figures({"fps": 0})}, "figure 0 (high on flagship) is no speed"),
-        ({"measured": figures({"fps": "9"})}, "figure 0: fps is '9'; give frames a second"),
-        ({"measured": figures({"fps": float("nan")})}, "figure 0: fps is nan; give frames a seco"),
-        ({"measured": figures({}, {})}, "figure 1 (high on flagship) is there twice"),
+        ({"measured": []}, "measured figures: it is [], not an object"),
+        ({"measured": figures(schema_version=2)}, "measured figures: schema_version is 2, not 1"),
+        ({"measured": figures({"mean": 1})}, "figures[0].mean is an unknown field; there are dev"),
+        ({"measured": figures({"variant": "best"})}, "figures[0] is of the variant 'best'; there "),
+        ({"measured": figures({"sha256": "0" * 64})}, "figures[0] was measured on another high t"),
+        ({"measured": figures({"fps": 0})}, "figures[0].fps is 0, not a number above 0"),
+        ({"measured": figures({"fps": "9"})}, 'figures[0].fps is "9", not a number'),
+        ({"measured": figures({"device_class": "a/b"})}, 'figures[0].device_class is "a/b", not '),
+        ({"measured": figures({}, {})}, "figures[1] (high on flagship) is there twice"),
     ],
 )
 def test_refusals(given, message):
@@ -193,7 +197,7 @@ def test_command(tmp_path, validate):
     for flag, message in (
         ("--report=best=r.json", f"{output}: --report names best, which is no variant"),
         ("--variant=high", "--variant=high: give NAME=VALUE"),
-        (f"--measured_fps={tmp_path}/tiers.json", f"{tmp_path}/tiers.json: no measured figures"),
+        (f"--measured_fps={tmp_path}/tiers.json", f"{tmp_path}/tiers.json: kind is null, not"),
         (f"--specification={tmp_path}/fps.json", f"{tmp_path}/fps.json: not an object of policy"),
     ):
         assert refusal(command, *flags, flag).startswith(message)

@@ -1,28 +1,26 @@
 """Model bundles: variants of one model, and the manifest by which an app chooses among them.
 
 A bundle is a zip of stored, aligned members: manifest.json, then one .tflite a variant. The
-manifest's form is model_bundle.schema.json; selectors/ has what reads it on a device.
+manifest's form is docs/schemas/model_bundle.schema.json; selectors/ has what reads it on a device.
 """
 
 import dataclasses
 import hashlib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tools.bundle.task_bundle import Member, task_bundle_bytes
-from tools.documents.json_file import json_text
+from tools.documents.document import from_json
+from tools.documents.model_bundle import BundledModel, Manifest, MeasuredFps, Policy, Requirements
+from tools.documents.models import Tensor
 from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import parse_model
 from tools.graph.min_runtime import min_runtime
 from tools.graph.runtime_version import version_key
 
-KIND = "rules_quantize.model_bundle"
-SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
-MEASURED_KIND = "rules_quantize.measured_fps"
 
 CHOOSE = ("first_fast_enough", "fastest")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -103,35 +101,23 @@ def _policy(given: Any, names: Sequence[str], where: str) -> dict:
     return found
 
 
-def _measured(document: Any, variants: Mapping[str, str], where: str) -> dict[str, dict]:
+def _fps_of(
+    document: MeasuredFps, variants: Mapping[str, str], where: str
+) -> dict[str, dict[str, float]]:
     """Sorts measured figures by variant, and refuses those of other bytes."""
-    if not isinstance(document, Mapping) or document.get("kind") != MEASURED_KIND:
-        raise InputError(f'{where}: no measured figures; its kind should be "{MEASURED_KIND}"')
-    if document.get("schema_version") != 1 or not isinstance(document.get("figures"), list):
-        raise InputError(f"{where}: schema_version 1 with a list of figures is what is read here")
-    fields = ["device_class", "fps", "sha256", "variant"]
-    result: dict[str, dict] = {name: {} for name in variants}
-    for number, row in enumerate(document["figures"]):
-        what = f"figure {number}"
-        if not isinstance(row, Mapping) or sorted(row) != fields:
-            raise InputError(f"{where}: {what} is not an object of {', '.join(fields)}")
-        name, fps = row["variant"], row["fps"]
-        _check_name(f"the device_class of {what}", row["device_class"], where)
+    result: dict[str, dict[str, float]] = {name: {} for name in variants}
+    for number, figure in enumerate(document.figures):
+        what, name = f"{where}: figures[{number}]", figure.variant
         if name not in variants:
+            raise InputError(f"{what} is of the variant {name!r}; there are {', '.join(variants)}")
+        if figure.sha256 != variants[name]:
             raise InputError(
-                f"{where}: {what} is of the variant {name!r}; there are {', '.join(variants)}"
+                f"{what} was measured on another {name} than the bundle's "
+                f"({figure.sha256[:12]} and {variants[name][:12]}); measure it again"
             )
-        if row["sha256"] != variants[name]:
-            raise InputError(
-                f"{where}: {what} was measured on another {name} than the bundle's "
-                f"({str(row['sha256'])[:12]} and {variants[name][:12]}); measure it again"
-            )
-        if isinstance(fps, bool) or not isinstance(fps, int | float) or not math.isfinite(fps):
-            raise InputError(f"{where}: {what}: fps is {fps!r}; give frames a second")
-        if fps <= 0 or row["device_class"] in result[name]:
-            reason = "is no speed" if fps <= 0 else "is there twice"
-            raise InputError(f"{where}: {what} ({name} on {row['device_class']}) {reason}")
-        result[name][row["device_class"]] = fps
+        if figure.device_class in result[name]:
+            raise InputError(f"{what} ({name} on {figure.device_class}) is there twice")
+        result[name][figure.device_class] = figure.fps
     return result
 
 
@@ -141,10 +127,10 @@ def make_manifest(
     variants: Sequence[Variant],
     policy: Mapping[str, Any],
     requires: Mapping[str, Any],
-    measured: Any = None,
+    measured: MeasuredFps | None = None,
     where: str = "bundle",
     measured_where: str = "measured figures",
-) -> dict:
+) -> Manifest:
     """Writes down what a bundle holds.
 
     Args:
@@ -155,12 +141,9 @@ def make_manifest(
         ("first_fast_enough" where min_fps is given, else "fastest") and "fallback" (the last).
       requires: by variant: "abis", "delegates" (one of them is enough), "api_level",
         "ram_mb", and "min_runtime" where the operators' is not to be taken.
-      measured: document of measured figures, or None.
+      measured: figures of these variants, or None.
       where: how messages name the bundle.
       measured_where: how messages name the figures.
-
-    Returns:
-      The manifest.
 
     Raises:
       InputError: says what cannot be used.
@@ -176,46 +159,49 @@ def make_manifest(
         raise InputError(f"{where}: two variants of one name among {', '.join(names)}")
     _object("requires", requires, names, where)
     digests = {v.name: hashlib.sha256(v.content).hexdigest() for v in variants}
-    fps = _measured(measured, digests, measured_where) if measured is not None else {}
+    fps = _fps_of(measured, digests, measured_where) if measured else {}
     entries = []
     for variant in variants:
         inside = f"{where}: variant {variant.name}"
         described = describe(variant.content, inside)
         found = _requirements(variant.name, requires.get(variant.name, {}), where)
         needed = min_runtime(parse_model(variant.content, inside))["version"]
+        tensors = {
+            end: tuple(from_json(Tensor, tensor, inside) for tensor in described[end])
+            for end in ("inputs", "outputs")
+        }
         entries.append(
-            {
-                "bytes": len(variant.content),
-                "file": f"{variant.name}.tflite",
-                "fps": fps.get(variant.name, {}),
-                "inputs": described["inputs"],
-                "name": variant.name,
-                "outputs": described["outputs"],
-                "requires": {"min_runtime": needed or ""} | found,
-                "scheme": variant.scheme,
-                "sha256": digests[variant.name],
-                "version": variant.version,
-            }
-        )
-    ends = [(entry["inputs"], [o["shape"] for o in entry["outputs"]]) for entry in entries]
-    for entry, (inputs, outputs) in zip(entries, ends, strict=True):
-        shapes = [one["shape"] for one in inputs]
-        if shapes != [one["shape"] for one in ends[0][0]] or outputs != ends[0][1]:
-            raise InputError(
-                f"{where}: {entry['name']} has inputs or outputs of other shapes than "
-                f"{entries[0]['name']}; variants stand in for each other"
+            BundledModel(
+                bytes=len(variant.content),
+                file=f"{variant.name}.tflite",
+                fps=fps.get(variant.name, {}),
+                name=variant.name,
+                requires=from_json(Requirements, {"min_runtime": needed or ""} | found, inside),
+                scheme=variant.scheme,
+                sha256=digests[variant.name],
+                version=variant.version,
+                **tensors,
             )
-    return {
-        "kind": KIND,
-        "name": name,
-        "policy": _policy(policy, names, where),
-        "schema_version": SCHEMA_VERSION,
-        "variants": entries,
-        "version": version,
-    }
+        )
+    _refuse_other_shapes(entries, where)
+    policy = from_json(Policy, _policy(policy, names, where), where)
+    return Manifest(name, policy, tuple(entries), version)
 
 
-def model_bundle_bytes(manifest: Mapping[str, Any], variants: Sequence[Variant]) -> bytes:
+def _refuse_other_shapes(entries: Sequence[BundledModel], where: str) -> None:
+    ends = [
+        ([one.shape for one in entry.inputs], [one.shape for one in entry.outputs])
+        for entry in entries
+    ]
+    for entry, shapes in zip(entries, ends, strict=True):
+        if shapes != ends[0]:
+            raise InputError(
+                f"{where}: {entry.name} has inputs or outputs of other shapes than "
+                f"{entries[0].name}; variants stand in for each other"
+            )
+
+
+def model_bundle_bytes(manifest: Manifest, variants: Sequence[Variant]) -> bytes:
     """Writes a bundle.
 
     Args:
@@ -225,6 +211,6 @@ def model_bundle_bytes(manifest: Mapping[str, Any], variants: Sequence[Variant])
     Returns:
       The whole zip; the same arguments give the same bytes.
     """
-    members = [Member(MANIFEST, json_text(manifest).encode())]
+    members = [Member(MANIFEST, manifest.text().encode())]
     members += [Member(f"{variant.name}.tflite", variant.content) for variant in variants]
     return task_bundle_bytes(members)

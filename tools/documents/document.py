@@ -31,6 +31,10 @@ _LIMITS = {
     "minLength": (lambda value, limit: len(value) >= limit, "a text"),
     "minimum": (lambda value, limit: value >= limit, "a number from {}"),
     "pattern": (lambda value, limit: re.search(limit, value), "a text that {} matches"),
+    "uniqueItems": (
+        lambda value, _: len(set(map(str, value))) == len(value),
+        "a list without repeats",
+    ),
 }
 _SCALARS = {
     bool: ((bool,), "true or false"),
@@ -51,7 +55,7 @@ class Limit:
     """
 
     keyword: str
-    value: float | str
+    value: bool | float | str
 
 
 class Document:
@@ -206,7 +210,9 @@ class _Reader:
             if not isinstance(value, dict):
                 raise _wrong(field, value, "an object")
             return {
-                name: self.read(arguments[1], inner, _below(field, name))
+                self.read(arguments[0], name, f"a name in {field}"): self.read(
+                    arguments[1], inner, _below(field, name)
+                )
                 for name, inner in value.items()
             }
         if dataclasses.is_dataclass(hint):
