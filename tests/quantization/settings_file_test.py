@@ -77,7 +77,7 @@ def test_text_form(text, scheme, layers):
         (json.dumps([_RECIPE[0] | {"regex": "("}]), "how: entry 0: regex (: missing )"),
         (json.dumps([_RECIPE[0] | {"x": 1}]), "how: entry 0: unknown field x"),
         (json.dumps([_RECIPE[0] | {"op_config": 1}]), "how: entry 0: op_config is missing or no"),
-        ("{}", 'how: kind is ""; settings have kind "rules_quantize.settings"'),
+        ("{}", 'how: kind is null, not "rules_quantize.settings"'),
     ],
 )
 def test_what_cannot_be_read_is_one_line(text, message):

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tools.documents.settings import Settings
 from tools.errors import InputError
 from tools.quantization.settings import (
     INPUT_OUTPUT_TYPES,
-    KIND,
     PASSES,
     RANGE_ESTIMATORS,
     WEIGHT_ALGORITHMS,
@@ -61,7 +61,7 @@ def test_what_is_written_is_read(settings):
 
 
 def test_the_least_file_has_the_defaults():
-    document = {"kind": KIND, "schema_version": 1, "scheme": "INT8"}
+    document = {"kind": Settings.KIND, "schema_version": 1, "scheme": "INT8"}
     settings = settings_from_json(document)
     assert settings == QuantizationSettings("int8")
     assert all(settings.enabled(name) for name in PASSES)
@@ -81,25 +81,36 @@ _TENSOR = {"max": 1, "min": 0, "pattern": "a"}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "x"}, 's.json: kind is "x"; settings have kind "rules_quantize.settings"'),
-        ({"schema_version": 2}, "s.json: schema_version is 2; this version reads 1"),
-        ({"schema_version": True}, "s.json: schema_version is true; give a whole number"),
-        ({"colour": 1}, "s.json: unknown field colour"),
-        ({"scheme": 8}, "s.json: scheme is 8; give a string"),
-        ({"layers": {}}, "s.json: layers is {}; give a list"),
-        ({"layers": ["a"]}, 's.json: layers[0] is "a"; give an object'),
-        ({"layers": [{"pattern": "a"}]}, "s.json: layers[0]: scheme is missing"),
-        ({"layers": [_LAYER | {"x": 1}]}, "s.json: layers[0]: unknown field x"),
+        ({"kind": "x"}, 's.json: kind is "x", not "rules_quantize.settings"'),
+        ({"schema_version": 2}, "s.json: schema_version is 2, not 1"),
+        ({"schema_version": True}, "s.json: schema_version is true, not 1"),
+        (
+            {"colour": 1},
+            "s.json: colour is an unknown field; there are scheme, input_type, layers, "
+            "output_type, passes, ranges, recipe, weights",
+        ),
+        ({"scheme": 8}, "s.json: scheme is 8, not a text"),
+        ({"layers": {}}, "s.json: layers is {}, not a list"),
+        ({"layers": ["a"]}, 's.json: layers[0] is "a", not an object'),
+        ({"layers": [{"pattern": "a"}]}, "s.json: layers[0].scheme is missing"),
+        (
+            {"layers": [_LAYER | {"x": 1}]},
+            "s.json: layers[0].x is an unknown field; there are pattern, scheme",
+        ),
         (
             {"layers": [_LAYER | {"pattern": "("}]},
             "s.json: pattern (: no regular expression: missing ), unterminated subpattern at "
             "position 0",
         ),
         ({"input_type": "int4"}, "s.json: no input type int4; choose one of float32, int8, uint8"),
-        ({"output_type": 8}, "s.json: output_type is 8; give a string"),
-        ({"ranges": {"x": 1}}, "s.json: ranges: unknown field x"),
+        ({"output_type": 8}, "s.json: output_type is 8, not a text"),
+        (
+            {"ranges": {"x": 1}},
+            "s.json: ranges.x is an unknown field; there are estimator, percentile, smoothing, "
+            "tensors, value_percentile",
+        ),
         ({"ranges": {"percentile": 51}}, "s.json: percentile 51: give 0 to 50 (percent)"),
-        ({"ranges": {"percentile": "a"}}, 's.json: ranges: percentile is "a"; give a number'),
+        ({"ranges": {"percentile": "a"}}, 's.json: ranges.percentile is "a", not a number'),
         (
             {"ranges": {"tensors": [_TENSOR | {"min": 1}]}},
             "s.json: range of a: 1 to 1 is none; give finite numbers, the smaller first",
@@ -119,14 +130,14 @@ _TENSOR = {"max": 1, "min": 0, "pattern": "a"}
         ),
         (
             {"ranges": {"tensors": [_TENSOR | {"estimator": "mse"}]}},
-            "s.json: ranges.tensors[0]: unknown field max",
+            "s.json: ranges.tensors[0].estimator is an unknown field; there are max, min, pattern",
         ),
-        ({"ranges": {"tensors": [{"min": 1}]}}, "s.json: ranges.tensors[0]: pattern is missing"),
+        ({"ranges": {"tensors": [{"min": 1}]}}, "s.json: ranges.tensors[0].max is missing"),
         (
             {"weights": {"algorithm": "best"}},
             "s.json: no weight algorithm best; choose one of min_max, mse, octav, gptq, hadamard",
         ),
-        ({"weights": {"bits": 4}}, "s.json: weights: unknown field bits"),
+        ({"weights": {"bits": 4}}, "s.json: weights.bits is an unknown field; there are algorithm"),
         ({"passes": {"x": {}}}, "s.json: no pass x; choose one of " + ", ".join(PASSES)),
         (
             {"passes": {"relu_fusion": {"x": 1}}},
@@ -136,7 +147,7 @@ _TENSOR = {"max": 1, "min": 0, "pattern": "a"}
             {"passes": {"relu_fusion": {"enabled": 1}}},
             "s.json: passes.relu_fusion.enabled is 1; give true or false",
         ),
-        ({"passes": {"relu_fusion": True}}, "s.json: passes.relu_fusion is true; give an object"),
+        ({"passes": {"relu_fusion": True}}, "s.json: passes.relu_fusion is true, not an object"),
     ],
 )
 def test_what_cannot_be_is_one_line(change, message):
@@ -148,5 +159,5 @@ def test_what_cannot_be_is_one_line(change, message):
 
 @pytest.mark.parametrize("document", [[], None, "int8"])
 def test_what_is_no_object_is_refused(document):
-    with pytest.raises(InputError, match=r"^settings is .*; give an object$"):
+    with pytest.raises(InputError, match=r"^settings: it is .*, not an object$"):
         settings_from_json(document)

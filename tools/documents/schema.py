@@ -18,6 +18,7 @@ from tools.documents.model_bundle import Manifest, MeasuredFps
 from tools.documents.promotion import Promotion
 from tools.documents.registration import Registration
 from tools.documents.report import BundleReport, Report
+from tools.documents.settings import Settings
 from tools.documents.summary import BundleSummary, Summary
 from tools.documents.verdict import Verdict
 
@@ -31,6 +32,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     Promotion,
     Registration,
     Report,
+    Settings,
     Summary,
     Verdict,
 )

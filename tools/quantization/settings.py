@@ -33,12 +33,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from tools.documents.settings import (
+    FixedRange,
+    LayerScheme,
+    Ranges,
+    Settings,
+    TensorEstimator,
+    Weights,
+)
 from tools.errors import InputError
 from tools.quantization.recipes import check_recipe, is_static
 from tools.quantization.scheme_names import STATIC, canonical_layer_scheme, canonical_scheme
-
-KIND = "rules_quantize.settings"
-SCHEMA_VERSION = 1
 
 INPUT_OUTPUT_TYPES = ("float32", "int8", "uint8")
 WEIGHT_ALGORITHMS = ("min_max", "mse", "octav", "gptq", "hadamard")
@@ -85,10 +90,10 @@ class RangeSettings:
         each activation in whose name the pattern is found; later ones over earlier ones.
     """
 
-    estimator: str = "extremes_percentile"
-    percentile: float = 5.0
-    smoothing: float = 0.95
-    value_percentile: float = 0.01
+    estimator: str = Ranges.estimator
+    percentile: float = Ranges.percentile
+    smoothing: float = Ranges.smoothing
+    value_percentile: float = Ranges.value_percentile
     tensors: tuple[tuple[str, float, float] | tuple[str, str], ...] = ()
 
     def __post_init__(self):
@@ -132,10 +137,10 @@ class QuantizationSettings:
 
     scheme: str
     layers: tuple[tuple[str, str], ...] = ()
-    input_type: str = "float32"
-    output_type: str = "float32"
+    input_type: str = Settings.input_type
+    output_type: str = Settings.output_type
     ranges: RangeSettings = dataclasses.field(default_factory=RangeSettings)
-    weight_algorithm: str = "min_max"
+    weight_algorithm: str = Weights.algorithm
     passes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     recipe: tuple[dict, ...] | None = None
 
@@ -204,11 +209,8 @@ def _same_type(where: str, value: Any, default: Any) -> None:
 
 _TYPE_NAMES = {
     bool: "true or false",
-    dict: "an object",
     float: "a number",
     int: "a whole number",
-    list: "a list",
-    str: "a string",
 }
 
 
@@ -219,66 +221,40 @@ def _compile(pattern: str) -> None:
         raise InputError(f"pattern {pattern}: no regular expression: {error}") from None
 
 
-def settings_to_json(settings: QuantizationSettings) -> dict:
-    """Gives the settings' whole JSON form, defaults included.
-
-    Args:
-      settings: to write.
-
-    Returns:
-      What `settings_from_json` reads back to an equal object.
-    """
-    return {
-        "input_type": settings.input_type,
-        "kind": KIND,
-        "layers": [{"pattern": pattern, "scheme": scheme} for pattern, scheme in settings.layers],
-        "output_type": settings.output_type,
-        "passes": {name: dict(choices) for name, choices in settings.passes.items()},
-        "ranges": {
-            "estimator": settings.ranges.estimator,
-            "percentile": settings.ranges.percentile,
-            "smoothing": settings.ranges.smoothing,
-            "tensors": [
-                {"estimator": choice[0], "pattern": pattern}
+def document_of(settings: QuantizationSettings) -> Settings:
+    """Gives the document that a file of the settings holds, defaults included."""
+    ranges = settings.ranges
+    return Settings(
+        scheme=settings.scheme,
+        input_type=settings.input_type,
+        layers=tuple(LayerScheme(pattern, scheme) for pattern, scheme in settings.layers),
+        output_type=settings.output_type,
+        passes=settings.passes,
+        ranges=Ranges(
+            estimator=ranges.estimator,
+            percentile=ranges.percentile,
+            smoothing=ranges.smoothing,
+            tensors=tuple(
+                TensorEstimator(choice[0], pattern)
                 if len(choice) == 1
-                else {"max": choice[1], "min": choice[0], "pattern": pattern}
-                for pattern, *choice in settings.ranges.tensors
-            ],
-            "value_percentile": settings.ranges.value_percentile,
-        },
-        "schema_version": SCHEMA_VERSION,
-        "scheme": settings.scheme,
-        "weights": {"algorithm": settings.weight_algorithm},
-        **({} if settings.recipe is None else {"recipe": list(settings.recipe)}),
-    }
+                else FixedRange(choice[1], choice[0], pattern)
+                for pattern, *choice in ranges.tensors
+            ),
+            value_percentile=ranges.value_percentile,
+        ),
+        recipe=settings.recipe,
+        weights=Weights(settings.weight_algorithm),
+    )
+
+
+def settings_to_json(settings: QuantizationSettings) -> dict:
+    """Gives the settings' whole JSON form: what `settings_from_json` reads to an equal object."""
+    return document_of(settings).to_json()
 
 
 def settings_text(settings: QuantizationSettings) -> str:
     """Writes settings as JSON, the same text for equal settings."""
-    return json.dumps(settings_to_json(settings), indent=2, sort_keys=True) + "\n"
-
-
-class _Fields:
-    """A JSON object, each of whose fields must be read."""
-
-    def __init__(self, value: Any, where: str):
-        if not isinstance(value, dict):
-            raise InputError(f"{where} is {json.dumps(value)[:40]}; give an object")
-        self.value = dict(value)
-        self.where = where
-
-    def take(self, name: str, default: Any, required: bool = False) -> Any:
-        if name not in self.value:
-            if required:
-                raise InputError(f"{self.where}: {name} is missing")
-            return default
-        value = self.value.pop(name)
-        _same_type(f"{self.where}: {name}", value, default)
-        return value
-
-    def finish(self) -> None:
-        if self.value:
-            raise InputError(f"{self.where}: unknown field {sorted(self.value)[0]}")
+    return document_of(settings).text()
 
 
 def settings_from_json(value: Any, where: str = "settings") -> QuantizationSettings:
@@ -295,60 +271,31 @@ def settings_from_json(value: Any, where: str = "settings") -> QuantizationSetti
       InputError: when it is of another kind or version, holds a field that is not
         known, or a value that cannot be.
     """
-    document = _Fields(value, where)
-    kind = document.take("kind", "")
-    if kind != KIND:
-        raise InputError(f'{where}: kind is "{kind}"; settings have kind "{KIND}"')
-    version = document.take("schema_version", 0)
-    if version != SCHEMA_VERSION:
-        raise InputError(
-            f"{where}: schema_version is {version}; this version reads {SCHEMA_VERSION}"
-        )
-    layers = []
-    for number, entry in enumerate(document.take("layers", [])):
-        layer = _Fields(entry, f"{where}: layers[{number}]")
-        pair = (layer.take("pattern", "", required=True), layer.take("scheme", "", required=True))
-        layers.append(pair)
-        layer.finish()
-    ranges = _Fields(document.take("ranges", {}), f"{where}: ranges")
-    tensors = []
-    for number, entry in enumerate(ranges.take("tensors", [])):
-        tensor = _Fields(entry, f"{where}: ranges.tensors[{number}]")
-        pattern = tensor.take("pattern", "", required=True)
-        if "estimator" in tensor.value:
-            tensors.append((pattern, tensor.take("estimator", "")))
-        else:
-            low, high = (float(tensor.take(name, 0.0, required=True)) for name in ("min", "max"))
-            tensors.append((pattern, low, high))
-        tensor.finish()
-    weights = _Fields(document.take("weights", {}), f"{where}: weights")
-    default = RangeSettings()
-    recipe = document.take("recipe", [])
-    if recipe or "recipe" in value:
-        check_recipe(recipe, f"{where}: recipe")
+    document = Settings.from_json(value, where)
+    if document.recipe is not None:
+        check_recipe(list(document.recipe), f"{where}: recipe")
+    ranges = document.ranges
     try:
-        settings = QuantizationSettings(
-            scheme=document.take("scheme", "", required=True),
-            layers=tuple(layers),
-            input_type=document.take("input_type", "float32"),
-            output_type=document.take("output_type", "float32"),
+        return QuantizationSettings(
+            scheme=document.scheme,
+            layers=tuple((layer.pattern, layer.scheme) for layer in document.layers),
+            input_type=document.input_type,
+            output_type=document.output_type,
             ranges=RangeSettings(
-                estimator=ranges.take("estimator", default.estimator),
-                percentile=float(ranges.take("percentile", default.percentile)),
-                smoothing=float(ranges.take("smoothing", default.smoothing)),
-                value_percentile=float(ranges.take("value_percentile", default.value_percentile)),
-                tensors=tuple(tensors),
+                estimator=ranges.estimator,
+                percentile=float(ranges.percentile),
+                smoothing=float(ranges.smoothing),
+                value_percentile=float(ranges.value_percentile),
+                tensors=tuple(
+                    (one.pattern, one.estimator)
+                    if isinstance(one, TensorEstimator)
+                    else (one.pattern, float(one.min), float(one.max))
+                    for one in ranges.tensors
+                ),
             ),
-            weight_algorithm=weights.take("algorithm", "min_max"),
-            passes={
-                name: _Fields(choices, f"{where}: passes.{name}").value
-                for name, choices in document.take("passes", {}).items()
-            },
-            recipe=tuple(recipe) or None,
+            weight_algorithm=document.weights.algorithm,
+            passes=document.passes,
+            recipe=document.recipe or None,
         )
     except InputError as error:
-        text = str(error)
-        raise InputError(text if text.startswith(where) else f"{where}: {text}") from None
-    for fields in (document, ranges, weights):
-        fields.finish()
-    return settings
+        raise InputError(f"{where}: {error}") from None
