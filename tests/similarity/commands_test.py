@@ -356,10 +356,10 @@ def test_check_gates_says_in_one_line_what_passed(tmp_path):
     result = _check(tmp_path, {"tolerance": 0.05}, fresh=True)
     assert (result.returncode, result.stderr) == (0, "")
     (line,) = result.stdout.splitlines()
-    worst = min(report()["similarity"]["outputs"], key=lambda output: output["cosine_mean"])
-    assert line.startswith(f"{report()['name']}: passed all ")
-    assert f"{report()['artifact']['bytes']:,} bytes, " in line
-    assert f"worst similarity {worst['cosine_mean']:.4f} ({worst['name']}); report: " in line
+    worst = min(report().similarity.outputs, key=lambda output: output.cosine_mean)
+    assert line.startswith(f"{report().name}: passed all ")
+    assert f"{report().artifact.bytes:,} bytes, " in line
+    assert f"worst similarity {worst.cosine_mean:.4f} ({worst.name}); report: " in line
     assert line.endswith(" report.json") or line.endswith("/report.json")
     assert json.loads((tmp_path / "verdict.json").read_text())["passed"] is True
 
