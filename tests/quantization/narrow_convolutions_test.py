@@ -52,7 +52,7 @@ def _convolution(
 def test_random_convolutions_compute_the_same(inputs, outputs, size, shape, activation, seed):
     content = _convolution(inputs, outputs, size, shape, activation, seed=seed)
     model = parse_model(content)
-    entry = widen_narrow_convolutions(model)
+    entry = widen_narrow_convolutions(model, np.inf)
     assert entry["changed"] == (shape != (33, 64) and (shape != (34, 62) or outputs <= 4))
     changed = model_bytes(model)
     assert describe(changed)["outputs"] == describe(content)["outputs"]
@@ -64,7 +64,7 @@ def test_random_convolutions_compute_the_same(inputs, outputs, size, shape, acti
 @given(float_models())
 def test_random_models_of_few_pixels_stay(content):
     model = parse_model(content)
-    assert widen_narrow_convolutions(model)["changed"] == 0
+    assert widen_narrow_convolutions(model, np.inf)["changed"] == 0
     assert model_bytes(model) == content
 
 
@@ -80,7 +80,7 @@ def test_random_models_of_few_pixels_stay(content):
 )
 def test_stays(content):
     model = parse_model(content)
-    assert widen_narrow_convolutions(model) == {
+    assert widen_narrow_convolutions(model, np.inf) == {
         "changed": 0,
         "detail": "0 convolutions of few channels computed by blocks of pixels",
         "gain": None,
@@ -103,7 +103,7 @@ def test_stays(content):
 def test_real_models_compute_the_same_to_the_bit(name, changed):
     master, _ = make_float_master(model_path(name).read_bytes())
     model = parse_model(master)
-    entry = widen_narrow_convolutions(model)
+    entry = widen_narrow_convolutions(model, np.inf)
     assert entry["changed"] == changed
     if not changed:
         assert model_bytes(model) == master
@@ -119,11 +119,20 @@ def test_real_models_compute_the_same_to_the_bit(name, changed):
         np.testing.assert_array_equal(other, one)
 
 
+def test_a_kernel_that_would_add_much_to_the_model_stays():
+    graph = ModelBuilder()
+    source = graph.input((1, 32, 32, 8))
+    weights = graph.constant(np.ones((1, 3, 3, 8), np.float32))
+    content = graph.finish(graph.conv(source, weights, graph.constant(np.ones(1, np.float32))))
+    assert widen_narrow_convolutions(parse_model(content))["changed"] == 0
+    assert widen_narrow_convolutions(parse_model(content), np.inf)["changed"] == 1
+
+
 def test_a_head_of_blocks_has_int8_weights_and_its_name():
     rng = np.random.default_rng(0)
     graph = ModelBuilder()
     source = graph.input((1, 32, 32, 8))
-    for inputs, outputs in ((8, 64), (64, 64), (64, 1)):
+    for inputs, outputs in ((8, 160), (160, 160), (160, 160), (160, 8), (8, 1)):
         weights = rng.normal(size=(outputs, 3, 3, inputs)).astype(np.float32)
         bias = rng.normal(size=outputs).astype(np.float32)
         source = graph.conv(source, graph.constant(weights), graph.constant(bias))

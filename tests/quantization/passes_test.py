@@ -23,7 +23,7 @@ _LISTS = (
     passes.ON_THE_ARTIFACT,
 )
 # What the plan of a recipe asks for itself.
-_CHOICES_OF_THE_PLAN = {"float_streams", "output_heads"}
+_CHOICES_OF_THE_PLAN = {"float_operators", "float_streams", "output_heads"}
 
 
 @pytest.fixture(scope="module")

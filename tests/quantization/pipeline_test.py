@@ -208,8 +208,10 @@ def test_what_is_quantized_already_is_refused(quantized_face, scheme, again):
     artifact = quantized_face(scheme).model
     with pytest.raises(InputError, match=r"^face: already quantized \(tensor \w+ is int8\); give"):
         quantize(artifact, QuantizationSettings(again), samples, where="face")
-    with pytest.raises(InputError, match="already quantized"):
-        make_float_master(artifact)
+    # Weights alone are a constant's form, which a master expands.
+    if scheme != "weight_only_int8":
+        with pytest.raises(InputError, match="already quantized"):
+            make_float_master(artifact)
 
 
 def test_float16_artifact_is_a_float_model_again(quantized_face):

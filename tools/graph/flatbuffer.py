@@ -52,6 +52,7 @@ _DTYPES = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.FLOAT16: np.float16,
     schema.TensorType.FLOAT64: np.float64,
+    schema.TensorType.INT4: np.int8,
     schema.TensorType.INT8: np.int8,
     schema.TensorType.UINT8: np.uint8,
     schema.TensorType.INT16: np.int16,
@@ -98,6 +99,8 @@ class TfliteModel:
             )
         shape = shape_of(tensor)
         content = np.asarray(data, dtype=np.uint8)
+        if tensor.type == schema.TensorType.INT4:
+            content = _unpacked(content, math.prod(shape))
         if content.size != math.prod(shape) * np.dtype(dtype).itemsize:
             raise InputError(
                 f"{self.where}: tensor {tensor_name(tensor)} has {content.size} bytes for the "
@@ -127,6 +130,12 @@ class TfliteModel:
         return OPERATOR_NAMES.get(builtin_code(code), f"BUILTIN_{builtin_code(code)}")
 
 
+def _unpacked(content: np.ndarray, count: int) -> np.ndarray:
+    """Gives each of two signed numbers in a byte, the lower half first, a byte of its own."""
+    halves = np.stack([content << 4, content & 0xF0], axis=1).view(np.int8) >> 4
+    return halves.reshape(-1)[:count].view(np.uint8)
+
+
 def text(value: bytes | str | None) -> str:
     """Reads a string field, which the schema gives as bytes."""
     if value is None:
@@ -153,6 +162,12 @@ def dtype_of(tensor: schema.TensorT) -> np.dtype | None:
 def shape_of(tensor: schema.TensorT) -> tuple[int, ...]:
     """Reads a tensor's shape; a scalar's is empty."""
     return () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
+
+
+def has_open_shape(tensor: schema.TensorT) -> bool:
+    """Says whether a tensor has a dimension that is known when the model runs only."""
+    signature = tensor.shapeSignature
+    return signature is not None and any(int(size) < 0 for size in signature)
 
 
 def builtin_code(code: schema.OperatorCodeT) -> int:

@@ -4,10 +4,10 @@ Models are distributed with fp16 weights behind DEQUANTIZE, sparse ones behind
 DENSIFY, operator codes in a deprecated field, and without a signature. Each of
 these makes a quantizer fail, or worse, do nothing. The master has none of them:
 
-* a constant that DEQUANTIZE or DENSIFY expands becomes the expanded fp32 constant
-  (fp16 to fp32 is exact, so outputs stay the same to the bit);
+* a constant that DEQUANTIZE, DENSIFY or CAST expands, after QUANTIZE or not, becomes the
+  expanded fp32 constant (fp16 to fp32 is exact, so outputs stay the same to the bit);
 * operator codes are in the current field;
-* one signature, `serving_default`, names inputs and outputs;
+* a signature, `serving_default` where there was none, names inputs and outputs;
 * no tensor, buffer or operator code is left that nothing uses.
 """
 
@@ -34,9 +34,19 @@ from tools.graph.flatbuffer import (
 from tools.graph.pruning import prune
 from tools.graph.soundness import refuse_unsound
 from tools.graph.sparsity import densify
+from tools.graph.topology import MULTIPLYING, Topology
 
 SIGNATURE = "serving_default"
 
+# Operators whose code is compiled for an NPU or TPU.
+_COMPILED = frozenset({"DISPATCH_OP", "edgetpu-custom-op", "ethos-u", "QNN", "neuron_adapter"})
+# What gives a constant another form, and no more.
+_FOLDED = ("CAST", "DENSIFY", "DEQUANTIZE", "QUANTIZE")
+_INTEGERS = {
+    schema.TensorType.INT8: np.int8,
+    schema.TensorType.UINT8: np.uint8,
+    schema.TensorType.INT16: np.int16,
+}
 _QUANTIZED_TYPES = {
     schema.TensorType.INT4,
     schema.TensorType.INT8,
@@ -97,23 +107,90 @@ def _constant(model: TfliteModel, tensor: schema.TensorT) -> np.ndarray | None:
         ) from None
 
 
+def _with_scale(tensor: schema.TensorT) -> bool:
+    parameters = tensor.quantization
+    return parameters is not None and parameters.scale is not None and len(parameters.scale) > 0
+
+
+def _by_channel(tensor: schema.TensorT, values: np.ndarray, field: str) -> np.ndarray:
+    """Brings a tensor's scales or zero points into a shape that its values can be combined with."""
+    entries = np.asarray(getattr(tensor.quantization, field))
+    if entries.size == 1:
+        return entries.reshape(())
+    shape = [1] * values.ndim
+    shape[tensor.quantization.quantizedDimension] = -1
+    return entries.reshape(shape)
+
+
+def _dequantized(model: TfliteModel, tensor: schema.TensorT, values: np.ndarray) -> np.ndarray:
+    """Gives what DEQUANTIZE makes of a constant, float32."""
+    if not _with_scale(tensor):
+        return values.astype(np.float32)
+    if tensor.quantization.details is not None:
+        raise InputError(
+            f"{model.where}: tensor {tensor_name(tensor)} has a scale for each block; give the "
+            "float model that it was made from"
+        )
+    zero_point = _by_channel(tensor, values, "zeroPoint").astype(np.int32)
+    scale = _by_channel(tensor, values, "scale").astype(np.float32)
+    return (values.astype(np.int32) - zero_point).astype(np.float32) * scale
+
+
+def _quantized(tensor: schema.TensorT, values: np.ndarray) -> np.ndarray | None:
+    """Gives what QUANTIZE makes of a float constant; None where that is no int8 to int16."""
+    dtype = _INTEGERS.get(tensor.type)
+    if dtype is None or values.dtype != np.float32 or not _with_scale(tensor):
+        return None
+    scaled = values / _by_channel(tensor, values, "scale").astype(np.float32)
+    # As the kernel rounds: half away from zero.
+    codes = np.trunc(scaled + np.copysign(np.float32(0.5), scaled))
+    codes += _by_channel(tensor, values, "zeroPoint")
+    limits = np.iinfo(dtype)
+    return np.clip(codes, limits.min, limits.max).astype(dtype)
+
+
+def _folded(
+    model: TfliteModel, name: str, source: schema.TensorT, result: schema.TensorT
+) -> np.ndarray | None:
+    """Computes an operator of one constant.
+
+    Args:
+      model: the model.
+      name: one of _FOLDED.
+      source: the constant.
+      result: what the operator writes.
+
+    Returns:
+      The result's values; None where it is left to the runtime.
+    """
+    values = _constant(model, source)
+    if values is None or name == "DENSIFY":
+        return values
+    if name == "DEQUANTIZE":
+        return _dequantized(model, source, values)
+    if name == "QUANTIZE":
+        return _quantized(result, values)
+    if result.type != schema.TensorType.FLOAT32 or _with_scale(source):
+        return None
+    return values.astype(np.float32)
+
+
 def _fold_constants(model: TfliteModel) -> dict[str, int]:
-    """Replaces DENSIFY and DEQUANTIZE of constants by their results."""
-    folded = {"DEQUANTIZE": 0, "DENSIFY": 0}
+    """Replaces operators that do no more than give constants another form by their results."""
+    folded = dict.fromkeys(_FOLDED, 0)
     for subgraph in model.schema.subgraphs:
         kept = []
         for operator in subgraph.operators or []:
             name = model.operator_name(operator)
             values = None
             if name in folded and len(operator.inputs) and len(operator.outputs):
-                source = int(operator.inputs[0])
-                values = None if source == -1 else _constant(model, subgraph.tensors[source])
+                source, result = (int(part[0]) for part in (operator.inputs, operator.outputs))
+                if source != -1:
+                    source, result = subgraph.tensors[source], subgraph.tensors[result]
+                    values = _folded(model, name, source, result)
             if values is None:
                 kept.append(operator)
                 continue
-            result = subgraph.tensors[int(operator.outputs[0])]
-            if name == "DEQUANTIZE":
-                values = values.astype(np.float32)
             result.buffer = model.add_constant(values)
             result.shape = np.array(values.shape, dtype=np.int32)
             result.sparsity = None
@@ -136,16 +213,31 @@ def _expand_sparse_constants(model: TfliteModel) -> int:
 
 
 def _refuse_bad_weights(model: TfliteModel) -> None:
-    for subgraph in model.schema.subgraphs:
-        for tensor in subgraph.tensors:
+    """Refuses weights that are NaN or infinite; infinity in a mask or in padding is no weight."""
+    for number, subgraph in enumerate(model.schema.subgraphs):
+        graph = Topology(model, number)
+        for index, tensor in enumerate(subgraph.tensors):
             if tensor.type != schema.TensorType.FLOAT32:
                 continue
             values = model.tensor_data(tensor)
-            if values is not None and not np.isfinite(values).all():
+            if values is None or np.isfinite(values).all():
+                continue
+            readers = {graph.name(operator) for operator, _ in graph.consumers.get(index, [])}
+            if np.isnan(values).any() or readers & MULTIPLYING:
                 raise InputError(
                     f"{model.where}: tensor {tensor_name(tensor)} holds NaN or infinite weights; "
                     "export the model again"
                 )
+
+
+def _refuse_compiled(model: TfliteModel) -> None:
+    """Refuses a model whose operators are code for an accelerator."""
+    for code in model.schema.operatorCodes:
+        if text(code.customCode) in _COMPILED:
+            raise InputError(
+                f"{model.where}: it is compiled for an accelerator ({text(code.customCode)}), by "
+                "bytes that stand behind the flatbuffer; give the model that it was compiled from"
+            )
 
 
 def _signature_names(tensors: list[schema.TensorT]) -> list[str]:
@@ -160,7 +252,7 @@ def _signature_names(tensors: list[schema.TensorT]) -> list[str]:
 
 def _complete_signatures(model: TfliteModel) -> None:
     """Names the inputs that a signature leaves out, which nobody could set."""
-    for signature in model.schema.signatureDefs:
+    for signature in model.schema.signatureDefs or []:
         subgraph = model.schema.subgraphs[signature.subgraphIndex]
         named = {entry.tensorIndex for entry in signature.inputs}
         taken = {text(entry.name) for entry in signature.inputs}
@@ -176,12 +268,17 @@ def _complete_signatures(model: TfliteModel) -> None:
 
 
 def _add_signature(model: TfliteModel) -> bool:
-    if model.schema.signatureDefs:
-        _complete_signatures(model)
+    signatures = model.schema.signatureDefs or []
+    _complete_signatures(model)
+    if any(signature.subgraphIndex == 0 for signature in signatures):
         return False
     subgraph = model.schema.subgraphs[0]
     signature = schema.SignatureDefT()
-    signature.signatureKey = SIGNATURE
+    taken = {text(one.signatureKey) for one in signatures}
+    numbered = (f"{SIGNATURE}_{number}" for number in itertools.count())
+    signature.signatureKey = next(
+        name for name in itertools.chain([SIGNATURE], numbered) if name not in taken
+    )
     signature.subgraphIndex = 0
     for field, indices in (("inputs", subgraph.inputs), ("outputs", subgraph.outputs)):
         entries = []
@@ -192,7 +289,7 @@ def _add_signature(model: TfliteModel) -> bool:
             entry.tensorIndex = int(index)
             entries.append(entry)
         setattr(signature, field, entries)
-    model.schema.signatureDefs = [signature]
+    model.schema.signatureDefs = [*signatures, signature]
     return True
 
 
@@ -222,7 +319,7 @@ def _name_tensors(model: TfliteModel) -> int:
 
 def _become_master(model: TfliteModel) -> dict:
     """Changes a model into a master, and says what was changed; raises as `make_float_master`."""
-    refuse_quantized(model)
+    _refuse_compiled(model)
     moved = 0
     for code in model.schema.operatorCodes:
         moved += code.builtinCode != builtin_code(code)
@@ -235,6 +332,7 @@ def _become_master(model: TfliteModel) -> dict:
     folded = _fold_constants(model)
     expanded = _expand_sparse_constants(model)
     removed = prune(model)
+    refuse_quantized(model)
     renamed = _name_tensors(model)
     signed = _add_signature(model)
     _refuse_bad_weights(model)
@@ -243,8 +341,10 @@ def _become_master(model: TfliteModel) -> dict:
         "added_signature": signed,
         "associated_files": [name for name, _ in model.associated_files],
         "expanded_sparse": expanded,
+        "folded_cast": folded["CAST"],
         "folded_densify": folded["DENSIFY"],
         "folded_dequantize": folded["DEQUANTIZE"],
+        "folded_quantize": folded["QUANTIZE"],
         "moved_operator_codes": moved,
         "removed_tensors": removed,
         "renamed_tensors": renamed,
@@ -259,10 +359,10 @@ def make_float_master(original: bytes, where: str = "model") -> tuple[bytes, dic
       where: how messages name it.
 
     Returns:
-      The master as a whole .tflite file, and what was changed: {"folded_dequantize",
-      "folded_densify", "expanded_sparse", "removed_tensors", "renamed_tensors",
-      "added_signature", "moved_operator_codes", "associated_files"}. The master of a
-      master is the same bytes.
+      The master as a whole .tflite file, and what was changed: {"folded_cast",
+      "folded_dequantize", "folded_densify", "folded_quantize", "expanded_sparse",
+      "removed_tensors", "renamed_tensors", "added_signature", "moved_operator_codes",
+      "associated_files"}. The master of a master is the same bytes.
 
     Raises:
       InputError: when the model is no float TFLite model, or a damaged one.

@@ -20,6 +20,12 @@ _WEIGHTED = {
     "FULLY_CONNECTED": (2, 0, 0),
     "TRANSPOSE_CONV": (4, 0, 2),
 }
+_OPTIONS = {
+    "CONV_2D": schema.Conv2DOptionsT,
+    "DEPTHWISE_CONV_2D": schema.DepthwiseConv2DOptionsT,
+    "FULLY_CONNECTED": schema.FullyConnectedOptionsT,
+    "TRANSPOSE_CONV": schema.TransposeConvOptionsT,
+}
 
 
 def _name(subgraph: schema.SubGraphT, index: int) -> str:
@@ -84,7 +90,7 @@ def _weights_fault(
     if not len(operator.outputs):
         return f"{name} lacks its output"
     result = _name(subgraph, int(operator.outputs[0]))
-    if operator.builtinOptions is None:
+    if not isinstance(operator.builtinOptions, _OPTIONS[name]):
         return f"{name} of {result} lacks its options"
     weights = shape_of(subgraph.tensors[inputs[1]])
     # The shape of weights that are computed may be known at run time only.
@@ -98,10 +104,11 @@ def _weights_fault(
         if count != weights[counted]:
             return f"{name} of {result} has {weights[counted]} channels and a bias of {count}"
     computed = shape_of(subgraph.tensors[int(operator.outputs[0])])
-    if not computed or computed[-1] != weights[counted]:
+    # A shape that is not stated is known when the model runs.
+    if computed and computed[-1] != weights[counted]:
         return f"{name} of {result} has {weights[counted]} channels for the shape {list(computed)}"
     activations = shape_of(subgraph.tensors[inputs[source]])
-    if name != "FULLY_CONNECTED":
+    if name != "FULLY_CONNECTED" and activations and computed:
         if len(activations) != 4 or len(computed) != 4:
             return f"{name} of {result} reads or computes what is no image"
         channels = activations[3]
@@ -164,8 +171,8 @@ def refuse_unmeasurable(model: TfliteModel) -> None:
       model: a sound one.
 
     Raises:
-      InputError: when its first subgraph, which samples run through, has no operators,
-        or one of its activations has no elements.
+      InputError: when its first subgraph, which samples run through, has no operators or no
+        float activations, or one of these has no elements.
     """
     subgraph = model.schema.subgraphs[0]
     if not subgraph.operators:
@@ -174,9 +181,15 @@ def refuse_unmeasurable(model: TfliteModel) -> None:
             "calibrate"
         )
     computed = [int(i) for op in subgraph.operators for i in op.outputs]
-    for index in [*(int(i) for i in subgraph.inputs), *computed]:
+    activations = [*(int(i) for i in subgraph.inputs), *computed]
+    if all(subgraph.tensors[index].type != schema.TensorType.FLOAT32 for index in activations):
+        raise InputError(
+            f"{model.where}: no activation of its first subgraph is float32, so that there is "
+            "nothing to calibrate"
+        )
+    for index in activations:
         shape = shape_of(subgraph.tensors[index])
-        if 0 in shape:
+        if 0 in shape and subgraph.tensors[index].type == schema.TensorType.FLOAT32:
             raise InputError(
                 f"{model.where}: tensor {_name(subgraph, index)} has the shape {list(shape)}, "
                 "which holds nothing to calibrate; give the model's input a size"

@@ -2,7 +2,7 @@
 
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.graph.flatbuffer import TfliteModel
+from tools.graph.flatbuffer import TfliteModel, shape_of
 
 # Operators that hand each channel on as it is, so that a scale of the channel passes
 # through them.
@@ -17,6 +17,23 @@ PER_CHANNEL = frozenset(
     }
 )
 WEIGHTED = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"})
+# What multiplies its inputs with each other and adds up the products.
+MULTIPLYING = WEIGHTED | {"BATCH_MATMUL"}
+# A last dimension beyond is no list of channels.
+_MOST_CHANNELS = 1 << 16
+
+
+def channel_count(tensor: schema.TensorT) -> int:
+    """Counts the channels of an activation: its last dimension.
+
+    Args:
+      tensor: an activation.
+
+    Returns:
+      1 for a scalar, and where the last dimension is too long for each entry to be a channel.
+    """
+    shape = shape_of(tensor)
+    return shape[-1] if shape and shape[-1] <= _MOST_CHANNELS else 1
 
 
 class Topology:

@@ -18,6 +18,7 @@ from tools.graph.runtime import open_interpreter, signature_inputs
 from tools.graph.topology import Topology
 from tools.quantization.activation_statistics import ActivationStatistics, Rows
 from tools.quantization.instrumentation import Layout, instrumented, plan_layout, with_outputs
+from tools.quantization.masks import find_masks
 from tools.quantization.range_estimators import HALF_BINS, Histogram
 from tools.quantization.sample_processes import over_samples
 
@@ -101,8 +102,10 @@ class _Runner:
 _SURELY_FINITE = 1e15
 
 
-def _has_large_weights(model: TfliteModel) -> bool:
-    for tensor in model.schema.subgraphs[0].tensors:
+def _has_large_weights(model: TfliteModel, masks: Collection[int]) -> bool:
+    for index, tensor in enumerate(model.schema.subgraphs[0].tensors):
+        if index in masks:
+            continue
         values = model.tensor_data(tensor) if tensor.type == 0 else None
         if values is None or not values.size:
             continue
@@ -111,12 +114,14 @@ def _has_large_weights(model: TfliteModel) -> bool:
     return False
 
 
-def _first_infinite(model: TfliteModel, sample: Mapping[str, np.ndarray]) -> int | None:
+def _first_infinite(
+    model: TfliteModel, sample: Mapping[str, np.ndarray], masks: Collection[int]
+) -> int | None:
     """Finds the first tensor, in the operators' order, that holds NaN or infinity."""
     graph = Topology(model)
     order = [int(index) for index in graph.subgraph.inputs]
     order += [int(index) for op in graph.subgraph.operators for index in op.outputs]
-    order = [index for index in order if graph.tensor(index).type == 0]
+    order = [index for index in order if graph.tensor(index).type == 0 and index not in masks]
     # An input is no output of the runtime's, but can be looked at here.
     given = {index: sample[name] for name, index in signature_inputs(model).items()}
     computed = [index for index in order if index not in given]
@@ -130,7 +135,14 @@ class _RowWriter:
     def __init__(self, model: TfliteModel, content: bytes, layout: Layout, samples, rows: Rows):
         self._model, self._layout, self._samples, self._rows = model, layout, samples, rows
         self._run = _Runner(content, model)
-        self._doubtful = _has_large_weights(model)
+        masks = find_masks(Topology(model))
+        # A mask may be as low as there are numbers.
+        self._masks = masks.tensors
+        self._looked_at = np.ones(layout.width, bool)
+        for places in layout.columns.values():
+            for index in self._masks & set(places):
+                self._looked_at[places[index]] = False
+        self._doubtful = _has_large_weights(model, masks.constants)
 
     def __call__(self, number: int) -> None:
         sample = self._samples[number]
@@ -138,23 +150,31 @@ class _RowWriter:
         inputs = all(
             np.isfinite(values).all() for values in sample.values() if values.dtype.kind == "f"
         )
+        if len(row) != self._layout.width:
+            raise InputError(
+                f"{self._model.where}: an activation has another shape on calibration sample "
+                f"{self._name(number)} than the model states; give samples of one size"
+            )
+        largest = np.abs(row[self._looked_at]).max(initial=0)
         # A NaN makes the comparison false.
-        if self._doubtful or not inputs or not np.abs(row).max() <= _SURELY_FINITE:
-            self._refuse_infinite(number, sample, row)
+        if self._doubtful or not inputs or not largest <= _SURELY_FINITE:
+            self._refuse_infinite(number, sample)
         self._rows.write(number, row)
 
-    def _refuse_infinite(self, number: int, sample, row: np.ndarray) -> None:
-        index = _first_infinite(self._model, sample)
-        if index is None and not np.isfinite(row).all():
-            index = self._layout.owner(int(np.flatnonzero(~np.isfinite(row))[0]))
+    def _name(self, number: int) -> str:
+        names = getattr(self._samples, "names", None)
+        return names[number] if names else f"number {number}"
+
+    def _refuse_infinite(self, number: int, sample) -> None:
+        # What is reduced may overflow where no tensor does.
+        index = _first_infinite(self._model, sample, self._masks)
         if index is None:
             return
-        names = getattr(self._samples, "names", None)
-        name = names[number] if names else f"number {number}"
         tensor = self._model.schema.subgraphs[0].tensors[index]
         raise InputError(
             f"{self._model.where}: tensor {tensor_name(tensor)} becomes NaN or infinite on "
-            f"calibration sample {name}; check the sample and the input's mean and std"
+            f"calibration sample {self._name(number)}; check the sample and the input's mean and "
+            "std"
         )
 
 

@@ -25,7 +25,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tools.graph.flatbuffer import TfliteModel, model_bytes, shape_of
 from tools.graph.pruning import prune
-from tools.graph.topology import PER_CHANNEL, Topology
+from tools.graph.topology import PER_CHANNEL, Topology, channel_count
 from tools.quantization.tied_channels import TiedChannels
 
 _NOTHING = 2.0**-64
@@ -54,8 +54,7 @@ class _Liveness:
         self.alive = self._spread()
 
     def channels(self, index: int) -> int:
-        shape = shape_of(self.graph.tensor(index))
-        return shape[-1] if shape else 1
+        return channel_count(self.graph.tensor(index))
 
     def _read(self, operator: schema.OperatorT) -> None:
         graph = self.graph
@@ -68,7 +67,8 @@ class _Liveness:
         if len(results) == 1 and own:
             if name in ("CONV_2D", "FULLY_CONNECTED") and len(sources) == 1:
                 weights = _own_values(graph, operator, 1)
-                if weights is not None and weights.shape[-1] == self.channels(sources[0]):
+                ends = self.channels(results[0]), self.channels(sources[0])
+                if weights is not None and (weights.shape[0], weights.shape[-1]) == ends:
                     magnitude = np.abs(weights).reshape(weights.shape[0], -1, weights.shape[-1])
                     self.readers.append((magnitude.max(axis=1), sources[0], results[0]))
                     return

@@ -34,7 +34,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tools.graph.flatbuffer import TfliteModel, shape_of, tensor_name
 from tools.graph.pruning import prune
-from tools.graph.topology import PER_CHANNEL, Topology
+from tools.graph.topology import PER_CHANNEL, Topology, channel_count
 from tools.quantization.activation_statistics import TensorStatistics
 from tools.quantization.tied_channels import TiedChannels
 
@@ -93,8 +93,7 @@ def _weights_are_its_own(
 def _streams(graph: Topology) -> _Streams:
     """Ties together channels that must share a scale; fixes those that must not have one."""
     computed = graph.inputs | set(graph.producer)
-    shapes = {index: shape_of(graph.tensor(index)) for index in sorted(computed)}
-    tied = TiedChannels({index: shape[-1] if shape else 1 for index, shape in shapes.items()})
+    tied = TiedChannels({i: channel_count(graph.tensor(i)) for i in sorted(computed)})
     streams = _Streams(tied)
     holders = Counter(tensor.buffer for tensor in graph.subgraph.tensors)
     streams.fixed |= (graph.inputs | graph.outputs) & computed
@@ -111,7 +110,8 @@ def _streams(graph: Topology) -> _Streams:
                 free &= operator.builtinOptions.depthMultiplier == 1
             elif free:
                 # A grouped convolution's weights see only their group's channels.
-                free &= shape_of(graph.tensor(operator.inputs[1]))[-1] == tied.sizes[sources[0]]
+                weights = shape_of(graph.tensor(operator.inputs[1]))
+                free &= weights[-1:] == (tied.sizes[sources[0]],)
             # Weights may be computed too.
             streams.fixed.update([] if free else sources)
             if not free or not homogeneous:

@@ -16,15 +16,6 @@ from tools.quantization.schemes import Plan, library_has, operation_name
 _NO_QUANTIZATION = "no_quantize"
 
 
-def _ends(graph: Topology) -> dict[str, str]:
-    """Joins the names of the model's inputs, and of its outputs, as the library does."""
-    sides = {"INPUT": graph.subgraph.inputs, "OUTPUT": graph.subgraph.outputs}
-    return {
-        side: "".join(f"{tensor_name(graph.tensor(index))};" for index in indices)
-        for side, indices in sides.items()
-    }
-
-
 def _check_matches(graph: Topology, recipe: list[dict]) -> None:
     where = graph.model.where
     graphs = [Topology(graph.model, n) for n in range(len(graph.model.schema.subgraphs))]
@@ -33,7 +24,7 @@ def _check_matches(graph: Topology, recipe: list[dict]) -> None:
         for one in graphs
         for operator in one.subgraph.operators
     ]
-    named += list(_ends(graph).items())
+    named += list(patterns.end_names(graph).items())
     for number, entry in enumerate(recipe):
         what = f"{where}: recipe entry {number}"
         wanted = entry["operation"]
@@ -100,7 +91,7 @@ def plan_given(graph: Topology, recipe: list[dict]) -> Plan:
         reason = _reason(*chosen)
         for index in operator.outputs if reason else ():
             kept[tensor_name(graph.tensor(index))] = reason
-    outputs, _ = manager.get_quantization_configs("OUTPUT", _ends(graph)["OUTPUT"])
+    outputs, _ = manager.get_quantization_configs("OUTPUT", patterns.end_names(graph)["OUTPUT"])
     return Plan(
         recipe=complete,
         kept_float=kept,

@@ -2,12 +2,16 @@
 
 Samples run through the first subgraph, so that the others have no ranges. Where a recipe
 quantizes activations, their operators keep float arithmetic, with int8 weights where the
-library writes them. A recipe that needs no ranges applies to all of them.
+library writes them, and their inputs and outputs stay float. A recipe that needs no ranges
+applies to all of them.
 """
+
+import re
 
 from tools.graph.flatbuffer import TfliteModel
 from tools.graph.topology import Topology
 from tools.quantization import recipes
+from tools.quantization.patterns import end_names
 from tools.quantization.schemes import library_has, operation_name
 
 
@@ -26,6 +30,10 @@ def inner_entries(model: TfliteModel, recipe: list[dict]) -> list[dict]:
     result = []
     for number in range(1, len(model.schema.subgraphs)):
         graph = Topology(model, number)
+        result += [
+            recipes.unquantized(f"^{re.escape(names)}$", end)
+            for end, names in end_names(graph).items()
+        ]
         for operator in graph.subgraph.operators:
             if not len(operator.outputs):
                 continue

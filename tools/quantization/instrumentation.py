@@ -31,7 +31,7 @@ from tools.graph.flatbuffer import (
     tensor_name,
 )
 from tools.graph.pruning import prune
-from tools.graph.topology import Topology
+from tools.graph.topology import Topology, channel_count
 
 HIGHEST, LOWEST, MEAN = "highest", "lowest", "mean"
 
@@ -139,14 +139,6 @@ class Layout:
     padded: dict[int, PaddedFrom]
     width: int
 
-    def owner(self, column: int) -> int:
-        """Finds the tensor that a column belongs to."""
-        for places in self.columns.values():
-            for index, place in places.items():
-                if place.start <= column < place.stop:
-                    return index
-        raise IndexError(column)
-
     def extremes(self, rows: np.ndarray, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Takes one tensor's channel extremes out of rows.
 
@@ -179,6 +171,9 @@ def _padding(graph: Topology, operator: schema.OperatorT) -> PaddedFrom | None:
     if source == -1 or graph.is_constant(source):
         return None
     before, after = (shape_of(graph.tensor(index)) for index in (source, operator.outputs[0]))
+    ends = (graph.tensor(index) for index in (source, operator.outputs[0]))
+    if any(shape_of(tensor)[-1:] != (channel_count(tensor),) for tensor in ends):
+        return None
     if name == "RESHAPE" and before and after and before[-1] == after[-1]:
         return PaddedFrom(source)
     if name == "PAD" and graph.tensor(operator.outputs[0]).type == schema.TensorType.FLOAT32:
@@ -234,10 +229,7 @@ def plan_layout(
         if producer is not None and graph.name(producer) not in _FINITE:
             averaged.add(index)
     known = sorted(seen | averaged)
-    channels = {}
-    for index in known:
-        shape = shape_of(graph.tensor(index))
-        channels[index] = shape[-1] if shape else 1
+    channels = {index: channel_count(graph.tensor(index)) for index in known}
     columns: dict[str, dict[int, slice]] = {}
     width = 0
     for statistic, tensors in (
@@ -303,28 +295,26 @@ class _Extension:
         return operator, operator.outputs[0]
 
     def reduce(self, name: str, index: int, operators: list) -> int:
-        """Reduces a tensor to its last dimension, which adds to the operators.
+        """Reduces a tensor to its channels, which adds to the operators.
 
         Means are taken in two steps: the delegate adds one value after the other, and the
         longer such a sum, the less exact.
         """
         shape = shape_of(self.subgraph.tensors[index])
-        if len(shape) <= 1:
-            size = self.integers((shape[0] if shape else 1,))
-            options = schema.ReshapeOptionsT()
-            operator, result = self.operator(
-                "RESHAPE", [index, size], [shape[0] if shape else 1], options
-            )
-            operators.append(operator)
-            return result
-        axes = tuple(range(len(shape) - 1))
+        count = channel_count(self.subgraph.tensors[index])
+        is_row = shape in ((), (count,))
+        axes = tuple(range(len(shape) - (shape[-1:] == (count,))))
         for part in [axes[-1:], axes[:-1]] if name == "MEAN" else [axes]:
-            if not part:
+            if is_row or not part:
                 continue
             options = schema.ReducerOptionsT()
             options.keepDims = False
             shape = [size for axis, size in enumerate(shape) if axis not in part]
             operator, index = self.operator(name, [index, self.integers(part)], shape, options)
+            operators.append(operator)
+        if is_row or not shape:
+            inputs, options = [index, self.integers((count,))], schema.ReshapeOptionsT()
+            operator, index = self.operator("RESHAPE", inputs, [count], options)
             operators.append(operator)
         return index
 

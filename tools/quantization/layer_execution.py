@@ -16,6 +16,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, runnable_tables, with_constants
 from tools.graph.runtime import open_interpreter, signature_inputs
 from tools.graph.topology import Topology
@@ -96,10 +97,21 @@ class LayerExecution:
         if id(operator) in places:
             self._run(places.index(id(operator)) + 1)
 
-    def run_all(self) -> list[np.ndarray]:
-        """Runs what is left. Returns the outputs, [samples, *shape] each, dequantized."""
+    def run_all(self) -> list[np.ndarray | None]:
+        """Runs what is left.
+
+        Returns:
+          The outputs, [samples, *shape] each, dequantized; None for one that is a constant or
+          text.
+        """
         self._run(len(self._waiting))
-        return [self.real_values(index) for index in self.graph.subgraph.outputs]
+        return [
+            None if self._is_known(index) or self._is_text(index) else self.real_values(index)
+            for index in self.graph.subgraph.outputs
+        ]
+
+    def _is_text(self, index: int) -> bool:
+        return self.graph.tensor(index).type == schema.TensorType.STRING
 
     def real_values(self, index: int) -> np.ndarray:
         """Gives a tensor's values in the float model's units, float32."""
@@ -122,22 +134,25 @@ class LayerExecution:
         self._done += count
         interpreter = open_interpreter(content, self.graph.model.where)
         places = [details["index"] for details in interpreter.get_input_details()]
-        results = interpreter.get_output_details()
-        found = {
-            index: np.empty((self._samples, *details["shape"]), details["dtype"])
-            for index, details in zip(outputs, results, strict=True)
-        }
+        results = [details["index"] for details in interpreter.get_output_details()]
         given = [(place, self.values[index]) for index, place in zip(inputs, places, strict=True)]
-        taken = [
-            (interpreter.tensor(details["index"]), found[index])
-            for index, details in zip(outputs, results, strict=True)
-        ]
-        for number in range(self._samples):
-            for place, values in given:
-                interpreter.set_tensor(place, values[number])
-            interpreter.invoke()
-            for shown, values in taken:
-                values[number] = shown()
+        found: dict[int, np.ndarray] = {}
+        try:
+            for number in range(self._samples):
+                for place, values in given:
+                    interpreter.set_tensor(place, values[number])
+                interpreter.invoke()
+                for index, place in zip(outputs, results, strict=True):
+                    # Shapes may be known once it ran.
+                    values = interpreter.get_tensor(place)
+                    if number == 0:
+                        found[index] = np.empty((self._samples, *values.shape), values.dtype)
+                    found[index][number] = values
+        except (RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise InputError(
+                f"{self.graph.model.where}: a part of the model cannot be run: {reason}"
+            ) from None
         self.values |= found
         for operator in operators:
             for index in operator.inputs:
@@ -183,15 +198,18 @@ def dequantized(tensor: schema.TensorT, values: np.ndarray) -> np.ndarray:
     """Turns an activation's values into the float model's units.
 
     Args:
-      tensor: float, or quantized with one scale.
+      tensor: float, quantized with one scale, or of whole numbers or bools, which stay as they
+        are.
       values: of any shape, in the tensor's type.
 
     Returns:
       float32, in the same shape.
     """
+    parameters = tensor.quantization
     if tensor.type == schema.TensorType.FLOAT32:
         return values
-    parameters = tensor.quantization
+    if parameters is None or parameters.scale is None or not len(parameters.scale):
+        return values.astype(np.float32)
     result = values.astype(np.float32)
     result -= np.float32(parameters.zeroPoint[0])
     result *= np.float32(parameters.scale[0])

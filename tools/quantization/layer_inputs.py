@@ -40,7 +40,8 @@ class LayerInputs:
         if self.name == "FULLY_CONNECTED":
             self._places = (samples * int(np.prod(self._input)) // self._weights[-1],)
         else:
-            self._places = (samples, *shape_of(graph.tensor(operator.outputs[0]))[1:3])
+            batch, *place = shape_of(graph.tensor(operator.outputs[0]))[:3]
+            self._places = (samples * batch, *place)
         total = int(np.prod(self._places))
         chosen = np.arange(total)
         if total > rows:
@@ -79,7 +80,7 @@ class LayerInputs:
         """
         if self.name == "FULLY_CONNECTED":
             return values.reshape(-1, self._weights[-1])[self._chosen]
-        pictures = values.reshape(values.shape[0], *self._input[1:])
+        pictures = values.reshape(-1, *self._input[1:])
         number, rows, columns, outside = self._reads
         # Whole pictures with an edge would be many times what is looked at.
         found = pictures[number, rows, columns, part]

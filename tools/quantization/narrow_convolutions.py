@@ -19,7 +19,7 @@ outputs stay the same but for products with zero, which add nothing.
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.graph.flatbuffer import TfliteModel, shape_of, tensor_name
+from tools.graph.flatbuffer import TfliteModel, has_open_shape, shape_of, tensor_name
 from tools.graph.pruning import prune
 from tools.graph.topology import Topology
 
@@ -28,6 +28,8 @@ _BLOCKS = (2, 4)
 # DEPTH_TO_SPACE costs time as well, and the longer kernels bytes.
 _LEAST_GAIN = 2.0
 _LEAST_PIXELS = 32 * 32
+# Of a model's constants: what a kernel may add. A time that nobody notices is not worth bytes.
+_MOST_GROWTH = 0.01
 
 
 def _steps(size: int, channels: int, block: int) -> float:
@@ -35,7 +37,12 @@ def _steps(size: int, channels: int, block: int) -> float:
     return (size + block - 1) ** 2 * -(-channels * block * block // _LANES) / block**2
 
 
-def _block(graph: Topology, operator: schema.OperatorT) -> int:
+def _added_weights(size: int, channels: int, inputs: int, block: int) -> int:
+    """Counts the weights that a block's kernel has more than a pixel's."""
+    return ((size + block - 1) ** 2 * block**2 - size**2) * channels * inputs
+
+
+def _block(graph: Topology, operator: schema.OperatorT, most_added: float) -> int:
     """Chooses a block's size; 1 where the operator is best left as it is."""
     weights, options = int(operator.inputs[1]), operator.builtinOptions
     shape = shape_of(graph.tensor(weights))
@@ -47,15 +54,21 @@ def _block(graph: Topology, operator: schema.OperatorT) -> int:
         or len(shape) != 4
         or shape[1] != shape[2]
         or shape[1] % 2 == 0
-        or shape[3] != shape_of(graph.tensor(operator.inputs[0]))[-1]
+        or shape_of(graph.tensor(operator.inputs[0]))[-1:] != shape[3:]
         or options.padding != schema.Padding.SAME
         or not options.strideW == options.strideH == 1
         or not options.dilationWFactor == options.dilationHFactor == 1
         or result[1] * result[2] < _LEAST_PIXELS
+        or has_open_shape(graph.tensor(operator.outputs[0]))
     ):
         return 1
     size, channels = shape[1], shape[0]
-    fitting = [block for block in _BLOCKS if result[1] % block == result[2] % block == 0]
+    fitting = [
+        block
+        for block in _BLOCKS
+        if result[1] % block == result[2] % block == 0
+        and _added_weights(size, channels, shape[3], block) <= most_added
+    ]
     best = min(fitting, key=lambda block: _steps(size, channels, block), default=1)
     gain = _steps(size, channels, 1) / _steps(size, channels, best)
     return best if gain >= _LEAST_GAIN else 1
@@ -91,22 +104,25 @@ def _widen(model: TfliteModel, graph: Topology, operator: schema.OperatorT, bloc
     operator.builtinOptions.strideW = operator.builtinOptions.strideH = block
 
 
-def widen_narrow_convolutions(model: TfliteModel) -> dict:
+def widen_narrow_convolutions(model: TfliteModel, most_growth: float = _MOST_GROWTH) -> dict:
     """Computes convolutions of few output channels in blocks of pixels.
 
     Args:
       model: a float model; changed in place.
+      most_growth: share of the model's constants by which each convolution may add to them.
 
     Returns:
       The report's entry; its gain is in steps of the matrix kernel, those of the changed
       convolutions.
     """
     graph = Topology(model)
+    constants = sum(0 if b.data is None else len(b.data) for b in model.schema.buffers) / 4
     operators, number = [], len(model.schema.operatorCodes)
     changed, before, after = 0, 0.0, 0.0
     for operator in graph.subgraph.operators:
         operators.append(operator)
-        block = _block(graph, operator) if graph.name(operator) == "CONV_2D" else 1
+        is_convolution = graph.name(operator) == "CONV_2D"
+        block = _block(graph, operator, most_growth * constants) if is_convolution else 1
         if block == 1:
             continue
         channels, size, _, inputs = shape_of(graph.tensor(operator.inputs[1]))

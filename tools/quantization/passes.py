@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from tools.graph.flatbuffer import TfliteModel
 from tools.graph.min_runtime import restate_min_runtime
@@ -21,20 +22,24 @@ from tools.quantization.bias_range import make_room_for_biases
 from tools.quantization.block_scales import mend_block_scales
 from tools.quantization.calibration import gather_histograms, gather_statistics, scaled_statistics
 from tools.quantization.compaction import compact
+from tools.quantization.constant_products import use_fully_connected
 from tools.quantization.dead_channels import remove_dead_channels
 from tools.quantization.equalization import equalize
 from tools.quantization.float16_constants import store_constants_float16
 from tools.quantization.hessians import GPTQ, add_hessians
 from tools.quantization.layer_correction import correct_layers
+from tools.quantization.masks import clamp_paddings, find_masks
 from tools.quantization.narrow_convolutions import widen_narrow_convolutions
 from tools.quantization.patterns import EarlierScopes
 from tools.quantization.pointwise import use_matrix_products
 from tools.quantization.ranges import find_ranges
 from tools.quantization.relu_fusion import fuse_relus
+from tools.quantization.run_time_shapes import state_shapes
 from tools.quantization.schemes import Plan
 from tools.quantization.settings import PASSES, QuantizationSettings
 from tools.quantization.shared_constants import separate_constants
 from tools.quantization.sparse_weights import store_weights_sparse
+from tools.quantization.tables import store_tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +75,7 @@ class Preparation:
       statistics: of the model's activations, once it was calibrated.
       ranges: of the activations, once they are estimated.
       plan: the recipe, once it is made.
+      masks: operators that compute in float for the sake of masks.
     """
 
     model: TfliteModel
@@ -79,6 +85,7 @@ class Preparation:
     statistics: ActivationStatistics | None = None
     ranges: dict[str, dict] | None = None
     plan: Plan | None = None
+    masks: tuple[schema.OperatorT, ...] = ()
 
 
 @dataclasses.dataclass
@@ -147,6 +154,10 @@ def run_passes(passes: Sequence[Pass[_Work]], work: _Work) -> list[dict]:
     return entries
 
 
+def _if_changed(entry: dict) -> dict | None:
+    return entry if entry["changed"] else None
+
+
 def _quantizes_activations(work: Preparation | Finishing) -> bool:
     return work.settings.quantizes_activations
 
@@ -176,9 +187,27 @@ def _find_ranges(work: Preparation) -> dict:
     return entry
 
 
+def _keep_masks(work: Preparation) -> dict | None:
+    graph = Topology(work.model)
+    lowest = {index: float(entry.lowest.min()) for index, entry in work.statistics.items()}
+    masks = find_masks(graph, lowest)
+    work.masks = masks.operators
+    clamped = clamp_paddings(graph, masks, work.ranges)
+    if not (clamped or work.masks):
+        return None
+    told = [
+        f"{len(work.masks)} operators of masks compute in float" if work.masks else "",
+        f"{clamped} paddings of pools have the lowest value of what they pad" if clamped else "",
+    ]
+    return {
+        "changed": clamped + len(work.masks),
+        "detail": "; ".join(filter(None, told)),
+        "name": "masks",
+    }
+
+
 def _separate_constants(work: Preparation) -> dict | None:
-    entry = separate_constants(work.model)
-    return entry if entry["changed"] else None
+    return _if_changed(separate_constants(work.model))
 
 
 def _add_hessians(work: Preparation) -> dict:
@@ -231,6 +260,8 @@ def _compact(work: Finishing) -> dict:
 
 # Before calibration.
 WITHOUT_DATA: tuple[Pass[Preparation], ...] = (
+    Pass("run_time_shapes", lambda work: state_shapes(work.model)),
+    Pass("constant_products", lambda work: _if_changed(use_fully_connected(work.model))),
     Pass("dead_channels", lambda work: remove_dead_channels(work.model)),
     Pass("relu_fusion", lambda work: fuse_relus(work.model)),
     Pass("narrow_convolutions", lambda work: widen_narrow_convolutions(work.model)),
@@ -240,6 +271,7 @@ WITH_RANGES: tuple[Pass[Preparation], ...] = (
     Pass("equalization", _equalize, _quantizes_activations),
     Pass("range_estimation", _find_ranges),
     Pass("bias_range", lambda work: make_room_for_biases(work.model, work.ranges)),
+    Pass("masks", _keep_masks, _quantizes_activations),
 )
 # Before the recipe is planned.
 FOR_THE_RECIPE: tuple[Pass[Preparation], ...] = (
@@ -262,6 +294,7 @@ ON_THE_ARTIFACT: tuple[Pass[Finishing], ...] = (
         lambda work: any(recipes.is_blockwise(entry) for entry in work.recipe),
     ),
     Pass("layer_correction", _correct_layers, _quantizes_activations),
+    Pass("tables", lambda work: _if_changed(store_tables(work.model, work.settings))),
     Pass("float16_constants", lambda work: store_constants_float16(work.model)),
     Pass("sparse_weights", lambda work: store_weights_sparse(work.model)),
     Pass("metadata", _restate_metadata),

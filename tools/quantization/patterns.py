@@ -22,6 +22,15 @@ def scope(graph: Topology, operator: schema.OperatorT) -> str:
     return "".join(f"{tensor_name(graph.tensor(index))};" for index in operator.outputs)
 
 
+def end_names(graph: Topology) -> dict[str, str]:
+    """Joins the names of a subgraph's inputs ("INPUT") and outputs ("OUTPUT") as recipes do."""
+    sides = {"INPUT": graph.subgraph.inputs, "OUTPUT": graph.subgraph.outputs}
+    return {
+        side: "".join(f"{tensor_name(graph.tensor(index))};" for index in indices)
+        for side, indices in sides.items()
+    }
+
+
 class EarlierScopes:
     """The scopes that operators had before passes renamed what they write.
 
@@ -36,6 +45,11 @@ class EarlierScopes:
     def of(self, operator: schema.OperatorT) -> str:
         """Gives an operator's earlier scope; "" for one that is new."""
         return self._of.get(id(operator), "")
+
+
+def matches(graph: Topology, operator: schema.OperatorT, pattern: str) -> bool:
+    """Says whether a pattern is found in an operator's scope."""
+    return re.search(pattern, scope(graph, operator)) is not None
 
 
 def matching(

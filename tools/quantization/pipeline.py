@@ -21,7 +21,7 @@ from tools.graph.flatbuffer import (
 )
 from tools.graph.float_master import refuse_quantized
 from tools.graph.soundness import refuse_unmeasurable
-from tools.graph.topology import Topology
+from tools.graph.topology import WEIGHTED, Topology
 from tools.quantization import passes, recipes
 from tools.quantization.activation_statistics import ActivationStatistics
 from tools.quantization.calibration import gather_statistics
@@ -29,9 +29,13 @@ from tools.quantization.given_recipe import plan_given
 from tools.quantization.inner_subgraphs import inner_entries
 from tools.quantization.passes import CalibrationData, Finishing, Preparation, run_passes
 from tools.quantization.patterns import EarlierScopes
-from tools.quantization.recipe_application import apply_recipe, restore_outputs
+from tools.quantization.recipe_application import apply_recipe, mend_int16_sums, restore_outputs
 from tools.quantization.schemes import Plan, check_layers, plan
 from tools.quantization.settings import QuantizationSettings
+from tools.quantization.trial import try_artifact
+
+# Of an artifact, or of what it saves.
+_MUCH = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Prepared:
       recipe: of all subgraphs, in litert-quantizer's JSON form.
       ranges: of the activations, by name; None where the recipe takes none.
       passes: what ran so far, as of `QuantizationResult`.
-      master_bytes: size of the float master.
+      master: the float master.
     """
 
     model: TfliteModel
@@ -56,7 +60,7 @@ class Prepared:
     recipe: list[dict]
     ranges: dict[str, dict] | None
     passes: list[dict]
-    master_bytes: int
+    master: bytes
 
     def content(self) -> bytes:
         """Writes the graph as a whole .tflite file."""
@@ -116,6 +120,42 @@ def _warnings(recipe: list[dict]) -> list[str]:
             "operator takes about 30 times as long as in float"
         ]
     return []
+
+
+def _left_float(model: TfliteModel, master_bytes: int, size: int) -> list[str]:
+    """Says which constants stay float32, where they are much of an artifact."""
+    found: dict[int, tuple[int, str, str]] = {}
+    for number in range(len(model.schema.subgraphs)):
+        graph = Topology(model, number)
+        for operator in graph.subgraph.operators:
+            name = graph.name(operator)
+            bias = (3 if name == "TRANSPOSE_CONV" else 2) if name in WEIGHTED else -1
+            for place, index in enumerate(operator.inputs):
+                if index == -1 or place == bias or not graph.is_constant(index):
+                    continue
+                tensor = graph.tensor(index)
+                if tensor.type == schema.TensorType.FLOAT32:
+                    count = len(model.schema.buffers[tensor.buffer].data)
+                    output = tensor_name(graph.tensor(operator.outputs[0]))
+                    found[tensor.buffer] = count, name, output
+    total = sum(count for count, _, _ in found.values())
+    warnings = []
+    if total > _MUCH * size:
+        count, name, output = max(found.values())
+        warnings.append(
+            f"{total:,} bytes of constants stay float32, {total / size:.0%} of the artifact; the "
+            f"largest are {count:,} bytes that {name} of {output or 'no name'} reads"
+        )
+    if size > (1 - _MUCH) * master_bytes:
+        warnings.append(f"the artifact is only {1 - size / master_bytes:.1%} smaller")
+    return warnings
+
+
+def _tried(prepared: Prepared, artifact: bytes) -> list[str]:
+    """Tries an artifact; returns what there is to say of it, raises as `try_artifact`."""
+    samples = () if prepared.data is None else prepared.data.samples
+    sample = samples[0] if len(samples) else None
+    return try_artifact(prepared.master, artifact, prepared.settings, sample, prepared.model.where)
 
 
 def graph_to_calibrate(
@@ -182,7 +222,7 @@ def prepare(
         entries += run_passes(passes.WITH_RANGES, work)
     entries += run_passes(passes.FOR_THE_RECIPE, work)
     if settings.recipe is None:
-        work.plan = plan(Topology(model), settings, before)
+        work.plan = plan(Topology(model), settings, before, work.masks)
     else:
         work.plan = plan_given(Topology(model), list(settings.recipe))
     entries += run_passes(passes.BY_THE_RECIPE, work)
@@ -196,7 +236,7 @@ def prepare(
         recipe=planned + inner,
         ranges=work.ranges,
         passes=entries,
-        master_bytes=len(master),
+        master=master,
     )
 
 
@@ -210,26 +250,32 @@ def finish(prepared: Prepared) -> QuantizationResult:
       The result; the same argument gives the same bytes.
 
     Raises:
-      InputError: when the library refuses the recipe, or the result would be larger than
-        the master.
+      InputError: when the library refuses the recipe, the result would be larger than the
+        master, or nobody could run it.
     """
     model, settings, planned = prepared.model, prepared.settings, prepared.plan
     quantized = apply_recipe(model, prepared.recipe, prepared.ranges)
     artifact = parse_model(quantized, model.where)
     restore_outputs(artifact, model, planned.float_outputs)
+    mend_int16_sums(artifact)
+    if settings.quantizes_activations:
+        # Passes run parts of it in this process, which kernels can end.
+        _tried(prepared, model_bytes(artifact))
     work = Finishing(artifact, settings, model, planned.recipe, prepared.data, len(quantized))
     entries = run_passes(passes.ON_THE_ARTIFACT, work)
-    if len(work.content) >= prepared.master_bytes:
+    if len(work.content) >= len(prepared.master):
         raise InputError(
-            f"{model.where}: {settings.scheme} makes it larger ({prepared.master_bytes} to "
+            f"{model.where}: {settings.scheme} makes it larger ({len(prepared.master)} to "
             f"{len(work.content)} bytes); it has too few weights that this scheme quantizes"
         )
+    warnings = _warnings(planned.recipe) + _tried(prepared, work.content)
+    warnings += _left_float(work.model, len(prepared.master), len(work.content))
     return QuantizationResult(
         model=work.content,
         recipe=prepared.recipe,
         passes=prepared.passes + entries,
         float_tensors=_float_tensors(work.model, planned.kept_float, settings),
-        warnings=_warnings(planned.recipe),
+        warnings=warnings,
     )
 
 

@@ -58,7 +58,7 @@ def _is_pointwise(graph: Topology, operator: schema.OperatorT) -> bool:
     return (
         len(shape) == 4
         and shape[1:3] == (1, 1)
-        and shape[3] == shape_of(graph.tensor(operator.inputs[0]))[-1]
+        and shape_of(graph.tensor(operator.inputs[0]))[-1:] == shape[3:]
         and options.strideW == options.strideH == 1
         and len(graph.consumers[weights]) == 1
     )

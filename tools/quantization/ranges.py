@@ -174,6 +174,9 @@ def estimate_ranges(
     plan = plan_ranges(graph, statistics, settings)
     bounds: dict[int, list[float]] = {}
     for index, values in statistics.items():
+        # A mask has no range.
+        if not (np.isfinite(values.lowest).all() and np.isfinite(values.highest).all()):
+            continue
         if index in plan.given:
             low, high = plan.given[index]
         elif index in plan.magnitudes:

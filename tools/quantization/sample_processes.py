@@ -78,13 +78,6 @@ def over_samples(
       Exception: what a worker raised; of several, that of the first sample.
     """
     count = process_count(samples, processes)
-    if count == 1:
-        worker = open_worker()
-        for number in range(samples):
-            worker(number)
-            if progress:
-                progress(number + 1)
-        return [result(worker) if result else None]
     context = multiprocessing.get_context("fork")
     running, started = {}, []
     try:
@@ -129,8 +122,9 @@ def _listen(
             except EOFError:
                 first = running.pop(connection)
                 if first not in results and not failures:
-                    failures[samples] = RuntimeError(
-                        "a process that calibrates ended early; it may have run out of memory"
+                    failures[samples] = InputError(
+                        "a process that runs calibration samples was ended: the runtime fails on "
+                        "this model, or memory ran out; try fewer samples"
                     )
                 continue
             if what == "done":

@@ -3,8 +3,9 @@
 import dataclasses
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
@@ -12,6 +13,7 @@ from tools.graph.flatbuffer import shape_of, tensor_name
 from tools.graph.topology import WEIGHTED, Topology
 from tools.quantization import patterns, recipes
 from tools.quantization.dynamic_cost import DYNAMIC_KERNELS, dynamic_wins
+from tools.quantization.float_operators import float_operators
 from tools.quantization.float_streams import float_streams
 from tools.quantization.output_heads import output_heads
 from tools.quantization.scheme_names import BLOCK_SIZES, STATIC
@@ -46,6 +48,7 @@ _FORMS: dict[str, tuple[_Form, ...]] = {
     "float16": (recipes.float16,),
     "float": (_FLOAT,),
 }
+_BEYOND_FLOAT16 = "float16 cannot hold its weights"
 _NO_FORM = "the library has no such form of it"
 _ALGORITHMS = {
     "gptq": "GPTQ",
@@ -53,6 +56,25 @@ _ALGORITHMS = {
     "mse": "MSE",
     "octav": "OCTAV",
 }
+
+
+# Operators that read weights or a table, and at which input.
+_STORED = {**dict.fromkeys(WEIGHTED, 1), "EMBEDDING_LOOKUP": 1}
+# Of the weights' length, by which rounding to float16 may move them.
+_MOST_ERROR = 0.01
+
+
+def _loses_float16(graph: Topology, operator: schema.OperatorT) -> bool:
+    """Says whether an operator's weights are beyond what float16 holds."""
+    values = graph.model.tensor_data(graph.tensor(operator.inputs[1]))
+    if values is None or values.dtype != np.float32:
+        return False
+    with np.errstate(over="ignore"):
+        stored = values.astype(np.float16).astype(np.float32)
+    if not np.isfinite(stored).all():
+        return True
+    moved = np.linalg.norm(values.astype(np.float64) - stored)
+    return bool(moved > _MOST_ERROR * np.linalg.norm(values.astype(np.float64)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +135,8 @@ def _unfit(graph: Topology, operator: schema.OperatorT, form: _Form) -> str | No
     if form is _FLOAT:
         return None
     entry, name = form(regex=""), graph.name(operator)
+    if form is recipes.float16 and name in _STORED and _loses_float16(graph, operator):
+        return _BEYOND_FLOAT16
     if not library_has(operation_name(graph, operator), entry):
         return _NO_FORM
     if name not in WEIGHTED:
@@ -158,9 +182,15 @@ def _choose(graph: Topology, operator: schema.OperatorT, scheme: str) -> tuple[_
     Returns:
       (the form, why it is not the scheme's first; None when it is).
     """
-    missing, forms = None, _FORMS[scheme]
+    missing, forms, name = None, _FORMS[scheme], graph.name(operator)
+    if name == "EMBEDDING_LOOKUP" and scheme in STATIC:
+        # Rows of int8 that are picked become float in the kernel itself.
+        forms = (_DYNAMIC,)
+    if name == "BATCH_MATMUL" and scheme in STATIC and any(map(graph.is_constant, operator.inputs)):
+        # In int8, its kernel has one scale for all matrices of the constant.
+        return _WEIGHTS_INT8, "its int8 kernel has no scale for each channel"
     # Forms differ in weights: one does for an operator without.
-    for form in (*(forms if graph.name(operator) in WEIGHTED else forms[-1:]), _FLOAT):
+    for form in (*(forms if name in _STORED else forms[-1:]), _FLOAT):
         reason = _unfit(graph, operator, form)
         if reason is None:
             return form, missing
@@ -206,7 +236,8 @@ class _Forms:
         for operator in graph.subgraph.operators:
             form, missing = _choose(graph, operator, scheme)
             if graph.name(operator) in WEIGHTED:
-                fits |= missing is None
+                # Those are kept, and said; other weights of a scheme do not depend on values.
+                fits |= missing in (None, _BEYOND_FLOAT16)
                 if missing and (first_unfit is None or first_unfit[1] == _NO_FORM):
                     first_unfit = operator, missing
             if scheme == "dynamic" and form is _DYNAMIC and not dynamic_wins(graph, operator):
@@ -229,13 +260,13 @@ class _Forms:
         if reason is not None and _computes_float(form(regex="")):
             self.reasons[id(operator)] = reason
 
-    def keep(self, operators: list[schema.OperatorT], what: str) -> None:
+    def keep(self, operators: Sequence[schema.OperatorT], what: str) -> None:
         """Keeps operators from int8; their weights are int8 all the same."""
         for operator in operators:
             if self.graph.name(operator) in WEIGHTED:
                 reason = f"{what}: {_arithmetic(_WEIGHTS_INT8)}"
                 self.give(operator, _WEIGHTS_INT8, reason)
-            else:
+            elif self.graph.name(operator) not in _STORED:
                 self.give(operator, _FLOAT, what)
 
     def give_layer(self, pattern: str, scheme: str, before: patterns.EarlierScopes | None) -> int:
@@ -310,7 +341,10 @@ def _with_weight_algorithm(recipe: list[dict], graph: Topology, algorithm: str) 
 
 
 def plan(
-    graph: Topology, settings: QuantizationSettings, before: patterns.EarlierScopes | None = None
+    graph: Topology,
+    settings: QuantizationSettings,
+    before: patterns.EarlierScopes | None = None,
+    masks: Sequence[schema.OperatorT] = (),
 ) -> Plan:
     """Makes the recipe of a scheme and layers for a model.
 
@@ -319,6 +353,7 @@ def plan(
       settings: scheme, layers, and the types of inputs and outputs.
       before: the scopes from before the graph was prepared, in which layers are
         searched as well.
+      masks: operators that compute in float for the sake of masks.
 
     Returns:
       The plan.
@@ -334,6 +369,10 @@ def plan(
             forms.keep(float_streams(graph), "stream of a PRELU")
         if settings.enabled("output_heads"):
             forms.keep(output_heads(graph), "output head")
+    if scheme in STATIC:
+        if settings.enabled("float_operators"):
+            forms.keep(float_operators(graph), "its int8 kernel can fail or resolves too little")
+        forms.keep(masks, "mask")
     matched = tuple(
         forms.give_layer(pattern, wanted, before) for pattern, wanted in settings.layers
     )

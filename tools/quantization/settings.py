@@ -62,16 +62,20 @@ RANGE_ESTIMATORS = (
 # that is not enabled leaves no entry in the report.
 PASSES: dict[str, dict[str, Any]] = {
     "bias_range": {"enabled": True},
+    "constant_products": {"enabled": True},
     "dead_channels": {"enabled": True},
     "equalization": {"enabled": True, "through_relu6": True},
     "float16_constants": {"enabled": True},
+    "float_operators": {"enabled": True},
     "float_streams": {"enabled": True},
     "layer_correction": {"enabled": True, "fit_weights": True, "samples": 100},
+    "masks": {"enabled": True},
     "narrow_convolutions": {"enabled": True},
     "output_heads": {"enabled": True},
     "pointwise": {"enabled": True},
     "relu_fusion": {"enabled": True},
     "sparse_weights": {"enabled": True},
+    "tables": {"enabled": True},
 }
 
 

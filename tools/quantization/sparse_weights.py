@@ -22,14 +22,17 @@ from tools.graph.topology import WEIGHTED, Topology
 
 # What the operator, the tensor and the metadata's tables take in the file.
 _OVERHEAD = 360
+# Types of results, beside weights that the delegate takes from a constant only.
+_DYNAMIC = frozenset({schema.TensorType.FLOAT32})
+_FROM_CONSTANTS = {"FULLY_CONNECTED": _DYNAMIC | {schema.TensorType.INT8}}
 _TYPES = frozenset({schema.TensorType.INT8, schema.TensorType.FLOAT16})
 
 
 def _weights(graph: Topology) -> list[int]:
     """Lists constants that are weights, directly or behind DEQUANTIZE.
 
-    Not those of dynamic operators (int8 weights, float activations), which XNNPACK takes
-    from a constant only.
+    Not those of dynamic operators (int8 weights, float activations) and of FULLY_CONNECTED in
+    int8, which XNNPACK takes from a constant only.
     """
     found = []
     for operator in graph.subgraph.operators:
@@ -39,7 +42,7 @@ def _weights(graph: Topology) -> list[int]:
             producer = graph.producer.get(index)
             if producer is not None and graph.name(producer) == "DEQUANTIZE":
                 index = int(producer.inputs[0])
-            elif graph.tensor(operator.outputs[0]).type == schema.TensorType.FLOAT32:
+            elif graph.tensor(operator.outputs[0]).type in _FROM_CONSTANTS.get(name, _DYNAMIC):
                 continue
             if graph.is_constant(index) and graph.tensor(index).type in _TYPES:
                 found.append(index)

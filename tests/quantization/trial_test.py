@@ -1,0 +1,152 @@
+"""An artifact that nobody can run is refused before it is written."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from tests.random_models import ModelBuilder, tiny_model
+from tools.errors import InputError
+from tools.graph.child_process import ChildDiedError, in_child
+from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model
+from tools.graph.float_master import make_float_master
+from tools.quantization.pipeline import quantize
+from tools.quantization.settings import QuantizationSettings
+from tools.quantization.trial import try_artifact
+
+_FLOAT16 = QuantizationSettings("float16")
+
+
+@pytest.fixture(scope="module")
+def master() -> bytes:
+    return make_float_master(tiny_model())[0]
+
+
+def changed(content: bytes, change) -> bytes:
+    model = parse_model(content)
+    change(model)
+    return model_bytes(model)
+
+
+def refused(master: bytes, artifact: bytes, settings=_FLOAT16, sample=None) -> str:
+    with pytest.raises(InputError) as raised:
+        try_artifact(master, artifact, settings, sample, "net")
+    line = str(raised.value)
+    assert line.startswith(f"net: {settings.scheme} makes an artifact that cannot be used: ")
+    assert line.endswith("; keep the layer float or take another scheme")
+    return line
+
+
+def test_a_sound_artifact_passes(master):
+    sample = {"image": np.ones((1, 16, 16, 3), np.float32)}
+    artifact = quantize(master, _FLOAT16, None).model
+    assert try_artifact(master, artifact, _FLOAT16, sample, "net") == []
+    assert try_artifact(master, artifact, _FLOAT16, None, "net") == []
+
+
+def test_type_that_was_not_asked_for(master):
+    settings = QuantizationSettings("float16", output_type="int8")
+    artifact = quantize(master, _FLOAT16, None).model
+    line = refused(master, artifact, settings)
+    assert "its output scores is float32, where int8 was asked for" in line
+
+
+def test_integer_ends_are_as_asked_for(master):
+    samples = [{"image": np.full((1, 16, 16, 3), n, np.float32)} for n in range(3)]
+    settings = QuantizationSettings("int8", input_type="uint8", output_type="int8")
+    artifact = quantize(master, settings, samples).model
+    assert try_artifact(master, artifact, settings, samples[0], "net") == []
+    line = refused(master, artifact, QuantizationSettings("int8"), samples[0])
+    assert "its input image is uint8, where float32 was asked for" in line
+
+
+def test_file_that_the_runtime_cannot_open(master):
+    def break_inputs(model: TfliteModel) -> None:
+        model.schema.subgraphs[0].operators[0].inputs = [0]
+
+    assert "the runtime cannot run this model" in refused(master, changed(master, break_inputs))
+
+
+def test_result_that_is_not_finite(master):
+    def overflow(model: TfliteModel) -> None:
+        for tensor in model.schema.subgraphs[0].tensors:
+            values = model.tensor_data(tensor)
+            if values is not None and values.dtype == np.float32:
+                tensor.buffer = model.add_constant(np.full(values.shape, 3e38, np.float32))
+
+    line = refused(master, changed(master, overflow))
+    assert "on a made-up input its output scores is NaN or infinite" in line
+
+
+def test_shape_of_another_size(master):
+    def of_any_size(model: TfliteModel) -> None:
+        for tensor in model.schema.subgraphs[0].tensors:
+            if tensor.buffer == 0:
+                tensor.shapeSignature = np.array([1, -1, -1, tensor.shape[-1]], np.int32)
+
+    open_master = changed(master, of_any_size)
+    assert try_artifact(open_master, open_master, _FLOAT16, None, "net") == []
+
+    def strided(model: TfliteModel) -> None:
+        of_any_size(model)
+        model.schema.subgraphs[0].operators[0].builtinOptions.strideW = 2
+
+    line = refused(open_master, changed(master, strided))
+    assert "has the shape [1, 16, 8, 4], the float model's [1, 16, 16, 4]" in line
+
+
+def test_signature_that_is_gone(master):
+    def rename(model: TfliteModel) -> None:
+        model.schema.signatureDefs[0].signatureKey = "other"
+
+    assert "its signatures are ['other'], the float" in refused(master, changed(master, rename))
+
+
+def test_output_far_from_the_float_models_is_told(master):
+    def negate(model: TfliteModel) -> None:
+        for tensor in model.schema.subgraphs[0].tensors:
+            if tensor.name == b"head/weights":
+                tensor.buffer = model.add_constant(-model.tensor_data(tensor))
+
+    sample = {"image": np.ones((1, 16, 16, 3), np.float32)}
+    (warning,) = try_artifact(master, changed(master, negate), _FLOAT16, sample, "net")
+    assert warning.startswith(
+        "on a calibration sample the output scores is far from the float model's (cosine -1.000)"
+    )
+
+
+def test_float_model_that_the_runtime_does_not_know():
+    graph = ModelBuilder()
+    source = graph.input((1, 4))
+    content = graph.finish(graph.operator("Unheard", [source], (1, 4), custom=True))
+    master, _ = make_float_master(content)
+    (warning,) = try_artifact(master, master, _FLOAT16, None, "net")
+    assert warning.startswith("the artifact was not tried, since the float model cannot be run")
+
+
+def test_process_that_ends():
+    def work(tell):
+        tell("is opened")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(ChildDiedError) as raised:
+        in_child(work)
+    assert (raised.value.step, raised.value.reason) == ("is opened", "SIGKILL")
+
+
+def test_process_that_does_not_end():
+    with pytest.raises(ChildDiedError, match=r"no end within 0\.2 seconds"):
+        in_child(lambda tell: os.read(os.pipe()[0], 1), 0.2)
+
+
+def test_what_a_child_raises():
+    assert in_child(lambda _: {"a": 1}) == {"a": 1}
+
+    def refuse(_):
+        raise InputError("net: no")
+
+    with pytest.raises(InputError, match="net: no"):
+        in_child(refuse)
+    with pytest.raises(RuntimeError, match="ZeroDivisionError: division by zero"):
+        in_child(lambda _: 1 / 0)

@@ -1,0 +1,92 @@
+"""Pass: finds the operators whose int8 kernel can fail, or resolves too little.
+
+A quotient, root, logarithm or power has no step that serves all its values: DIV fails where a
+divisor rounds to zero, RSQRT of a small variance is anything, a square takes twice the bits of
+what is squared. They compute in float, and so does what stands between two of them without
+weights (the mean and the epsilon between the squares and the root of a normalization), and what
+alone leads to one (the epsilon that keeps a divisor from zero).
+"""
+
+from collections.abc import Callable, Iterable
+
+from ai_edge_litert import schema_py_generated as schema
+
+from tools.graph.topology import MULTIPLYING, Topology
+
+_FLOAT = frozenset(
+    {
+        "CUMSUM",
+        "DIV",
+        "EQUAL",
+        "EXP",
+        "FLOOR_DIV",
+        "FLOOR_MOD",
+        "GREATER",
+        "GREATER_EQUAL",
+        "LESS",
+        "LESS_EQUAL",
+        "LOG",
+        "LOG_SOFTMAX",
+        "NOT_EQUAL",
+        "POW",
+        "RSQRT",
+        "SQRT",
+        "SQUARE",
+        "SQUARED_DIFFERENCE",
+    }
+)
+
+
+def _reached(
+    graph: Topology,
+    start: Iterable[schema.OperatorT],
+    neighbours: Callable[[schema.OperatorT], list[schema.OperatorT]],
+) -> set[int]:
+    """Walks over operators without weights, and gives the ids of those that are reached."""
+    found: set[int] = set()
+    waiting = list(start)
+    while waiting:
+        for operator in neighbours(waiting.pop()):
+            if id(operator) not in found and graph.name(operator) not in MULTIPLYING:
+                found.add(id(operator))
+                waiting.append(operator)
+    return found
+
+
+def _led_to(graph: Topology, start: Iterable[schema.OperatorT]) -> set[int]:
+    """Walks back from operators over those that have one computed input."""
+    found: set[int] = set()
+    waiting = [index for operator in start for index in operator.inputs]
+    while waiting:
+        operator = graph.producer.get(int(waiting.pop()))
+        if operator is None or graph.name(operator) in MULTIPLYING or id(operator) in found:
+            continue
+        sources = [int(i) for i in operator.inputs if i != -1 and not graph.is_constant(i)]
+        if len(set(sources)) == 1:
+            found.add(id(operator))
+            waiting += sources
+    return found
+
+
+def float_operators(graph: Topology) -> list[schema.OperatorT]:
+    """Finds them, and what stands between them.
+
+    Args:
+      graph: of a float model.
+
+    Returns:
+      The operators, in the model's order.
+    """
+    operators = graph.subgraph.operators
+    start = [operator for operator in operators if graph.name(operator) in _FLOAT]
+
+    def readers(operator: schema.OperatorT) -> list[schema.OperatorT]:
+        return [one for index in operator.outputs for one, _ in graph.consumers.get(int(index), ())]
+
+    def writers(operator: schema.OperatorT) -> list[schema.OperatorT]:
+        found = (graph.producer.get(int(index)) for index in operator.inputs)
+        return [one for one in found if one is not None]
+
+    between = _reached(graph, start, readers) & _reached(graph, start, writers)
+    chosen = between | _led_to(graph, start) | {id(operator) for operator in start}
+    return [operator for operator in operators if id(operator) in chosen]

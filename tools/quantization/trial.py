@@ -1,0 +1,307 @@
+"""Tries an artifact before it is written: what nobody can run is refused in one line.
+
+The artifact is opened beside the float model in a process of its own, its inputs and outputs
+are compared with the float model's and with what was asked for, and both run once on a
+sample, once on zeros, and once in another size where an input is open. What the float model
+cannot run either, no artifact has to.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tools.errors import InputError
+from tools.graph.child_process import ChildDiedError, in_child
+from tools.graph.flatbuffer import TfliteModel, model_to_read, text
+from tools.graph.made_up_inputs import MadeUpInputs
+from tools.graph.runtime import open_interpreter
+from tools.quantization.settings import QuantizationSettings
+
+# A kernel without a fast form takes 30 times as long as in float.
+_SECONDS = 600.0
+# Below, an output of a calibration sample is said to be far from the float model's. A made-up
+# input is one that no model was trained for.
+_LEAST_COSINE = {"a calibration sample": 0.95, "a made-up input": 0.9}
+_BATCH = 3
+_ZEROS = "zeros"
+
+
+class _UnusableError(Exception):
+    """What is wrong with an artifact, as a message says it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Signature:
+    """A signature that both models have.
+
+    Attributes:
+      key: its name.
+      subgraph: the number of what it runs.
+      inputs: tensor index in the float model, by name.
+      outputs: the same.
+    """
+
+    key: str
+    subgraph: int
+    inputs: dict[str, int]
+    outputs: dict[str, int]
+
+
+def _signatures(model: TfliteModel) -> list[_Signature]:
+    found = []
+    for one in model.schema.signatureDefs or []:
+        ends = [{text(e.name): e.tensorIndex for e in part} for part in (one.inputs, one.outputs)]
+        found.append(_Signature(text(one.signatureKey), one.subgraphIndex, *ends))
+    return found
+
+
+def _quantized(details: Mapping[str, Any], values: np.ndarray) -> np.ndarray:
+    """Brings values into an input's type, by its scale where it has one."""
+    dtype = np.dtype(details["dtype"])
+    if values.dtype.kind != "f" or dtype.kind not in "iu":
+        return values if dtype.kind == "O" else values.astype(dtype, copy=False)
+    scale, zero_point = details["quantization"]
+    codes = np.round(values / np.float32(scale or 1)) + zero_point
+    limits = np.iinfo(dtype)
+    return np.clip(codes, limits.min, limits.max).astype(dtype)
+
+
+def _real(details: Mapping[str, Any], values: np.ndarray) -> np.ndarray:
+    scale, zero_point = details["quantization"]
+    if values.dtype.kind in "iu" and scale:
+        return (values.astype(np.float32) - zero_point) * np.float32(scale)
+    return values
+
+
+def _cosine(one: np.ndarray, other: np.ndarray) -> float:
+    """Gives the cosine of two tensors; 1 where there is nothing to compare."""
+    one, other = (values.astype(np.float64).reshape(-1) for values in (one, other))
+    size = np.linalg.norm(one) * np.linalg.norm(other)
+    return float(one @ other / size) if size else 1.0
+
+
+def _reason(error: Exception | str) -> str:
+    """Brings what the runtime says into one line."""
+    return " ".join(str(error).split())[:300].rstrip(".")
+
+
+class _Pair:
+    """One signature of the float model and of the artifact, open for running."""
+
+    def __init__(self, interpreters, signature: _Signature, wanted: tuple[str, str] | None):
+        """Opens it and compares what goes in and comes out.
+
+        Args:
+          interpreters: of both.
+          signature: which.
+          wanted: types of the artifact's float inputs and outputs; None where any will do.
+        """
+        self.signature = signature
+        runners = [one.get_signature_runner(signature.key) for one in interpreters]
+        self._floating, self._made = runners
+        ends = [(runner.get_input_details(), runner.get_output_details()) for runner in runners]
+        for what, before, after, kind in zip(
+            ("input", "output"), *ends, wanted or (None, None), strict=True
+        ):
+            if sorted(before) != sorted(after):
+                raise _UnusableError(
+                    f"its {what}s are {', '.join(after)}, the float model's {', '.join(before)}"
+                )
+            for name, details in before.items():
+                _check_end(f"{what} {name}", details, after[name], kind)
+        self.shapes = {name: tuple(d["shape"]) for name, d in ends[0][0].items()}
+        self.open_shapes = {
+            name: tuple(int(n) for n in d["shape_signature"]) for name, d in ends[0][0].items()
+        }
+        self.dtypes = {name: np.dtype(d["dtype"]) for name, d in ends[0][0].items()}
+
+    def run(self, what: str, inputs: Mapping[str, np.ndarray]) -> dict[str, float] | None:
+        """Runs both.
+
+        Args:
+          what: how messages name the inputs.
+          inputs: by name, in the float model's types.
+
+        Returns:
+          The cosine of each float output, by name; None where the float model fails.
+
+        Raises:
+          _UnusableError: when the artifact fails, or gives NaN or infinity where the float model
+            does not.
+        """
+        try:
+            expected = self._floating(**inputs)
+        except (RuntimeError, ValueError):
+            return None
+        details = self._made.get_input_details()
+        try:
+            found = self._made(**{n: _quantized(details[n], v) for n, v in inputs.items()})
+        except (RuntimeError, ValueError) as error:
+            raise _UnusableError(f"it fails on {what}: {_reason(error)}") from None
+        details = self._made.get_output_details()
+        cosines = {}
+        for name, values in expected.items():
+            other = _real(details[name], found[name])
+            if other.shape != values.shape:
+                raise _UnusableError(
+                    f"on {what} its output {name} has the shape {list(other.shape)}, the float "
+                    f"model's {list(values.shape)}"
+                )
+            if values.dtype.kind != "f" or not np.isfinite(values).all():
+                continue
+            if not np.isfinite(other).all():
+                raise _UnusableError(f"on {what} its output {name} is NaN or infinite")
+            cosines[name] = _cosine(values, other)
+        return cosines
+
+
+def _check_end(what: str, before: Mapping, after: Mapping, kind: str | None) -> None:
+    one, other = np.dtype(before["dtype"]), np.dtype(after["dtype"])
+    given = kind is None and one == np.float32
+    wanted = np.dtype(kind) if kind is not None and one == np.float32 else one
+    if other != wanted and not given:
+        raise _UnusableError(f"its {what} is {other}, where {wanted} was asked for")
+    for field in ("shape", "shape_signature"):
+        sizes = [[int(size) for size in details[field]] for details in (before, after)]
+        if sizes[0] != sizes[1]:
+            raise _UnusableError(
+                f"its {what} has the shape {sizes[1]}, the float model's {sizes[0]}"
+            )
+
+
+def _made_up(
+    makers: MadeUpInputs, pair: _Pair, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+    """Makes inputs that a model can take, the same each time."""
+    random, result = np.random.default_rng(0), {}
+    for name, index in pair.signature.inputs.items():
+        dtype, shape = pair.dtypes[name], shapes[name]
+        if pair.signature.subgraph == 0:
+            result[name] = makers.values(index, shape, dtype, random)
+        elif dtype.kind == "f":
+            result[name] = random.random(shape).astype(dtype)
+        else:
+            result[name] = _nothing(shape, dtype)
+    return result
+
+
+def _nothing(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    return np.zeros(shape, dtype) if dtype.kind in "biuf" else np.full(shape, b"", object)
+
+
+def _other_sizes(pair: _Pair) -> Iterator[dict[str, tuple[int, ...]]]:
+    """Proposes shapes for inputs that are open, those first that few models refuse."""
+    if not any(-1 in shape for shape in pair.open_shapes.values()):
+        return
+    for change in (lambda n: n * 3 // 4 + 2, lambda n: n // 2, lambda n: 2 * n, lambda n: n + 32):
+        shapes = {}
+        for name, known in pair.shapes.items():
+            wanted = pair.open_shapes[name] or known
+            shapes[name] = tuple(
+                int(size) if stated != -1 else _BATCH if axis == 0 else max(int(change(size)), 1)
+                for axis, (size, stated) in enumerate(zip(known, wanted, strict=True))
+            )
+        if shapes != pair.shapes:
+            yield shapes
+
+
+def _try(
+    master: bytes,
+    artifact: bytes,
+    wanted: tuple[str, str] | None,
+    sample: Mapping[str, np.ndarray] | None,
+    tell: Callable[[str], None],
+) -> list[str]:
+    """Tries an artifact in this process.
+
+    Returns:
+      Sentences about what a user may not expect.
+
+    Raises:
+      _UnusableError: when it cannot be used.
+    """
+    model = model_to_read(master)
+    try:
+        floating = open_interpreter(master, "float")
+    except InputError as error:
+        reason = str(error).partition(": ")[2]
+        return [f"the artifact was not tried, since the float model cannot be run here: {reason}"]
+    tell("is opened")
+    try:
+        made = open_interpreter(artifact, "artifact")
+    except InputError as error:
+        raise _UnusableError(_reason(str(error).partition(": ")[2])) from None
+    keys = [sorted(one.get_signature_list()) for one in (floating, made)]
+    if keys[0] != keys[1]:
+        raise _UnusableError(f"its signatures are {keys[1]}, the float model's {keys[0]}")
+    makers, warnings = MadeUpInputs(model), []
+    for signature in _signatures(model):
+        main = signature.subgraph == 0
+        pair = _Pair((floating, made), signature, wanted if main else ("float32", "float32"))
+        given = main and sample is not None
+        what = "a calibration sample" if given else "a made-up input"
+        inputs = sample if given else _made_up(makers, pair, pair.shapes)
+        tell(f"runs on {what}")
+        cosines = pair.run(what, inputs)
+        for name, cosine in (cosines or {}).items():
+            if cosine < _LEAST_COSINE[what]:
+                warnings.append(
+                    f"on {what} the output {name} is far from the float model's (cosine "
+                    f"{cosine:.3f}); compare both on test data"
+                )
+        tell(f"runs on {_ZEROS}")
+        zeros = {name: _nothing(shape, pair.dtypes[name]) for name, shape in pair.shapes.items()}
+        pair.run(_ZEROS, zeros)
+        for shapes in _other_sizes(pair):
+            sizes = ", ".join(str(list(shape)) for shape in shapes.values())
+            tell(f"runs on an input of {sizes}")
+            if pair.run(f"an input of {sizes}", _made_up(makers, pair, shapes)) is not None:
+                break
+    return warnings
+
+
+def try_artifact(
+    master: bytes,
+    artifact: bytes,
+    settings: QuantizationSettings,
+    sample: Mapping[str, np.ndarray] | None,
+    where: str,
+) -> list[str]:
+    """Opens and runs an artifact in a process of its own.
+
+    Args:
+      master: the float master that it was made from, a whole .tflite file.
+      artifact: a whole .tflite file.
+      settings: how it was quantized.
+      sample: of the calibration data, by signature input name; None where there is none.
+      where: how messages name the model.
+
+    Returns:
+      Sentences about what a user may not expect of it.
+
+    Raises:
+      InputError: one line that says what is wrong, when it cannot be used.
+    """
+    # A recipe says itself what its ends are.
+    wanted = None if settings.recipe else (settings.input_type, settings.output_type)
+
+    def work(tell: Callable[[str], None]) -> tuple[str, list[str]]:
+        try:
+            return "", _try(master, artifact, wanted, sample, tell)
+        except _UnusableError as error:
+            return str(error), []
+
+    try:
+        fault, warnings = in_child(work, _SECONDS)
+    except ChildDiedError as error:
+        if not error.step:
+            return [f"the artifact was not tried: the float model ends in {error.reason}"]
+        fault, warnings = f"{error.reason} as it {error.step}", []
+    if fault:
+        raise InputError(
+            f"{where}: {settings.scheme} makes an artifact that cannot be used: {fault}; keep the "
+            "layer float or take another scheme"
+        )
+    return warnings
