@@ -58,7 +58,7 @@ _FIGURES = {
 
 @pytest.mark.parametrize("kind", _FIGURES)
 def test_every_figure_of_a_report_is_a_metric(kind):
-    words = {"name", "shape", "type", "worst_sample"}
+    words = {"channel_groups", "name", "shape", "type", "worst_sample"}
     fields = {field.name for field in dataclasses.fields(_FIGURES[kind])} - words
     # Of an output: how many samples its cosine says little of.
     assert fields - {"near_zero_samples"} == set(by_field(kind))

@@ -20,7 +20,7 @@ from tests.similarity.report_documents import (
 )
 from tools.documents.document import read_document, write_document
 from tools.documents.models import FileIdentity
-from tools.documents.report import MinRuntime, OperatorRuntime
+from tools.documents.report import ChannelGroupFigures, MinRuntime, OperatorRuntime
 from tools.documents.verdict import Verdict
 from tools.errors import InputError
 from tools.similarity.gates import (
@@ -232,6 +232,22 @@ def test_gates_that_are_off_are_not_judged():
     verdict = _judged(settings)
     assert [gate.name for gate in verdict.gates] == ["min_positives"]
     assert verdict.passed is True
+
+
+def test_channels_that_are_orders_of_magnitude_smaller_are_judged_too():
+    groups = (
+        ChannelGroupFigures("0-3", 0.999, 0.99, 0.999, "face_0001.png"),
+        ChannelGroupFigures("4-83", 0.9, 0.2, 0.3, "face_0002.png"),
+    )
+    document = report_with(outputs=(replace(SCORES, channel_groups=groups),))
+    for name, loss in (("tolerance", "0.1"), ("worst_tolerance", "0.8"), ("p5_tolerance", "0.7")):
+        verdict = _judged({name: 0.05}, document)
+        (failed,) = [gate for gate in verdict.failed() if gate.channels]
+        assert (failed.output, failed.channels) == ("scores", "4-83")
+        (line,) = [line for line in failure_lines(verdict, "r") if "channels" in line]
+        assert line.startswith(f"  {name} of output scores, channels 4-83: ")
+        assert f"is {loss}, allowed 0.05 (worst sample face_0002.png)" in line
+    assert _judged({"tolerance": 0.2}, document).passed
 
 
 def test_no_error_passes_any_sqnr_and_noise_without_signal_none():

@@ -109,3 +109,29 @@ def test_what_is_no_number_is_named(value, whose):
     pair = (bad, good) if whose == "float" else (good, bad)
     with pytest.raises(InputError, match=rf"{whose} model's output scores is .* sample face\.png"):
         OutputSimilarity("scores", (3,)).add("face.png", *pair)
+
+
+def test_scores_beside_boxes_are_judged_by_themselves():
+    """The whole says that all is well, and every score is lost."""
+    random = np.random.default_rng(0)
+    similarity = OutputSimilarity("detections", (1, 50, 6))
+    for number in range(4):
+        expected = random.uniform(0, 600, (1, 50, 6)).astype(np.float32)
+        expected[..., 4:] = random.uniform(0, 1, (1, 50, 2))
+        actual = expected + random.uniform(-1, 1, expected.shape).astype(np.float32)
+        actual[..., 4:] = 0
+        similarity.add(f"sample {number}", expected, actual)
+    figures = similarity.figures()
+    assert figures.cosine_mean > 0.999
+    boxes, scores = figures.channel_groups
+    assert (boxes.channels, scores.channels) == ("0-3", "4-5")
+    assert boxes.cosine_min > 0.999
+    assert scores.cosine_mean == scores.cosine_min == scores.cosine_p5 == 0
+    assert scores.worst_sample == "sample 0"
+
+
+def test_channels_of_one_size_have_no_groups():
+    similarity = OutputSimilarity("detections", (1, 50, 6))
+    expected = np.random.default_rng(0).uniform(0, 1, (1, 50, 6)).astype(np.float32)
+    similarity.add("sample", expected, expected)
+    assert similarity.figures().channel_groups is None

@@ -20,6 +20,25 @@ from tools.documents.models import (
 
 
 @dataclasses.dataclass(frozen=True)
+class ChannelGroupFigures:
+    """How alike some channels of an output are, which are orders of magnitude from the others.
+
+    Attributes:
+      channels: their numbers, such as "4-83".
+      cosine_mean: cosine similarity, the mean of the samples.
+      cosine_min: of the worst sample.
+      cosine_p5: 5th percentile of the samples.
+      worst_sample: name of the sample with the smallest cosine similarity.
+    """
+
+    channels: str
+    cosine_mean: float
+    cosine_min: float
+    cosine_p5: float
+    worst_sample: str
+
+
+@dataclasses.dataclass(frozen=True)
 class OutputFigures:
     """How alike an output is to the float model's, over the test samples.
 
@@ -37,6 +56,8 @@ class OutputFigures:
       sqnr_db: signal-to-quantization-noise ratio over all samples, dB; null where there is no
         error or no signal.
       worst_sample: name of the sample with the smallest cosine similarity.
+      channel_groups: what is judged by itself; missing where all channels are of one order of
+        magnitude.
     """
 
     cosine_mean: float
@@ -50,6 +71,7 @@ class OutputFigures:
     shape: tuple[int, ...]
     sqnr_db: float | None
     worst_sample: str
+    channel_groups: tuple[ChannelGroupFigures, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

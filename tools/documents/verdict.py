@@ -14,6 +14,7 @@ class JudgedGate:
       passed: whether the value is on the threshold's right side.
       threshold: that the gate was given; a version for oldest_runtime.
       value: that was found.
+      channels: of the output that it is of, where it is not of all.
       layer: that it is of.
       metric: whose change against the float model it is.
       operator: that asks for the version.
@@ -26,6 +27,7 @@ class JudgedGate:
     passed: bool
     threshold: float | str
     value: float | str
+    channels: str | None = None
     layer: str | None = None
     metric: str | None = None
     operator: str | None = None

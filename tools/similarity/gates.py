@@ -172,7 +172,26 @@ def _absolute(name: str, setting, similarity: Similarity, where: str) -> list[Ju
             value = round(1 - value, 6)
         about = _about_entry(metric, entry, key)
         result.append(_judged(name, value, threshold, gate.at_least, **about))
+        if gate.below_one:
+            result += _channel_groups(name, entry, threshold)
     return result
+
+
+def _channel_groups(name: str, output: OutputFigures, threshold: float) -> list[JudgedGate]:
+    """Judges a tolerance for each group of an output's channels."""
+    field = GATED_METRICS[QUALITY_GATES[name].metric].fields[OUTPUT]
+    return [
+        _judged(
+            name,
+            round(1 - getattr(group, field), 6),
+            threshold,
+            False,
+            channels=group.channels,
+            output=output.name,
+            worst_sample=group.worst_sample,
+        )
+        for group in output.channel_groups or ()
+    ]
 
 
 def _degradation(name: str, setting, similarity: Similarity, where: str) -> list[JudgedGate]:
@@ -313,7 +332,8 @@ def _about(gate: JudgedGate) -> str:
     """Says which output, task or layer a gate is of; nothing where it is of the whole model."""
     for key in ("output", "task", "layer"):
         if getattr(gate, key):
-            return f"{key} {getattr(gate, key)}"
+            channels = f", channels {gate.channels}" if gate.channels else ""
+            return f"{key} {getattr(gate, key)}{channels}"
     return ""
 
 

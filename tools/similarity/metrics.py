@@ -15,15 +15,20 @@ with nobody in it points anywhere. Two vectors of length n that lie a distance d
 have the cosine 1 - d^2 / (2 n^2); where |f| is below the floor, n is taken to be the
 floor, so that the error is weighed against what the output normally amounts to. The
 floor is 1% of the root mean square of |f| over the samples.
+
+Channels that are orders of magnitude smaller than others of the same output have cosine
+similarities of their own (tools/similarity/channel_groups.py).
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from tools.documents.json_file import rounded
-from tools.documents.report import OutputFigures
+from tools.documents.report import ChannelGroupFigures, OutputFigures
 from tools.errors import InputError
+from tools.similarity.channel_groups import channel_axis, in_words
 
 NEAR_ZERO = 0.01
 
@@ -41,6 +46,32 @@ class _SampleErrors:
     largest: float
 
 
+def _cosines(sums: Sequence[tuple[float, float, float, float]]) -> np.ndarray:
+    """Computes cosine similarities.
+
+    Args:
+      sums: f.f, q.q, f.q and |f - q|^2 of each sample.
+
+    Returns:
+      float64 [samples], in -1 to 1.
+    """
+    floor = NEAR_ZERO**2 * np.mean([signal for signal, *_ in sums])
+    result = np.empty(len(sums))
+    for number, (signal, quantized, product, noise) in enumerate(sums):
+        if noise == 0:
+            result[number] = 1.0
+        elif floor == 0:
+            # The float model gives nothing but zeros, and the artifact does not.
+            result[number] = 0.0
+        elif signal < floor:
+            result[number] = 1 - noise / (2 * floor)
+        elif quantized == 0:
+            result[number] = 0.0
+        else:
+            result[number] = product / np.sqrt(signal * quantized)
+    return np.clip(result, -1.0, 1.0)
+
+
 class OutputSimilarity:
     """Gathers one output's similarity, sample by sample."""
 
@@ -53,6 +84,7 @@ class OutputSimilarity:
         """
         self.name, self.shape = name, shape
         self._samples: list[_SampleErrors] = []
+        self._channels = channel_axis(shape)
 
     def add(self, sample: str, expected: np.ndarray, actual: np.ndarray) -> None:
         """Compares one sample.
@@ -86,25 +118,42 @@ class OutputSimilarity:
                 largest=float(difference.max(initial=0.0)),
             )
         )
+        if self._channels is not None:
+            self._channels.add(f.reshape(expected.shape), q.reshape(expected.shape))
 
     def cosines(self) -> np.ndarray:
         """Gives the cosine similarity of each sample, float64 [samples], in -1 to 1."""
-        signal = np.array([sample.signal for sample in self._samples])
-        floor = NEAR_ZERO**2 * signal.mean()
-        result = np.empty(len(self._samples))
-        for number, sample in enumerate(self._samples):
-            if sample.noise == 0:
-                result[number] = 1.0
-            elif floor == 0:
-                # The float model gives nothing but zeros, and the artifact does not.
-                result[number] = 0.0
-            elif sample.signal < floor:
-                result[number] = 1 - sample.noise / (2 * floor)
-            elif sample.quantized == 0:
-                result[number] = 0.0
-            else:
-                result[number] = sample.product / np.sqrt(sample.signal * sample.quantized)
-        return np.clip(result, -1.0, 1.0)
+        return _cosines(
+            [(one.signal, one.quantized, one.product, one.noise) for one in self._samples]
+        )
+
+    def _channel_groups(self) -> tuple[ChannelGroupFigures, ...] | None:
+        """Sums up the groups of channels, where there are several; else None."""
+        groups = self._channels.groups() if self._channels else []
+        if len(groups) < 2:
+            return None
+        figures = []
+        for group in groups:
+            cosines = _cosines(
+                [
+                    tuple(
+                        float(sums[group].sum())
+                        for sums in (one.signal, one.quantized, one.product, one.noise)
+                    )
+                    for one in self._channels.samples
+                ]
+            )
+            worst = int(cosines.argmin())
+            figures.append(
+                ChannelGroupFigures(
+                    channels=in_words(group),
+                    cosine_mean=rounded(cosines.mean()),
+                    cosine_min=rounded(cosines[worst]),
+                    cosine_p5=rounded(np.percentile(cosines, 5)),
+                    worst_sample=self._samples[worst].name,
+                )
+            )
+        return tuple(figures)
 
     def _scale_error(self) -> float:
         """Gives max(r, 1 / r) - 1 of the ratio of lengths; infinite where one has none."""
@@ -141,4 +190,5 @@ class OutputSimilarity:
             shape=tuple(self.shape),
             sqnr_db=rounded(float(sqnr), 5),
             worst_sample=self._samples[worst].name,
+            channel_groups=self._channel_groups(),
         )
