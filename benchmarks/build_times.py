@@ -143,7 +143,9 @@ def _run(folder: Path, *command: str | Path) -> str:
     )
     if done.returncode:
         last = "\n".join(done.stderr.strip().splitlines()[-5:])
-        raise InputError(f"{' '.join(map(str, command))}: failed in {folder}:\n{last}")
+        raise InputError(
+            "build.failed", f"{' '.join(map(str, command))}: failed in {folder}:\n{last}"
+        )
     return done.stdout
 
 
@@ -288,7 +290,9 @@ def _in_sequence(workspace: Workspace, folder: Path, *flags: str) -> None:
     command = [sys.executable, script, f"--plan={plan}", f"--output={folder}", *flags]
     done = subprocess.run(command, capture_output=True, check=False, text=True)
     if done.returncode:
-        raise InputError(f"{script.name} failed: {' '.join(done.stderr.splitlines()[-3:])}")
+        raise InputError(
+            "build.failed", f"{script.name} failed: {' '.join(done.stderr.splitlines()[-3:])}"
+        )
 
 
 def _measure(workspace: Workspace, rounds: int) -> list[Row]:
@@ -337,7 +341,7 @@ def _measure(workspace: Workspace, rounds: int) -> list[Row]:
         timed("cold", workspace.build)
         timed("script", _in_sequence, workspace, ours, is_below=True)
         if workspace.artifacts(ours) != workspace.artifacts(workspace.folder / "bazel-bin"):
-            raise InputError("the script's artifacts are not those of the build")
+            raise InputError("build.failed", "the script's artifacts are not those of the build")
         workspace.bazel("clean")
         timed("warm", workspace.build)
         timed("stock", _in_sequence, workspace, stock, "--stock", is_below=True)
@@ -405,14 +409,16 @@ def main(arguments: argparse.Namespace) -> int:
 
     checkout = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
     if not checkout:
-        raise InputError("build_times starts Bazel in the checkout: use bazel run")
+        raise InputError("build.failed", "build_times starts Bazel in the checkout: use bazel run")
     for flag, known in (("models", _MODELS), ("schemes", _SCHEMES)):
         for name in getattr(arguments, flag).split(","):
             if name not in known:
-                raise InputError(f"--{flag}: there is no {name}; known are {', '.join(known)}")
+                raise InputError(
+                    "flag.name", f"--{flag}: there is no {name}; known are {', '.join(known)}"
+                )
     for flag, least in (("rounds", 1), ("shards", 2)):
         if getattr(arguments, flag) < least:
-            raise InputError(f"--{flag}: at least {least}")
+            raise InputError("flag.value", f"--{flag}: at least {least}")
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder).resolve(), Path(checkout), arguments)
         circumstances = _circumstances(workspace, arguments.rounds)

@@ -259,16 +259,18 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.latency.device import describe_host, usable_cpus
 
     if arguments.rounds < LEAST_ROUNDS:
-        raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
+        raise InputError("flag.value", f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
     try:
         wanted = re.compile(arguments.models)
     except re.error as error:
-        raise InputError(f"--models={arguments.models}: no regular expression: {error}") from None
+        raise InputError(
+            "flag.value", f"--models={arguments.models}: no regular expression: {error}"
+        ) from None
     suite = read_json(arguments.suite)
     models = [model for model in suite if wanted.search(model["name"])]
     if not models:
         names = ", ".join(model["name"] for model in suite)
-        raise InputError(f"--models={arguments.models}: matches none of {names}")
+        raise InputError("flag.name", f"--models={arguments.models}: matches none of {names}")
     host = describe_host(arguments.threads, usable_cpus()[-arguments.threads :])
     print(f"{host['cpu']}, {arguments.threads} thread(s), {host['runtime']}")
     rows = []

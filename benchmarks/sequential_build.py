@@ -32,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
 def _call(command, *words: str) -> None:
     status = command.main(command.parser().parse_args(words))
     if status:
-        raise InputError(f"{command.__name__} {' '.join(words)}: exit status {status}")
+        raise InputError(
+            "build.failed", f"{command.__name__} {' '.join(words)}: exit status {status}"
+        )
 
 
 def _build(model: dict, schemes: dict[str, bool], output: Path) -> None:
@@ -109,7 +111,9 @@ def _quantize_as_the_library_does(model: dict, schemes: dict[str, bool], output:
     master = model_bytes(given)
     for scheme, is_calibrated in schemes.items():
         if scheme not in recipes:
-            raise InputError(f"{scheme}: the library has no recipe for it; leave it out")
+            raise InputError(
+                "scheme.unknown", f"{scheme}: the library has no recipe for it; leave it out"
+            )
         ranges = None
         library = quantizer.Quantizer(master, recipes[scheme])
         if is_calibrated:

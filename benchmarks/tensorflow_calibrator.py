@@ -51,7 +51,9 @@ def main(arguments: argparse.Namespace) -> int:
         )
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{arguments.float_model}: TensorFlow refuses it: {reason}") from None
+        raise InputError(
+            "conversion.failed", f"{arguments.float_model}: TensorFlow refuses it: {reason}"
+        ) from None
     with whole_file(arguments.output_model) as file:
         file.write(content)
     print(f"{arguments.output_model}: {len(content):,} bytes", file=sys.stderr)

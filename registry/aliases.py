@@ -104,7 +104,9 @@ class Aliases:
         """
         holder = self._catalog.aliases(name).get(alias)
         if holder is None:
-            raise InputError(f"{name}: no alias {alias!r}; there is nothing to roll back")
+            raise InputError(
+                "registry.alias", f"{name}: no alias {alias!r}; there is nothing to roll back"
+            )
         stack: list[int] = []
         for move in self.history(name, alias):
             if move.kind == KIND_ROLLBACK:
@@ -119,8 +121,9 @@ class Aliases:
             stack.pop()
         if not stack:
             raise InputError(
+                "registry.alias",
                 f"{name}@{alias}: version {holder} is the first that held it; there is nothing to "
-                "return to"
+                "return to",
             )
         return stack[-1]
 

@@ -135,7 +135,9 @@ def parse_reference(text: str) -> tuple[str, str]:
     """
     name, separator, which = text.rpartition("@")
     if not separator or not name or not re.fullmatch(r"[\w-]+", which):
-        raise InputError(f"{text!r}: MODEL@VERSION or MODEL@ALIAS is wanted, such as face@3")
+        raise InputError(
+            "registry.name", f"{text!r}: MODEL@VERSION or MODEL@ALIAS is wanted, such as face@3"
+        )
     return name, which
 
 
@@ -176,7 +178,7 @@ class Catalog:
             # Not get_registered_model: on a database that loads every version.
             found = self._client.search_registered_models(f"name = {_quoted(name)}")
         if not found:
-            raise InputError(self._no_model(name))
+            raise InputError("registry.model", self._no_model(name))
         aliases = found[0].aliases
         self._aliases[name] = {alias: int(aliases[alias]) for alias in sorted(aliases)}
         return self._aliases[name]
@@ -232,15 +234,19 @@ class Catalog:
             number = int(which) if which.isdigit() else aliases.get(which)
             if number is None:
                 known = ", ".join(aliases) or "none yet"
-                raise InputError(f"{reference}: {name} has no alias {which!r} (it has: {known})")
+                raise InputError(
+                    "registry.alias",
+                    f"{reference}: {name} has no alias {which!r} (it has: {known})",
+                )
             try:
                 found = self._client.get_model_version(name, str(number))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                     raise
                 raise InputError(
+                    "registry.version",
                     f"{reference}: {name} has no version {number}; "
-                    f"`{bazel_command('run', '//registry:list', name)}` shows those that it has"
+                    f"`{bazel_command('run', '//registry:list', name)}` shows those that it has",
                 ) from None
             (version,) = self._with_metrics([found], aliases)
             return dataclasses.replace(version, measurements=self._measurements(version))
@@ -278,7 +284,7 @@ class Catalog:
             with explained(self._store):
                 experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
-                raise InputError(self._no_model(name))
+                raise InputError("registry.model", self._no_model(name))
             self._experiments[name] = experiment.experiment_id
         return self._experiments[name]
 

@@ -56,8 +56,9 @@ def main(arguments: argparse.Namespace) -> int:
     device = arguments.device or next(iter(common), "")
     if arguments.device and arguments.device not in common:
         raise InputError(
+            "flag.name",
             f"--device={arguments.device}: has not measured both versions "
-            f"(these have: {', '.join(common) or 'none'})"
+            f"(these have: {', '.join(common) or 'none'})",
         )
     document = comparison(versions[0], versions[1], device)
     if arguments.format == "json":

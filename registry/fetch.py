@@ -53,8 +53,9 @@ def main(arguments: argparse.Namespace) -> int:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != version.sha256:
             raise InputError(
+                "registry.changed",
                 f"{version.reference}: the stored file has sha256 {found[:12]}, registered was "
-                f"{version.sha256[:12]}; the artifact store has changed it, nothing is written"
+                f"{version.sha256[:12]}; the artifact store has changed it, nothing is written",
             )
         if arguments.output.endswith("/") or output.is_dir():
             output = output / fetched.name
@@ -77,8 +78,9 @@ def _download(store, client, reference: str, folder: str) -> tuple:
         ]
         if len(names) != 1:
             raise InputError(
+                "registry.changed",
                 f"{version.reference}: run {version.run_id} holds {len(names)} .tflite files "
-                "in model/, one is wanted; its artifacts have been changed"
+                "in model/, one is wanted; its artifacts have been changed",
             )
         return version, Path(client.download_artifacts(version.run_id, names[0], folder))
 

@@ -54,12 +54,18 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.errors import InputError
 
     if not 0 < arguments.limit <= 10000:
-        raise InputError(f"--limit={arguments.limit}: a number from 1 to 10000 is wanted")
+        raise InputError(
+            "flag.value", f"--limit={arguments.limit}: a number from 1 to 10000 is wanted"
+        )
     for metric in arguments.metric:
         if metric != MIN_RUNTIME_TAG and definition(metric) is None:
-            raise InputError(f"--metric={metric}: no such metric; docs/registry.md has them all")
+            raise InputError(
+                "flag.name", f"--metric={metric}: no such metric; docs/registry.md has them all"
+            )
     if arguments.metric and not arguments.model:
-        raise InputError("--metric: a model is wanted, whose versions are shown with it")
+        raise InputError(
+            "flag.missing", "--metric: a model is wanted, whose versions are shown with it"
+        )
     if arguments.model:
         versions = read_patiently(
             lambda store, client: Catalog(store, client).versions(arguments.model, arguments.limit),

@@ -67,9 +67,11 @@ def main(arguments: argparse.Namespace) -> int:
 
     problem = alias_problem(arguments.to)
     if problem:
-        raise InputError(f"--to={arguments.to}: {problem}")
+        raise InputError("registry.name", f"--to={arguments.to}: {problem}")
     if arguments.force is not None and not arguments.force.strip():
-        raise InputError("--force: a reason is wanted, such as --force='the old one crashes'")
+        raise InputError(
+            "flag.missing", "--force: a reason is wanted, such as --force='the old one crashes'"
+        )
     workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd())
     policy_file = arguments.policy or workspace / "models" / "promotion.toml"
     store = find_store(os.environ)

@@ -79,10 +79,11 @@ def read_policy(path: Path, model: str, alias: str) -> AliasPolicy:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
-            f"{path}: no promotion policy; write one (docs/registry.md) or name it by --policy="
+            "policy.missing",
+            f"{path}: no promotion policy; write one (docs/registry.md) or name it by --policy=",
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not TOML ({error})") from None
+        raise InputError("document.syntax", f"{path}: not TOML ({error})") from None
     _check_keys(document, ("aliases", "models"), path, "")
     general = _table(document, "aliases", path, "")
     of_models = _table(document, "models", path, "")
@@ -91,7 +92,9 @@ def read_policy(path: Path, model: str, alias: str) -> AliasPolicy:
     own = _table(of_model, "aliases", path, f"models.{model}.")
     if alias not in general and alias not in own:
         known = ", ".join(sorted({*general, *own})) or "none"
-        raise InputError(f"{path}: no alias {alias!r} for {model} (it has: {known})")
+        raise InputError(
+            "policy.field", f"{path}: no alias {alias!r} for {model} (it has: {known})"
+        )
     merged = {
         **_table(general, alias, path, "aliases."),
         **_table(own, alias, path, f"models.{model}.aliases."),
@@ -224,10 +227,14 @@ def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPoli
     _check_keys(table, _KEYS, path, where)
     devices = table.get("required_devices", [])
     if not isinstance(devices, list) or not all(isinstance(name, str) for name in devices):
-        raise InputError(f"{path}: {where}required_devices: a list of names is wanted")
+        raise InputError(
+            "policy.field", f"{path}: {where}required_devices: a list of names is wanted"
+        )
     size = table.get("max_size_bytes")
     if size is not None and not (_is_number(size) and size > 0):
-        raise InputError(f"{path}: {where}max_size_bytes: a number of bytes is wanted")
+        raise InputError(
+            "policy.field", f"{path}: {where}max_size_bytes: a number of bytes is wanted"
+        )
     oldest = table.get("oldest_runtime")
     if oldest is not None:
         version_key(oldest, f"{path}: {where}oldest_runtime")
@@ -237,11 +244,12 @@ def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPoli
         _check_metric(metric, path, at)
         if not isinstance(bounds, dict) or not bounds:
             raise InputError(
-                f"{path}: {at}{{ min = NUMBER, max = NUMBER }} or one of them is wanted"
+                "policy.field",
+                f"{path}: {at}{{ min = NUMBER, max = NUMBER }} or one of them is wanted",
             )
         _check_keys(bounds, ("min", "max"), path, at)
         if not all(_is_number(bound) for bound in bounds.values()):
-            raise InputError(f"{path}: {at}numbers are wanted")
+            raise InputError("policy.field", f"{path}: {at}numbers are wanted")
         tolerances[metric] = (bounds.get("min"), bounds.get("max"))
     regressions = _table(table, "max_regression", path, where)
     for metric, share in regressions.items():
@@ -249,10 +257,11 @@ def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPoli
         _check_metric(metric, path, at)
         if definition(metric).better is None:
             raise InputError(
-                f"{path}: {at}neither more nor less of it is better; bound it in tolerances"
+                "policy.field",
+                f"{path}: {at}neither more nor less of it is better; bound it in tolerances",
             )
         if not (_is_number(share) and share >= 0):
-            raise InputError(f"{path}: {at}a share is wanted, such as 0.05")
+            raise InputError("policy.field", f"{path}: {at}a share is wanted, such as 0.05")
     return AliasPolicy(
         required_devices=tuple(devices),
         max_size_bytes=size,
@@ -272,7 +281,7 @@ def _check_metric(metric: str, path: Path, at: str) -> None:
         known = sorted({*MODEL_METRICS, *OUTPUT_METRICS, *TASK_METRICS})
         near = difflib.get_close_matches(metric.partition("/")[0], known, 3)
         wanted = f"did you mean {' or '.join(near)}?" if near else "docs/registry.md has them all"
-    raise InputError(f"{path}: {at}no such metric; {wanted}")
+    raise InputError("policy.field", f"{path}: {at}no such metric; {wanted}")
 
 
 def _is_number(value: Any) -> bool:
@@ -282,11 +291,13 @@ def _is_number(value: Any) -> bool:
 def _table(table: Mapping[str, Any], key: str, path: Path, where: str) -> Mapping[str, Any]:
     value = table.get(key, {})
     if not isinstance(value, dict):
-        raise InputError(f"{path}: {where}{key}: a table is wanted")
+        raise InputError("policy.field", f"{path}: {where}{key}: a table is wanted")
     return value
 
 
 def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], path: Path, where: str) -> None:
     for key in table:
         if key not in known:
-            raise InputError(f"{path}: {where}unknown key {key!r}; known are {', '.join(known)}")
+            raise InputError(
+                "policy.field", f"{path}: {where}unknown key {key!r}; known are {', '.join(known)}"
+            )

@@ -127,7 +127,8 @@ class Recorder:
                 if not self._is_overtaken():
                     raise
                 raise StoreUnavailable(
-                    f"{self._store.display_uri}: another machine recorded the same at this moment"
+                    "store.unavailable",
+                    f"{self._store.display_uri}: another machine recorded the same at this moment",
                 ) from error
 
     def _record(self, record: Record, experiment_id: str) -> Recorded:

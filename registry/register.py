@@ -126,7 +126,8 @@ def main(arguments: argparse.Namespace) -> int:
         except StoreUnavailable as error:
             rerun = arguments.rerun or _own_command()
             raise InputError(
-                f"{error} (tried for {arguments.patience:.0f} s); to go on: {rerun}"
+                "store.unavailable",
+                f"{error} (tried for {arguments.patience:.0f} s); to go on: {rerun}",
             ) from error
         refresh_or_warn("register", store, client, record.registered_model)
 

@@ -43,8 +43,9 @@ def check_tables(tracking_uri: str, shown_uri: str) -> None:
         return
     if is_older(revision):
         raise InputError(
+            "store.older",
             f"{shown_uri}: its tables are of an older MLflow; "
-            f"{bazel_command('run', '//registry:upgrade')} upgrades them and keeps a copy"
+            f"{bazel_command('run', '//registry:upgrade')} upgrades them and keeps a copy",
         )
     raise _newer(shown_uri)
 
@@ -102,7 +103,9 @@ def upgrade(
     """
     revision = read_revision(tracking_uri)
     if revision is None:
-        raise InputError(f"{shown_uri}: holds no tables of MLflow's; nothing is registered there")
+        raise InputError(
+            "store.empty", f"{shown_uri}: holds no tables of MLflow's; nothing is registered there"
+        )
     if revision == newest_revision():
         return False
     if not is_older(revision):
@@ -117,8 +120,9 @@ def upgrade(
     else:
         # Others take each step by itself, and may be left in the middle.
         raise InputError(
+            "store.kind",
             f"{shown_uri}: only SQLite and PostgreSQL are upgraded here; "
-            "back it up, then run `mlflow db upgrade` on it with this MLflow"
+            "back it up, then run `mlflow db upgrade` on it with this MLflow",
         )
     return True
 
@@ -127,8 +131,9 @@ def _newer(shown_uri: str) -> InputError:
     import mlflow
 
     return InputError(
+        "store.newer",
         f"{shown_uri}: its tables are of a newer MLflow than {mlflow.__version__}; "
-        "use the version of rules_quantize that upgraded them, or a newer one"
+        "use the version of rules_quantize that upgraded them, or a newer one",
     )
 
 
@@ -187,8 +192,9 @@ def _upgrade_file(database: Path, shown_uri: str, copy: Path, say: Callable[[str
                 found = source.execute("PRAGMA integrity_check").fetchone()[0]
                 if found != "ok":
                     raise InputError(
+                        "store.damaged",
                         f"{shown_uri}: is damaged ({found}); nothing was changed, and "
-                        f"{copy} is a copy of it"
+                        f"{copy} is a copy of it",
                     )
                 # One transaction, whatever the number of pages at once.
                 source.backup(original, pages=_PAGES_AT_ONCE, progress=progress)
@@ -234,12 +240,15 @@ def _dump(tracking_uri: str, shown_uri: str, copy: Path) -> None:
         )
         if done.returncode != 0:
             said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise InputError(f"{shown_uri}: cannot be copied, so nothing was changed: {said}")
+            raise InputError(
+                "store.copy", f"{shown_uri}: cannot be copied, so nothing was changed: {said}"
+            )
         os.replace(unfinished, copy)
     except FileNotFoundError:
         raise InputError(
+            "store.copy",
             f"{shown_uri}: pg_dump, which copies it, is not installed "
-            "(apt-get install postgresql-client); nothing was changed"
+            "(apt-get install postgresql-client); nothing was changed",
         ) from None
     finally:
         unfinished.unlink(missing_ok=True)

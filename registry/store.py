@@ -148,8 +148,9 @@ def find_store(environment: Mapping[str, str]) -> Store:
         path = urllib.parse.unquote(uri.partition(":///")[2].partition("?")[0])
         if not path or path == ":memory:":
             raise InputError(
+                "store.setting",
                 f"MLFLOW_TRACKING_URI={uri}: a database in memory keeps nothing; "
-                "name a file, as in sqlite:////var/mlflow/mlflow.db"
+                "name a file, as in sqlite:////var/mlflow/mlflow.db",
             )
         # MLflow would take a relative path from the current directory, which
         # for `bazel run` lies deep in the output base.
@@ -163,8 +164,9 @@ def find_store(environment: Mapping[str, str]) -> Store:
         )
     if scheme in ("", "file"):
         raise InputError(
+            "store.setting",
             f"MLFLOW_TRACKING_URI={uri}: MLflow no longer keeps runs in plain folders; "
-            "name an SQLite file (sqlite:////path/mlflow.db), a database or a server"
+            "name an SQLite file (sqlite:////path/mlflow.db), a database or a server",
         )
     # A driver may follow, as in postgresql+psycopg.
     local_database = scheme.partition("+")[0] in ("postgresql", "mysql", "mssql")
@@ -220,7 +222,9 @@ def locked(store: Store, timeout_seconds: float = _LOCK_SECONDS) -> Iterator[Non
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-            raise InputError(f"{folder}: belongs to somebody else; remove it or set TMPDIR")
+            raise InputError(
+                "store.lock", f"{folder}: belongs to somebody else; remove it or set TMPDIR"
+            )
     else:
         folder.mkdir(parents=True, exist_ok=True)
     # Nothing in place of the kernel's lock: a file alone would outlive the process that made it.
@@ -229,15 +233,17 @@ def locked(store: Store, timeout_seconds: float = _LOCK_SECONDS) -> Iterator[Non
         held = lock.acquire()
     except Timeout:
         raise InputError(
+            "store.busy",
             f"{store.lock_file}: another process has been writing for "
-            f"{timeout_seconds:.0f} s; try again when it has ended"
+            f"{timeout_seconds:.0f} s; try again when it has ended",
         ) from None
     except OSError as error:
         if error.filename:
             raise
         raise InputError(
+            "store.lock",
             f"{store.lock_file}: cannot be locked: {error.strerror}; put the store on a file "
-            "system that has locks"
+            "system that has locks",
         ) from error
     with held:
         yield
@@ -301,8 +307,9 @@ def connect_to_read(store: Store) -> "MlflowClient":
     """
     if store.database is not None and not store.database.exists():
         raise InputError(
+            "store.empty",
             f"{store.display_uri}: nothing is registered there yet; register a model, or check "
-            "MLFLOW_TRACKING_URI"
+            "MLFLOW_TRACKING_URI",
         )
     return connect(store)
 
@@ -500,12 +507,13 @@ def _explanation(store: Store, error: BaseException) -> InputError:
     found = text.lower()
     for marks, said, advice in _MESSAGES:
         if any(mark in found for mark in marks):
-            return InputError(f"{store.display_uri}: {said}; {advice}")
+            return InputError("store.refused", f"{store.display_uri}: {said}; {advice}")
     for marks, said in _PASSING:
         if any(mark in found for mark in marks):
             advice = "start it, or check MLFLOW_TRACKING_URI" if "answer" in said else ""
             return StoreUnavailable(
-                f"{store.display_uri}: {said}" + (f"; {advice}" if advice else "")
+                "store.unavailable",
+                f"{store.display_uri}: {said}" + (f"; {advice}" if advice else ""),
             )
     secret = urllib.parse.urlsplit(store.tracking_uri).netloc.rpartition("@")[0]
     if secret:
@@ -513,7 +521,7 @@ def _explanation(store: Store, error: BaseException) -> InputError:
         text = text.replace(urllib.parse.unquote(secret.partition(":")[2]) or secret, "***")
     if len(text) > 300:
         text = text[:300] + " ..."
-    return InputError(f"{store.display_uri}: {text}")
+    return InputError("store.refused", f"{store.display_uri}: {text}")
 
 
 def say_progress(text: str) -> None:

@@ -80,13 +80,15 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _check_port(host: str, port: int) -> None:
     if not 0 < port < 65536:
-        raise InputError(f"--port={port}: a number from 1 to 65535 is wanted")
+        raise InputError("server.address", f"--port={port}: a number from 1 to 65535 is wanted")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except socket.gaierror:
-        raise InputError(f"--host={host}: no such address; try 127.0.0.1") from None
+        raise InputError(
+            "server.address", f"--host={host}: no such address; try 127.0.0.1"
+        ) from None
     with socket.socket(family, kind, protocol) as probe:
         # As the server does; otherwise a server that has just stopped counts.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -94,7 +96,8 @@ def _check_port(host: str, port: int) -> None:
             probe.bind(address)
         except OSError as error:
             raise InputError(
-                f"{host}:{port} cannot be used ({error.strerror}); give another --port"
+                "server.address",
+                f"{host}:{port} cannot be used ({error.strerror}); give another --port",
             ) from None
 
 
@@ -125,7 +128,7 @@ def _serve(host: str, port: int, shown_uri: str, environment: dict[str, str]) ->
             if not _wait_until_ready(host, port, server, stop):
                 if stop:
                     return 0
-                raise InputError(f"MLflow's server did not start: {_reason(log)}")
+                raise InputError("server.failed", f"MLflow's server did not start: {_reason(log)}")
             address = f"[{host}]" if ":" in host else host
             print(f"MLflow's UI on {shown_uri}", flush=True)
             print(f"  http://{address}:{port}/{_PAGE}", flush=True)
@@ -133,7 +136,7 @@ def _serve(host: str, port: int, shown_uri: str, environment: dict[str, str]) ->
             while not stop and server.poll() is None:
                 time.sleep(_POLL_SECONDS)
             if not stop:
-                raise InputError(f"MLflow's server ended: {_reason(log)}")
+                raise InputError("server.failed", f"MLflow's server ended: {_reason(log)}")
             return 0
         finally:
             _stop(server)

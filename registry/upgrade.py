@@ -51,14 +51,15 @@ def main(arguments: argparse.Namespace) -> int:
     store = find_store(os.environ)
     if not store.is_database:
         raise InputError(
+            "store.kind",
             f"{store.display_uri}: is no database; run this where MLFLOW_TRACKING_URI can name "
-            "the one that the server keeps its records in"
+            "the one that the server keeps its records in",
         )
     if store.database is not None and not store.database.exists():
-        raise InputError(f"{store.display_uri}: nothing is registered there yet")
+        raise InputError("store.empty", f"{store.display_uri}: nothing is registered there yet")
     copy = arguments.copy or _free_name(store)
     if copy.exists():
-        raise InputError(f"--copy={copy}: is there already; name another file")
+        raise InputError("file.taken", f"--copy={copy}: is there already; name another file")
     with locked(store), explained(store):
         mlflow = load_mlflow(store)
         names = (store.tracking_uri, store.display_uri, store.database)

@@ -116,7 +116,9 @@ class ModelOnPictures:
         content = read_bytes(path)
         interpreter = open_interpreter(content, str(path))
         if not interpreter.get_signature_list():
-            raise InputError(f"{path}: has no signature; make a float master of it first")
+            raise InputError(
+                "model.not_master", f"{path}: has no signature; make a float master of it first"
+            )
         self._runner = interpreter.get_signature_runner()
         shapes = {
             name: tuple(details["shape"])
@@ -125,10 +127,14 @@ class ModelOnPictures:
         self._inputs = [InputSpec(*entry) for entry in input_specifications(content, str(path))]
         for name in filter(None, (self.kind.score, self.kind.landmarks)):
             if name not in shapes:
-                raise InputError(f"{path}: has no output {name}; give {self.kind.what}")
+                raise InputError(
+                    "model.interface", f"{path}: has no output {name}; give {self.kind.what}"
+                )
         wanted = (1, self.kind.size, self.kind.size, 3)
         if [spec.shape for spec in self._inputs] != [wanted]:
-            raise InputError(f"{path}: its input is not {list(wanted)}; give {self.kind.what}")
+            raise InputError(
+                "model.interface", f"{path}: its input is not {list(wanted)}; give {self.kind.what}"
+            )
         self._how = Preprocessing(self.kind.mean, self.kind.std, "letterbox")
         if self.kind.strides:
             size = [self.kind.size, self.kind.size]
@@ -136,7 +142,9 @@ class ModelOnPictures:
             options["interpolated_scale_aspect_ratio"] = self.kind.interpolated
             self._anchors = ssd_anchors(options)
             if shapes[self.kind.score][1] != len(self._anchors):
-                raise InputError(f"{path}: has other anchors than {self.kind.what} has")
+                raise InputError(
+                    "model.interface", f"{path}: has other anchors than {self.kind.what} has"
+                )
 
     def outputs(self, pictures: list[np.ndarray]) -> list[dict[str, np.ndarray]]:
         """Runs the model on pictures, uint8 [height, width, 3]; gives outputs by name."""

@@ -23,9 +23,13 @@ def read_photograph(path: Path) -> Image.Image:
         with Image.open(path) as file:
             return file.convert("RGB")
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; --photos takes one photograph each") from None
+        raise InputError(
+            "file.missing", f"{path}: no such file; --photos takes one photograph each"
+        ) from None
     except (OSError, SyntaxError, ValueError):
-        raise InputError(f"{path}: not a readable image; give a photograph") from None
+        raise InputError(
+            "data.unreadable", f"{path}: not a readable image; give a photograph"
+        ) from None
 
 
 def cropped(

@@ -210,8 +210,9 @@ def accepted(
     if len(kept) == count:
         return kept, refused
     raise InputError(
+        "data.too_few",
         f"the float model accepts only {len(kept)} of {_PATIENCE * count} scenes {wanted}, and "
-        f"{count} are needed; is it the right model?"
+        f"{count} are needed; is it the right model?",
     )
 
 
@@ -227,8 +228,9 @@ def _photographs(samples: str, chosen: str, paths) -> dict[str, Image.Image]:
     for path in paths:
         if path.name not in allowed:
             raise InputError(
+                "flag.name",
                 f"{path}: not a photograph of the {chosen} set of {samples}, which has "
-                f"{', '.join(allowed)}; the two sets share none"
+                f"{', '.join(allowed)}; the two sets share none",
             )
     return {path.name: read_photograph(path) for path in paths}
 
@@ -236,7 +238,9 @@ def _photographs(samples: str, chosen: str, paths) -> dict[str, Image.Image]:
 def _need_portrait(chosen: str, samples: Samples, photographs) -> None:
     portrait = portrait_scenes.PORTRAIT
     if chosen == "test" and samples.object in ("face", "eye") and portrait not in photographs:
-        raise InputError(f"the test set of faces needs {portrait}; add --photos=.../{portrait}")
+        raise InputError(
+            "data.missing", f"the test set of faces needs {portrait}; add --photos=.../{portrait}"
+        )
 
 
 def _png(pixels: np.ndarray) -> bytes:
@@ -251,22 +255,24 @@ def _one(noun: str) -> str:
 
 def main(arguments: argparse.Namespace) -> int:
     if arguments.count < 2:
-        raise InputError(f"--count={arguments.count}: give at least 2")
+        raise InputError("flag.value", f"--count={arguments.count}: give at least 2")
     if arguments.seed < 0:
-        raise InputError(f"--seed={arguments.seed}: give 0 or more")
+        raise InputError("flag.value", f"--seed={arguments.seed}: give 0 or more")
     if arguments.output.exists() and (
         not arguments.output.is_dir() or any(arguments.output.iterdir())
     ):
-        raise InputError(f"{arguments.output}: not an empty folder; give a new one")
+        raise InputError("file.taken", f"{arguments.output}: not an empty folder; give a new one")
     samples = SAMPLES[arguments.samples]
     models = {}
     for flag in ("float_model", "detector", "landmarks"):
         path = getattr(arguments, flag)
         if flag in samples.models and path is None:
             what = KINDS[samples.models[flag]].what
-            raise InputError(f"--samples={arguments.samples}: give --{flag}=FILE, {what}")
+            raise InputError(
+                "flag.missing", f"--samples={arguments.samples}: give --{flag}=FILE, {what}"
+            )
         if flag not in samples.models and path is not None:
-            raise InputError(f"--samples={arguments.samples}: takes no --{flag}")
+            raise InputError("flag.conflict", f"--samples={arguments.samples}: takes no --{flag}")
         if path is not None:
             models[flag] = ModelOnPictures(path, samples.models[flag])
     model = models["float_model"]

@@ -78,7 +78,7 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.latency.slowdown import profiles_of, slowdown_warning
 
     if arguments.rounds < LEAST_ROUNDS:
-        raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
+        raise InputError("flag.value", f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
     models = {"model": arguments.model}
     if arguments.against:
         models["against"] = arguments.against

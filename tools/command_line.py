@@ -11,6 +11,7 @@ import ast
 import contextlib
 import errno
 import functools
+import json
 import os
 import re
 import shlex
@@ -26,6 +27,9 @@ EXIT_GATE_FAILED = 1
 EXIT_BAD_INPUT = InputError.exit_status
 EXIT_INCONCLUSIVE = 3
 EXIT_INTERRUPTED = 130
+
+# A variable and not a flag: a script of CI sets it once, and no action's key changes.
+_ERROR_FORMAT = "RULES_QUANTIZE_ERROR_FORMAT"
 
 # What comes first among the words that a rule writes for a tool (rules/private/tool_action.bzl).
 _WRITTEN_AS = "--written_as="
@@ -79,9 +83,9 @@ class _OneLineParser(argparse.ArgumentParser):
         return result
 
     def error(self, message: str) -> NoReturn:
-        self.exit(
-            EXIT_BAD_INPUT, f"{self.prog}: error: {message} (--help shows flags and examples)\n"
-        )
+        said = f"{message} (--help shows flags and examples)"
+        _say(self.prog, "flag.usage", said, EXIT_BAD_INPUT)
+        self.exit(EXIT_BAD_INPUT)
 
 
 def new_parser(program: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -239,7 +243,9 @@ def _refuse_lost_files(parser: argparse.ArgumentParser, arguments: argparse.Name
     for flag, path in written:
         other = places.setdefault(_place(path), flag)
         if other != flag:
-            raise InputError(f"{flag} and {other} name the same file {path}; name another one")
+            raise InputError(
+                "file.taken", f"{flag} and {other} name the same file {path}; name another one"
+            )
 
 
 def _place(path: Path) -> Path:
@@ -303,6 +309,26 @@ def run(
     sys.exit(_status(parser, main, words))
 
 
+def _say(program: str, code: str, message: str, exit_status: int) -> int:
+    """Writes an error's line to the standard error, as the environment wants it.
+
+    Args:
+      program: that ends with it.
+      code: of `tools.errors.CODES`.
+      message: one line.
+      exit_status: what the program ends with.
+
+    Returns:
+      The exit status.
+    """
+    line = f"{program}: error: {message}"
+    if os.environ.get(_ERROR_FORMAT) == "json":
+        fields = {"code": code, "exit_status": exit_status, "message": message}
+        line = json.dumps(fields | {"program": program}, sort_keys=True)
+    print(line, file=sys.stderr)
+    return exit_status
+
+
 def _status(
     parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], int], words: list[str]
 ) -> int:
@@ -311,13 +337,12 @@ def _status(
         _refuse_lost_files(parser, arguments)
         return main(arguments)
     except InputError as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return error.exit_status
+        return _say(parser.prog, error.code, str(error), error.exit_status)
     except OSError as error:
         # The second is the target, where a whole file should have been put.
         path = error.filename2 or error.filename
         where = f"{path}: " if path else ""
-        print(f"{parser.prog}: error: {where}{error.strerror or error}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        said = f"{where}{error.strerror or error}"
+        return _say(parser.prog, "file.access", said, EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

@@ -100,11 +100,13 @@ def _models(arguments: argparse.Namespace) -> None:
             # Beside this file in runfiles, whatever this repository is called there.
             path = Path(__file__).parent.parent / file
             if not path.exists():
-                raise InputError("give --float_model=, --quantized_model= and --task=")
+                raise InputError(
+                    "flag.missing", "give --float_model=, --quantized_model= and --task="
+                )
             setattr(arguments, name, path)
     elif len(named) < len(_FACE):
         missing = " and ".join(f"--{name}=" for name in _FACE if name not in named)
-        raise InputError(f"--{named[0]}= is of no use without {missing}")
+        raise InputError("flag.conflict", f"--{named[0]}= is of no use without {missing}")
 
 
 def on_photograph(detections, size: tuple[int, int], input_size: tuple[int, int], resize: str):
@@ -224,16 +226,20 @@ def main(arguments: argparse.Namespace) -> int:
 
     _models(arguments)
     if arguments.image.suffix.lower() not in IMAGE_ENDINGS:
-        raise InputError(f"{arguments.image}: not one of {', '.join(sorted(IMAGE_ENDINGS))}")
+        raise InputError(
+            "file.kind", f"{arguments.image}: not one of {', '.join(sorted(IMAGE_ENDINGS))}"
+        )
     if arguments.output.suffix.lower() != ".png":
-        raise InputError(f"{arguments.output}: the picture is a .png")
+        raise InputError("file.kind", f"{arguments.output}: the picture is a .png")
     where = str(arguments.float_model)
     given = read_bytes(arguments.float_model)
     master, _ = make_float_master(given, where)
     artifact = read_bytes(arguments.quantized_model)
     document = read_json(arguments.task)
     if not isinstance(document, dict) or document.get("type") != "detection":
-        raise InputError(f"{arguments.task}: not the task of a detector; see detection()")
+        raise InputError(
+            "task.kind", f"{arguments.task}: not the task of a detector; see detection()"
+        )
     task = read_detection_task(document, str(arguments.task))
     choice = preprocessing_choice(arguments)
     (sample,) = load_model_samples(master, where, [arguments.image], choice)

@@ -92,7 +92,7 @@ class GateDefinition:
           InputError: it is none of `wanted`.
         """
         if not self.permits(threshold):
-            raise InputError(f"{where} = {threshold!r}; give {self.wanted}")
+            raise InputError("gate.value", f"{where} = {threshold!r}; give {self.wanted}")
 
 
 def near(name: str, known: Iterable[str]) -> str:

@@ -76,7 +76,7 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.similarity.layers import LayerComparison, best_reference, layer_report_of, spread
 
     if arguments.samples < 1:
-        raise InputError(f"--samples={arguments.samples}: at least 1 is wanted")
+        raise InputError("flag.value", f"--samples={arguments.samples}: at least 1 is wanted")
     path = arguments.float_master or arguments.float_model
     float_name = str(path)
     master = float_master_of(read_bytes(path), float_name, bool(arguments.float_master))

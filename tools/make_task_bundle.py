@@ -57,7 +57,9 @@ def _mean_and_std(name: str, value: str) -> tuple[float, float]:
     except ValueError:
         mean, std = math.nan, math.nan
     if not (math.isfinite(mean) and math.isfinite(std) and std):
-        raise InputError(f"--input_normalization={name}={value}: give MEAN,STD such as 127.5,127.5")
+        raise InputError(
+            "flag.value", f"--input_normalization={name}={value}: give MEAN,STD such as 127.5,127.5"
+        )
     return mean, std
 
 
@@ -87,7 +89,9 @@ def main(arguments: argparse.Namespace) -> int:
     for name, path in files.items():
         size = user_path(path).stat().st_size
         if size > MAXIMUM_BYTES:
-            raise InputError(f"{path}: {size} bytes; a bundle holds at most {MAXIMUM_BYTES}")
+            raise InputError(
+                "bundle.too_large", f"{path}: {size} bytes; a bundle holds at most {MAXIMUM_BYTES}"
+            )
         contents[name] = user_path(path).read_bytes()
     models = set()
 
@@ -103,9 +107,13 @@ def main(arguments: argparse.Namespace) -> int:
     members += [Member(name, contents.pop(name)) for name in list(contents) if ".task/" not in name]
     members = replace_models(members, replaced, where)
     for name in contents:
-        raise InputError(f"{where}: --member names {name}, and no bundle in the bundle has it")
+        raise InputError(
+            "bundle.member", f"{where}: --member names {name}, and no bundle in the bundle has it"
+        )
     for name in sorted(set(normalization) - models):
-        raise InputError(f"{where}: --input_normalization names {name}, which is no model in it")
+        raise InputError(
+            "bundle.member", f"{where}: --input_normalization names {name}, which is no model in it"
+        )
     bundle = task_bundle_bytes(members, where)
     with whole_file(arguments.output_bundle) as file:
         file.write(bundle)

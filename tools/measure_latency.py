@@ -108,7 +108,7 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.latency.devices import open_backend
 
     if arguments.rounds < LEAST_ROUNDS:
-        raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
+        raise InputError("flag.value", f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
     gates, rounds = gates_of(vars(arguments)), []
     models = arguments.float_model, arguments.quantized_model
     with open_backend(arguments.device, models, device_options(arguments)) as backend:

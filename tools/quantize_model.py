@@ -312,13 +312,14 @@ def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
     ):
         if getattr(arguments, flag):
             raise InputError(
+                "flag.conflict",
                 f"{where}: --{flag} is about one model and this is a bundle; --member=MEMBER=FILE "
-                "gives a model settings of its own, unpack_task_bundle takes one out"
+                "gives a model settings of its own, unpack_task_bundle takes one out",
             )
     members = read_task_bundle(content, where)
     models = models_of(members, where)
     if not models:
-        raise InputError(f"{where}: no member of the bundle is a TFLite model")
+        raise InputError("bundle.empty", f"{where}: no member of the bundle is a TFLite model")
     settings = _settings_of_members(arguments, models)
     calibration = by_member("calibration_data", arguments.calibration_data, list(models), where)
     made: dict[str, _Quantized] = {}
@@ -335,7 +336,9 @@ def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
             prepared = _prepare(arguments, master, name, settings[path], samples)
             made[path] = _finish(master, prepared)
         except InputError as error:
-            raise InputError(f"{error} (--member={path}=keep leaves it as it is)") from None
+            raise InputError(
+                error.code, f"{error} (--member={path}=keep leaves it as it is)"
+            ) from None
         return made[path].result.model
 
     bundle = task_bundle_bytes(replace_models(members, quantized, where), where)
@@ -366,18 +369,22 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.samples.known_samples import write_known_samples
 
     if not (arguments.output_model or arguments.prepared_output):
-        raise InputError("give --output_model, the file to write")
+        raise InputError("flag.missing", "give --output_model, the file to write")
     if arguments.calibration_samples_output and not arguments.calibration_data:
-        raise InputError("--calibration_samples_output lists the samples of --calibration_data")
+        raise InputError(
+            "flag.missing", "--calibration_samples_output lists the samples of --calibration_data"
+        )
     if arguments.summary_output and not arguments.output_model:
-        raise InputError("--summary_output tells of the artifact; give --output_model as well")
+        raise InputError(
+            "flag.missing", "--summary_output tells of the artifact; give --output_model as well"
+        )
     path = arguments.float_master or arguments.input_model
     where = str(path)
     original = read_bytes(path)
     if arguments.input_model and is_task_bundle(original):
         return _quantize_bundle(arguments, original)
     if arguments.member:
-        raise InputError(f"{where}: no task bundle, so it has no --member")
+        raise InputError("bundle.kind", f"{where}: no task bundle, so it has no --member")
     settings = settings_of_flags(arguments)
     original_bytes = len(original)
     master = float_master_of(original, where, bool(arguments.float_master))

@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: argparse.Namespace) -> int:
     if not arguments.samples.is_dir():
-        raise InputError(f"{arguments.samples}: no such folder")
+        raise InputError("file.missing", f"{arguments.samples}: no such folder")
     for shard in arguments.output:
         shard.mkdir(parents=True, exist_ok=True)
         # Bazel leaves a folder without files out of an action's inputs.

@@ -62,7 +62,7 @@ def _built(path: Path, function: str):
     from tools.conversion.quiet_tensorflow import first_line
 
     if not path.is_file():
-        raise InputError(f"{path}: no such file")
+        raise InputError("file.missing", f"{path}: no such file")
     specification = importlib.util.spec_from_file_location("model_to_train", path)
     module = importlib.util.module_from_spec(specification)
     try:
@@ -71,7 +71,8 @@ def _built(path: Path, function: str):
     except Exception as error:
         # The user's own code.
         raise InputError(
-            f"{path}: {function}() builds no model: {type(error).__name__}: {first_line(error)}"
+            "training.model",
+            f"{path}: {function}() builds no model: {type(error).__name__}: {first_line(error)}",
         ) from None
 
 
@@ -83,14 +84,15 @@ def _model(text: str):
         return _built(user_path(file), function)
     path = user_path(text)
     if path.suffix.lower() not in KERAS_ENDINGS:
-        raise InputError(f"{text}: give a .keras or .h5 file, or FILE.py:FUNCTION")
+        raise InputError("file.kind", f"{text}: give a .keras or .h5 file, or FILE.py:FUNCTION")
     if not path.exists():
-        raise InputError(f"{path}: no such file")
+        raise InputError("file.missing", f"{path}: no such file")
     version = keras_version(path, str(path))
     if not version.startswith("2."):
         raise InputError(
+            "training.model",
             f"{path}: written by Keras {version}; TensorFlow Model Optimization trains models of "
-            "Keras 2: build it with tf_keras"
+            "Keras 2: build it with tf_keras",
         )
     import tf_keras
 
@@ -99,10 +101,12 @@ def _model(text: str):
 
 def _check(arguments: argparse.Namespace) -> None:
     if not (arguments.output_model or arguments.twin_output):
-        raise InputError("give --output_model or --twin_output, the file to write")
+        raise InputError("flag.missing", "give --output_model or --twin_output, the file to write")
     for flag, least in (("float_epochs", 0), ("epochs", 1), ("batch_size", 1)):
         if getattr(arguments, flag) < least:
-            raise InputError(f"--{flag}={getattr(arguments, flag)}: give {least} or more")
+            raise InputError(
+                "flag.value", f"--{flag}={getattr(arguments, flag)}: give {least} or more"
+            )
 
 
 def _train(arguments: argparse.Namespace, terminal):
@@ -127,8 +131,9 @@ def _train(arguments: argparse.Namespace, terminal):
     test = arguments.test_data and read_labelled_images(arguments.test_data, shape, how)
     if test and test.classes != train.classes:
         raise InputError(
+            "data.label",
             f"{arguments.test_data}: its classes are {', '.join(test.classes)}, those of the "
-            f"training data {', '.join(train.classes)}"
+            f"training data {', '.join(train.classes)}",
         )
     settings = TrainingSettings(
         float_epochs=arguments.float_epochs,

@@ -124,7 +124,9 @@ def _latency(master: bytes, goal, folder: Path, arguments: argparse.Namespace):
             values[name][np.isfinite(values[name])] for name in ("min_speedup", "min_fps")
         )
         if not speedups.size:
-            raise DeviceFailedError(f"{arguments.device}: no round was undisturbed")
+            raise DeviceFailedError(
+                "device.unsteady", f"{arguments.device}: no round was undisturbed"
+            )
         low, high = median_bounds(speedups, 0.025)
         return {
             "fps": float(np.median(rates)),
@@ -275,9 +277,9 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.tuning.search import Search, front_of
 
     if arguments.rounds < LEAST_ROUNDS:
-        raise InputError(f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
+        raise InputError("flag.value", f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
     if arguments.samples < 1 or arguments.candidates < 4:
-        raise InputError("--samples takes at least 1 and --candidates at least 4")
+        raise InputError("flag.value", "--samples takes at least 1 and --candidates at least 4")
     goal = _goal(arguments)
     device = _device(arguments, arguments.float_master or arguments.float_model)
     with tempfile.TemporaryDirectory() as folder:
@@ -291,7 +293,7 @@ def main(arguments: argparse.Namespace) -> int:
     journal.close()
     where, master_bytes = evaluator.model.where, len(evaluator.model.master)
     if not measured:
-        raise InputError(f"{where}: no scheme can be applied to this model")
+        raise InputError("scheme.fits_none", f"{where}: no scheme can be applied to this model")
     front = front_of(measured)
     others = [c for c in measured if not any(c is f for f in front)]
     picked = chosen(goal, measured)

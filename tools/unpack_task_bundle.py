@@ -34,14 +34,15 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.bundle.task_bundle import models_of, read_task_bundle
 
     if bool(arguments.member) != bool(arguments.output):
-        raise InputError("--member and --output belong together")
+        raise InputError("flag.missing", "--member and --output belong together")
     where = str(arguments.input_bundle)
     members = read_task_bundle(arguments.input_bundle.read_bytes(), where)
     files = {member.name: member.content for member in members} | models_of(members, where)
     if arguments.output:
         if arguments.member not in files:
             raise InputError(
-                f"{where}: no member {arguments.member}; there are {', '.join(sorted(files))}"
+                "bundle.member",
+                f"{where}: no member {arguments.member}; there are {', '.join(sorted(files))}",
             )
         outputs = {arguments.output: files[arguments.member]}
     elif arguments.output_folder:

@@ -145,13 +145,15 @@ def _parameters(function, path):
     """
     text = inspect.cleandoc(function.__doc__ or "")
     if not text:
-        raise InputError(f"{path}: {function.__name__} has no docstring")
+        raise InputError("page.incomplete", f"{path}: {function.__name__} has no docstring")
     sections = re.split(r"^(Targets|Args|Returns):\n", text, flags=re.MULTILINE)
     found = dict(zip(sections[1::2], sections[2::2], strict=True))
     targets, described = _named(found.get("Targets", "")), _named(found.get("Args", ""))
     for parameter in _signature(function):
         if parameter not in described:
-            raise InputError(f"{path}: {function.__name__}: {parameter} is not described")
+            raise InputError(
+                "page.incomplete", f"{path}: {function.__name__}: {parameter} is not described"
+            )
     returns = " ".join(found.get("Returns", "").split())
     return sections[0].strip(), targets, described, returns
 
@@ -212,14 +214,14 @@ def _of_function(name, function, path):
 
 def _of_definition(name, definition, path):
     if not definition.doc:
-        raise InputError(f"{path}: {name} has no doc")
+        raise InputError("page.incomplete", f"{path}: {name} has no doc")
     lines = [f"### {name}", "", f"*{definition.kind}*", "", inspect.cleandoc(definition.doc), ""]
     rows = []
     for attribute, about in sorted(definition.attributes.items()):
         if attribute.startswith("_"):
             continue
         if not about.doc:
-            raise InputError(f"{path}: {name}: {attribute} has no doc")
+            raise InputError("page.incomplete", f"{path}: {name}: {attribute} has no doc")
         if definition.kind == "provider":
             rows.append((f"`{attribute}`", about.doc))
             continue
@@ -297,7 +299,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.check:
         if page.read_text() != text:
             command = bazel_command("run", "//rules:document")
-            raise InputError(f"{page}: not current; write it with `{command}`")
+            raise InputError("page.stale", f"{page}: not current; write it with `{command}`")
         return 0
     with whole_file(page, "w") as output:
         output.write(text)

@@ -150,8 +150,9 @@ def supported_pythons(project: dict) -> list[str]:
     found = [f"3.{minor}" for minor in range(100) if allowed.contains(f"3.{minor}.99")]
     if not found or "3.99" in found:
         raise InputError(
+            "environment.project",
             f"pyproject.toml: requires-python is {text!r}; give a first Python and one that is too "
-            "new, such as >=3.11,<3.15"
+            "new, such as >=3.11,<3.15",
         )
     return found
 
@@ -221,7 +222,9 @@ class Locker:
                 self.environment,
             )
             if result.returncode != 0:
-                raise InputError(f"group {group} cannot be locked: {_one_line(result)}")
+                raise InputError(
+                    "environment.lock", f"group {group} cannot be locked: {_one_line(result)}"
+                )
             text = output.read_text(encoding="utf-8")
             return "".join(self._wheels(group, text)) + text
 
@@ -246,7 +249,10 @@ class Locker:
                     if result.returncode == 0:
                         found.append(python)
                     elif "No solution found" not in result.stderr:
-                        raise InputError(f"group {group} cannot be checked: {_one_line(result)}")
+                        raise InputError(
+                            "environment.lock",
+                            f"group {group} cannot be checked: {_one_line(result)}",
+                        )
                 yield f"# wheels on {name}: {', '.join(found) or 'none'}\n"
 
     def resolve(self, requirements: list[str]) -> str:
@@ -269,7 +275,9 @@ class Locker:
         )
         if result.returncode != 0:
             reason = _one_line(result)
-            raise InputError(reason.partition("cause: ")[2].partition(" hint: ")[0] or reason)
+            raise InputError(
+                "environment.lock", reason.partition("cause: ")[2].partition(" hint: ")[0] or reason
+            )
         return result.stdout
 
 
@@ -345,15 +353,20 @@ def main(arguments: argparse.Namespace) -> int:
     place = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
     if not place:
         command = bazel_command("run", "//rules:lock")
-        raise InputError(f"BUILD_WORKSPACE_DIRECTORY is not set; use `{command}`")
+        raise InputError(
+            "environment.workspace", f"BUILD_WORKSPACE_DIRECTORY is not set; use `{command}`"
+        )
     workspace = Path(place)
     project = tomllib.loads((workspace / "pyproject.toml").read_text(encoding="utf-8"))
     groups = sorted(project.get("dependency-groups", {}))
     unknown = sorted(set(arguments.group) - set(groups))
     if unknown:
-        raise InputError(f"pyproject.toml has no dependency group {unknown[0]}; it has {groups}")
+        raise InputError(
+            "environment.project",
+            f"pyproject.toml has no dependency group {unknown[0]}; it has {groups}",
+        )
     if arguments.json and not arguments.outdated:
-        raise InputError("--json is the form of what --outdated finds; give both")
+        raise InputError("flag.missing", "--json is the form of what --outdated finds; give both")
     environment = uv_environment(pip_settings(), dict(os.environ))
     locker = Locker(workspace, supported_pythons(project), environment)
     paths = {
@@ -367,7 +380,10 @@ def main(arguments: argparse.Namespace) -> int:
         missing = sorted(set(paths) - set(current))
         if missing:
             command = bazel_command("run", "//rules:lock", f"--group={missing[0]}")
-            raise InputError(f"group {missing[0]} has no lock yet; make it with `{command}`")
+            raise InputError(
+                "environment.project",
+                f"group {missing[0]} has no lock yet; make it with `{command}`",
+            )
         return report_outdated(locker, project, current, arguments.json)
     stale = False
     for group, path in paths.items():

@@ -111,7 +111,10 @@ def requirements(groups: dict, group: str) -> list[Requirement]:
       InputError: when there is no such group.
     """
     if group not in groups:
-        raise InputError(f"pyproject.toml has no dependency group {group}; it has {sorted(groups)}")
+        raise InputError(
+            "environment.project",
+            f"pyproject.toml has no dependency group {group}; it has {sorted(groups)}",
+        )
     found = []
     for entry in groups[group]:
         if isinstance(entry, dict):

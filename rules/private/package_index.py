@@ -181,12 +181,15 @@ class PackageIndex:
         except urllib.error.HTTPError as error:
             if error.code == 404:
                 return None
-            raise InputError(f"{address} cannot be read: HTTP {error.code}") from None
+            raise InputError(
+                "environment.index", f"{address} cannot be read: HTTP {error.code}"
+            ) from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             raise InputError(
+                "environment.index",
                 f"the package index {self.address} cannot be reached ({reason}); check the "
-                "network, or the settings of uv or pip (index, proxy, cert)"
+                "network, or the settings of uv or pip (index, proxy, cert)",
             ) from None
 
     def _read(self, address: str) -> str:

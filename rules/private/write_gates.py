@@ -268,7 +268,10 @@ def _page(text: str, where: Path) -> str:
     for name, table in parts.items():
         start, end = f"<!-- {name}: {_WRITTEN} -->\n", f"<!-- end of {name} -->"
         if start not in text or end not in text:
-            raise InputError(f"{where}: has no place for the {name}; mark it with {start}{end}")
+            raise InputError(
+                "page.incomplete",
+                f"{where}: has no place for the {name}; mark it with {start}{end}",
+            )
         text = re.sub(
             re.escape(start) + ".*?" + re.escape(end),
             lambda _, table=table, start=start, end=end: f"{start}{table}\n{end}",
@@ -319,7 +322,7 @@ def main(arguments: argparse.Namespace) -> int:
             print(f"wrote {path}")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             command = bazel_command("run", "//rules:write_gates")
-            raise InputError(f"{path}: not current; write it with `{command}`")
+            raise InputError("page.stale", f"{path}: not current; write it with `{command}`")
     return 0
 
 

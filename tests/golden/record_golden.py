@@ -28,7 +28,10 @@ def parser() -> argparse.ArgumentParser:
 def main(_arguments: argparse.Namespace) -> int:
     workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
     if not workspace:
-        raise InputError("BUILD_WORKSPACE_DIRECTORY is not set; start this with `bazel run`")
+        raise InputError(
+            "environment.workspace",
+            "BUILD_WORKSPACE_DIRECTORY is not set; start this with `bazel run`",
+        )
     found = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -291,7 +291,7 @@ class _Disturbed:
             self._another_machine()
             # What the other machine did may make it fail; otherwise nobody hears of it.
             call(*arguments, **named)
-            raise StoreUnavailable("the answer got lost")
+            raise StoreUnavailable("store.unavailable", "the answer got lost")
 
         return disturbed
 

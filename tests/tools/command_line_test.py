@@ -1,5 +1,6 @@
 import ast
 import functools
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ import pytest
 import tools
 from tests.tools import commands
 from tools.command_line import (
+    EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
     bazel_command,
     new_parser,
@@ -45,7 +47,7 @@ def parser():
 
 def main(arguments):
     if arguments.do == "refuse":
-        raise InputError("face.tflite: not a TFLite file")
+        raise InputError("model.kind", "face.tflite: not a TFLite file")
     if arguments.do == "read":
         print(arguments.path.read_text())
     if arguments.do == "write":
@@ -57,7 +59,7 @@ def main(arguments):
     if arguments.do == "halfway":
         with whole_file(arguments.path, "w") as file:
             file.write("half")
-            raise InputError("only half")
+            raise InputError("model.damaged", "only half")
     if arguments.do == "wait":
         with whole_file(arguments.path, "w") as file:
             file.write("half")
@@ -224,6 +226,24 @@ def test_flags_that_cannot_be_read(command, tmp_path, flags, message):
     line = refusal(command, *flags, where=tmp_path)
     assert message in line
     assert line.endswith(" (--help shows flags and examples)")
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        (["--do=refuse"], "model.kind", "face.tflite: not a TFLite file"),
+        (["--do=read", "--path=none"], "file.access", "none: No such file or directory"),
+        (["--do=print", "--number=x"], "flag.usage", "argument --number: invalid int value: 'x'"),
+        (["--do=output", "--output=a", "--also=a"], "file.taken", "--also and --output name the"),
+    ],
+)
+def test_a_script_reads_an_error_as_json(command, tmp_path, flags, code, message):
+    done = run_command(command, *flags, where=tmp_path, RULES_QUANTIZE_ERROR_FORMAT="json")
+    (line,) = done.stderr.splitlines()
+    said = json.loads(line)
+    assert said.pop("message").startswith(message)
+    assert said == {"code": code, "exit_status": done.returncode, "program": "command"}
+    assert done.returncode == EXIT_BAD_INPUT
 
 
 _NAMES = ("é 猫.png", "Å\x85.png", "a b\u2028c.png", "\udce9.png", "plain.png")

@@ -127,7 +127,7 @@ def main(arguments):
         os.write(2, b"\\xff on stderr\\n")
         print('{"exitCode": 0, "output": "no response", "requestId": 9}', flush=True)
     elif what == "refuse":
-        raise InputError("it cannot be used")
+        raise InputError("model.kind", "it cannot be used")
     elif what == "break":
         raise ZeroDivisionError("a mistake of ours")
     elif what.startswith("signal"):

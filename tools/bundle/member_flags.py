@@ -9,7 +9,8 @@ from tools.errors import InputError
 def _refuse_unknown(flag: str, member: str, models: Sequence[str], where: str) -> None:
     if member not in models:
         raise InputError(
-            f"{where}: --{flag} names the member {member}; its models are {', '.join(models)}"
+            "bundle.member",
+            f"{where}: --{flag} names the member {member}; its models are {', '.join(models)}",
         )
 
 
@@ -85,8 +86,8 @@ def name_and_value(flag: str, texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise InputError(f"--{flag}={text}: give NAME=VALUE")
+            raise InputError("flag.value", f"--{flag}={text}: give NAME=VALUE")
         if name in values:
-            raise InputError(f"--{flag} names {name} twice")
+            raise InputError("flag.conflict", f"--{flag} names {name} twice")
         values[name] = value
     return values

@@ -88,21 +88,24 @@ def _check_name(name: str, where: str) -> None:
         or len(name.encode("utf-8", "replace")) > 255
     ):
         raise InputError(
+            "bundle.name",
             f"{where}: member {name!r} is no name of a file below the bundle; "
-            "make the bundle again with plain names"
+            "make the bundle again with plain names",
         )
 
 
 def _check_content(member: Member, where: str) -> None:
     if member.name.endswith(MODEL_ENDING) and member.content[4:8] != _MODEL_IDENTIFIER:
         raise InputError(
+            "bundle.kind",
             f"{where}: member {member.name} is no TFLite model (it does not carry the "
-            "identifier TFL3); give the model's own file"
+            "identifier TFL3); give the model's own file",
         )
     if member.is_bundle and not is_task_bundle(member.content):
         raise InputError(
+            "bundle.kind",
             f"{where}: member {member.name} is no bundle (it does not begin as a zip does); "
-            "give the bundle's own file"
+            "give the bundle's own file",
         )
 
 
@@ -112,8 +115,9 @@ def _refuse_duplicates(names: Sequence[str], where: str) -> None:
     for name in names:
         if name.casefold() in seen:
             raise InputError(
+                "bundle.name",
                 f"{where}: two members are named {seen[name.casefold()]}"
-                f"{'' if seen[name.casefold()] == name else f' and {name}'}; keep one of them"
+                f"{'' if seen[name.casefold()] == name else f' and {name}'}; keep one of them",
             )
         seen[name.casefold()] = name
 
@@ -121,7 +125,8 @@ def _refuse_duplicates(names: Sequence[str], where: str) -> None:
 def _stored_bytes(entry: zipfile.ZipInfo, content: bytes, where: str) -> tuple[int, int]:
     """Finds where a member's bytes lie, by its own header."""
     damaged = InputError(
-        f"{where}: member {entry.filename} is truncated or damaged; fetch the bundle again"
+        "bundle.damaged",
+        f"{where}: member {entry.filename} is truncated or damaged; fetch the bundle again",
     )
     start = entry.header_offset
     if start < 0 or start + _LOCAL_HEADER.size > len(content):
@@ -142,8 +147,9 @@ def _inflated(entry: zipfile.ZipInfo, stored: bytes, where: str) -> bytes:
         content = b""
     if len(content) > entry.file_size:
         raise InputError(
+            "bundle.unsafe",
             f"{where}: member {entry.filename} unpacks to more than the {entry.file_size} bytes "
-            "that it says; the bundle is damaged or made to do harm"
+            "that it says; the bundle is damaged or made to do harm",
         )
     return content
 
@@ -151,8 +157,9 @@ def _inflated(entry: zipfile.ZipInfo, stored: bytes, where: str) -> bytes:
 def _read_member(entry: zipfile.ZipInfo, stored: bytes, where: str) -> Member:
     if entry.flag_bits & _ENCRYPTED:
         raise InputError(
+            "bundle.unsupported",
             f"{where}: member {entry.filename} is encrypted; MediaPipe cannot read it either, "
-            "make the bundle again without a password"
+            "make the bundle again without a password",
         )
     if entry.compress_type == zipfile.ZIP_STORED:
         content = stored
@@ -160,13 +167,15 @@ def _read_member(entry: zipfile.ZipInfo, stored: bytes, where: str) -> Member:
         content = _inflated(entry, stored, where)
     else:
         raise InputError(
+            "bundle.unsupported",
             f"{where}: member {entry.filename} is compressed by method {entry.compress_type}; "
-            "make the bundle again with stored members"
+            "make the bundle again with stored members",
         )
     if len(content) != entry.file_size or zlib.crc32(content) != entry.CRC:
         raise InputError(
+            "bundle.damaged",
             f"{where}: member {entry.filename} is not what the bundle says it is (size or "
-            "checksum); fetch the bundle again"
+            "checksum); fetch the bundle again",
         )
     return Member(entry.filename, content)
 
@@ -187,17 +196,25 @@ def read_task_bundle(content: bytes, where: str = "bundle") -> list[Member]:
         more than they take; or when a member named as a model is none.
     """
     if not is_task_bundle(content):
-        raise InputError(f"{where}: not a task bundle (it does not begin as a zip does)")
+        raise InputError(
+            "bundle.kind", f"{where}: not a task bundle (it does not begin as a zip does)"
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error):
-        raise InputError(f"{where}: the bundle is truncated or damaged; fetch it again") from None
+        raise InputError(
+            "bundle.damaged", f"{where}: the bundle is truncated or damaged; fetch it again"
+        ) from None
     if not entries:
-        raise InputError(f"{where}: the bundle is empty; give one that holds models")
+        raise InputError(
+            "bundle.empty", f"{where}: the bundle is empty; give one that holds models"
+        )
     if len(entries) > _MOST_MEMBERS:
         raise InputError(
-            f"{where}: {len(entries)} members; at most {_MOST_MEMBERS} are read, no task needs more"
+            "bundle.unsafe",
+            f"{where}: {len(entries)} members; at most {_MOST_MEMBERS} are read, no task needs "
+            "more",
         )
     for entry in entries:
         # zipfile cuts a name at a NUL; what came before it is not the member's name.
@@ -206,16 +223,18 @@ def read_task_bundle(content: bytes, where: str = "bundle") -> list[Member]:
     declared = sum(entry.file_size for entry in entries)
     if declared > min(MAXIMUM_BYTES, _MOST_EXPANSION * len(content)):
         raise InputError(
+            "bundle.unsafe",
             f"{where}: {len(content)} bytes say that they hold {declared}; "
-            "a bundle of models does not, fetch it again"
+            "a bundle of models does not, fetch it again",
         )
     places = [_stored_bytes(entry, content, where) for entry in entries]
     in_order = sorted(zip(places, entries, strict=True), key=lambda one: one[0])
     for ((_, end), _), ((_, _), entry) in itertools.pairwise(in_order):
         if entry.header_offset < end:
             raise InputError(
+                "bundle.unsafe",
                 f"{where}: member {entry.filename} lies in another; the bundle is damaged or made "
-                "to do harm"
+                "to do harm",
             )
     members = [
         _read_member(entry, content[start:end], where)
@@ -241,14 +260,16 @@ def task_bundle_bytes(members: Sequence[Member], where: str = "bundle") -> bytes
         member is not what its name says, or they take more than a bundle may.
     """
     if not members:
-        raise InputError(f"{where}: a bundle of nothing; give it members")
+        raise InputError("bundle.empty", f"{where}: a bundle of nothing; give it members")
     for member in members:
         _check_name(member.name, where)
         _check_content(member, where)
     _refuse_duplicates([member.name for member in members], where)
     total = sum(len(member.content) for member in members)
     if total > MAXIMUM_BYTES:
-        raise InputError(f"{where}: {total} bytes; a bundle holds at most {MAXIMUM_BYTES}")
+        raise InputError(
+            "bundle.too_large", f"{where}: {total} bytes; a bundle holds at most {MAXIMUM_BYTES}"
+        )
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for member in members:
@@ -266,7 +287,9 @@ def task_bundle_bytes(members: Sequence[Member], where: str = "bundle") -> bytes
 
 def _refuse_nesting(folder: str, where: str) -> None:
     if folder.count("/") > _MOST_NESTING:
-        raise InputError(f"{where}: bundles in bundles, over {_MOST_NESTING} deep; unpack them")
+        raise InputError(
+            "bundle.unsafe", f"{where}: bundles in bundles, over {_MOST_NESTING} deep; unpack them"
+        )
 
 
 def replace_models(

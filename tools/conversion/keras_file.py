@@ -38,8 +38,9 @@ def keras_version(path: Path, where: str) -> str:
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs:
                 raise InputError(
+                    "conversion.source",
                     f"{where}: it holds weights, but no model; save the whole model with "
-                    "model.save(...)"
+                    "model.save(...)",
                 )
             version = file.attrs["keras_version"]
             return version.decode() if isinstance(version, bytes) else str(version)
@@ -47,7 +48,8 @@ def keras_version(path: Path, where: str) -> str:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"{where}: not a readable Keras file; save the model again with model.save(...)"
+            "conversion.source",
+            f"{where}: not a readable Keras file; save the model again with model.save(...)",
         ) from None
 
 
@@ -71,8 +73,9 @@ def load_keras_model(path: Path, where: str, library: Any) -> Any:
         # Keras raises TypeError, ValueError, KeyError, OSError and more for a class that it
         # does not know, Python code in the file, and damaged content.
         raise InputError(
+            "conversion.failed",
             f"{where}: Keras cannot load this model ({first_line(error)}); layers of your own, "
-            "and Python code in the file, are converted from a SavedModel: model.export(...)"
+            "and Python code in the file, are converted from a SavedModel: model.export(...)",
         ) from None
 
 
@@ -107,8 +110,9 @@ def keras_function(model: Any, kind: str, where: str) -> SourceFunction:
     tensors = getattr(model, "inputs", None)
     if not tensors:
         raise InputError(
+            "conversion.signature",
             f"{where}: this model does not state its inputs; convert a SavedModel of it: "
-            "model.export(...)"
+            "model.export(...)",
         )
     named = getattr(model, "input_names", None) or [tensor.name for tensor in tensors]
     inputs = _unique([name.split(":")[0] for name in named])
@@ -152,7 +156,8 @@ def read_keras_file(path: Path, signature: str | None, where: str) -> SourceFunc
     """
     if signature not in (None, DEFAULT_SIGNATURE):
         raise InputError(
-            f"{where}: no signature {signature}; a Keras file has one, {DEFAULT_SIGNATURE}"
+            "conversion.signature",
+            f"{where}: no signature {signature}; a Keras file has one, {DEFAULT_SIGNATURE}",
         )
     version = keras_version(path, where)
     major = version.split(".")[0]
@@ -161,5 +166,7 @@ def read_keras_file(path: Path, signature: str | None, where: str) -> SourceFunc
     elif major == "2":
         import tf_keras as library
     else:
-        raise InputError(f"{where}: written by Keras {version}; Keras 2 and 3 are read")
+        raise InputError(
+            "conversion.source", f"{where}: written by Keras {version}; Keras 2 and 3 are read"
+        )
     return keras_function(load_keras_model(path, where, library), f"Keras {major}", where)

@@ -18,17 +18,22 @@ def _chosen(signatures: list[str], wanted: str | None, where: str) -> str:
     names = ", ".join(signatures)
     if not signatures:
         raise InputError(
+            "conversion.signature",
             f"{where}: this SavedModel has no signature; export it again with one "
-            "(model.export(...), or tf.saved_model.save(..., signatures=...))"
+            "(model.export(...), or tf.saved_model.save(..., signatures=...))",
         )
     if wanted is not None:
         if wanted not in signatures:
-            raise InputError(f"{where}: no signature {wanted}; there are: {names}")
+            raise InputError(
+                "conversion.signature", f"{where}: no signature {wanted}; there are: {names}"
+            )
         return wanted
     if DEFAULT_SIGNATURE in signatures:
         return DEFAULT_SIGNATURE
     if len(signatures) > 1:
-        raise InputError(f"{where}: it has several signatures, name one of them: {names}")
+        raise InputError(
+            "conversion.signature", f"{where}: it has several signatures, name one of them: {names}"
+        )
     return signatures[0]
 
 
@@ -50,8 +55,9 @@ def read_saved_model(directory: Path, signature: str | None, where: str) -> Sour
 
     if not is_saved_model(directory):
         raise InputError(
+            "conversion.source",
             f"{where}: no SavedModel in this folder (it has no saved_model.pb); give the folder "
-            "that model.export(...) or tf.saved_model.save(...) wrote"
+            "that model.export(...) or tf.saved_model.save(...) wrote",
         )
     try:
         model = tf.saved_model.load(str(directory))
@@ -59,8 +65,9 @@ def read_saved_model(directory: Path, signature: str | None, where: str) -> Sour
         # A damaged protocol buffer, missing variables, operators of another library: each
         # raises its own kind.
         raise InputError(
+            "conversion.failed",
             f"{where}: TensorFlow cannot load this SavedModel ({first_line(error)}); export it "
-            "again"
+            "again",
         ) from None
     name = _chosen(sorted(model.signatures), signature, where)
     function = model.signatures[name]
@@ -71,8 +78,9 @@ def read_saved_model(directory: Path, signature: str | None, where: str) -> Sour
     for key, (shape, _) in inputs.items():
         if shape is None:
             raise InputError(
+                "conversion.shape",
                 f"{where}: the input {key} of the signature {name} has no stated number of "
-                "dimensions; export it again with an input_signature"
+                "dimensions; export it again with an input_signature",
             )
 
     def call(values):

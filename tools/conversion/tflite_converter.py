@@ -49,11 +49,13 @@ def read_source(path: Path, signature: str | None) -> SourceFunction:
     if path.is_dir():
         return read_saved_model(path, signature, where)
     if not path.exists():
-        raise InputError(f"{where}: no such file or folder")
+        raise InputError("file.missing", f"{where}: no such file or folder")
     if path.suffix.lower() in KERAS_ENDINGS:
         return read_keras_file(path, signature, where)
     raise InputError(
-        f"{where}: not a SavedModel's folder, nor a Keras file ({', '.join(sorted(KERAS_ENDINGS))})"
+        "conversion.source",
+        f"{where}: not a SavedModel's folder, nor a Keras file "
+        f"({', '.join(sorted(KERAS_ENDINGS))})",
     )
 
 
@@ -77,7 +79,9 @@ def fixed_shapes(
     unknown = sorted(set(stated) - set(source.inputs))
     if unknown:
         raise InputError(
-            f"{where}: a shape is given for {unknown[0]}; its inputs are {', '.join(source.inputs)}"
+            "conversion.shape",
+            f"{where}: a shape is given for {unknown[0]}; its inputs are "
+            f"{', '.join(source.inputs)}",
         )
     result = {}
     for name, (shape, _) in source.inputs.items():
@@ -88,8 +92,9 @@ def fixed_shapes(
             )
             if not fits or min(stated[name], default=1) < 1:
                 raise InputError(
+                    "conversion.shape",
                     f"{where}: the shape {list(stated[name])} does not fit the input {name}, "
-                    f"which takes {shown}"
+                    f"which takes {shown}",
                 )
             result[name] = tuple(stated[name])
             continue
@@ -99,8 +104,9 @@ def fixed_shapes(
         if None in fixed:
             example = ",".join(str(1 if size is None else size) for size in fixed)
             raise InputError(
+                "conversion.shape",
                 f"{where}: the input {name} takes {shown}; state a shape for it, such as "
-                f"--input_shape={name}={example} (input_shapes in a BUILD file)"
+                f"--input_shape={name}={example} (input_shapes in a BUILD file)",
             )
         result[name] = fixed
     return result
@@ -112,16 +118,21 @@ def _refusal(error: Exception, where: str) -> InputError:
     found = re.search(r"^Custom ops: (.+)$", text, re.MULTILINE)
     if found:
         return InputError(
-            f"{where}: TFLite has no operator for {found[1].strip()}; replace it in the model"
+            "conversion.operator",
+            f"{where}: TFLite has no operator for {found[1].strip()}; replace it in the model",
         )
     found = re.search(r"^TF Select ops: (.+)$", text, re.MULTILINE)
     if found:
         return InputError(
+            "conversion.operator",
             f"{where}: TFLite has no operator of its own for {found[1].strip()}; replace it in "
             "the model, or, for an app that carries TensorFlow's select operators, allow it: "
-            "--allow_select_tf_ops (allow_select_tf_ops = True in a BUILD file)"
+            "--allow_select_tf_ops (allow_select_tf_ops = True in a BUILD file)",
         )
-    return InputError(f"{where}: TensorFlow's converter refuses the model: {first_line(error)}")
+    return InputError(
+        "conversion.failed",
+        f"{where}: TensorFlow's converter refuses the model: {first_line(error)}",
+    )
 
 
 def convert_function(
@@ -154,7 +165,8 @@ def convert_function(
         concrete = serving.get_concrete_function(*specs)
     except (TypeError, ValueError, tf.errors.OpError) as error:
         raise InputError(
-            f"{where}: it cannot be computed for the shapes {dict(shapes)}: {first_line(error)}"
+            "conversion.shape",
+            f"{where}: it cannot be computed for the shapes {dict(shapes)}: {first_line(error)}",
         ) from None
     outputs = {
         name: tuple(tensor.shape.as_list()) if tensor.shape.rank is not None else None
@@ -199,7 +211,7 @@ def convert(
 
     where = str(path)
     if batch < 1:
-        raise InputError(f"a batch of {batch}: give 1 or more")
+        raise InputError("conversion.shape", f"a batch of {batch}: give 1 or more")
     source = read_source(path, signature)
     shapes = fixed_shapes(source, batch, input_shapes or {}, where)
     model, outputs = convert_function(source, shapes, select_tf_ops, where)

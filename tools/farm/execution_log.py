@@ -71,7 +71,8 @@ def read_execution_log(path: Path) -> list[Spawn]:
         text = Path(path).read_text()
     except UnicodeDecodeError:
         raise InputError(
-            f"{path}: is no JSON execution log (bazel build --execution_log_json_file): not text"
+            "document.kind",
+            f"{path}: is no JSON execution log (bazel build --execution_log_json_file): not text",
         ) from None
     decoder = json.JSONDecoder()
     spawns = []
@@ -97,7 +98,9 @@ def read_execution_log(path: Path) -> list[Spawn]:
             )
         except (ValueError, AttributeError, TypeError) as error:
             raise InputError(
-                f"{path}: is no JSON execution log (bazel build --execution_log_json_file): {error}"
+                "document.kind",
+                f"{path}: is no JSON execution log (bazel build --execution_log_json_file): "
+                f"{error}",
             ) from error
     return spawns
 

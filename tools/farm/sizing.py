@@ -116,7 +116,9 @@ def read_profile(path: Path) -> dict[str, list[float]]:
         gzip.BadGzipFile,
         zlib.error,
     ) as error:
-        raise InputError(f"{path}: is no profile of Bazel (bazel build --profile)") from error
+        raise InputError(
+            "document.kind", f"{path}: is no profile of Bazel (bazel build --profile)"
+        ) from error
     return seconds
 
 
@@ -146,14 +148,18 @@ def action_costs(spawns: Sequence[Spawn], seconds: dict[str, list[float]]) -> li
     for needed in (_MASTER, _ARTIFACT):
         if needed not in kinds:
             raise InputError(
+                "build.incomplete",
                 f"the execution log holds no {needed} that ran; measure after `bazel clean`, "
-                "without a cache"
+                "without a cache",
             )
     costs = []
     for mnemonic, those in sorted(kinds.items()):
         times = [time for spawn in those for time in seconds.get(spawn.progress, [])]
         if not times:
-            raise InputError(f"the profile has no {mnemonic}: is it of the same build as the log?")
+            raise InputError(
+                "build.incomplete",
+                f"the profile has no {mnemonic}: is it of the same build as the log?",
+            )
         # A tool's files are listed in its runfiles as well.
         samples = [
             {(file.path, file.bytes) for file in spawn.inputs if _is_sample(file.path)}

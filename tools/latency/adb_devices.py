@@ -65,7 +65,9 @@ def refusal(serial: str, state: str) -> NoDeviceError:
       serial: of the device.
       state: of `read_devices`, not READY.
     """
-    return NoDeviceError(f"adb:{serial}: {_ADVICE[state].format(serial=serial)}")
+    return NoDeviceError(
+        "device.not_ready", f"adb:{serial}: {_ADVICE[state].format(serial=serial)}"
+    )
 
 
 def listed(done: subprocess.CompletedProcess) -> dict[str, str]:
@@ -86,7 +88,8 @@ def listed(done: subprocess.CompletedProcess) -> dict[str, str]:
     reasons = [line for line in lines if line and not line.startswith("daemon not running")]
     reason = reasons[0] if reasons else f"it ended with {done.returncode} and said nothing"
     raise NoDeviceError(
-        f"adb: lists no devices: {reason}; try `adb kill-server`, then `adb start-server`"
+        "device.none",
+        f"adb: lists no devices: {reason}; try `adb kill-server`, then `adb start-server`",
     )
 
 
@@ -106,7 +109,7 @@ def chosen(devices: dict[str, str], serial: str) -> str:
     if serial:
         if serial not in devices:
             there = ", ".join(sorted(devices)) or "no device at all"
-            raise NoDeviceError(f"adb:{serial}: not there; adb sees {there}")
+            raise NoDeviceError("device.none", f"adb:{serial}: not there; adb sees {there}")
         if devices[serial] != READY:
             raise refusal(serial, devices[serial])
         return serial
@@ -115,9 +118,11 @@ def chosen(devices: dict[str, str], serial: str) -> str:
         return ready[0]
     if ready:
         raise NoDeviceError(
-            f"adb: {len(ready)} devices ({', '.join(ready)}); say which: adb:SERIAL"
+            "device.none", f"adb: {len(ready)} devices ({', '.join(ready)}); say which: adb:SERIAL"
         )
     if not devices:
-        raise NoDeviceError("adb: no device; connect one, and allow USB debugging on it")
+        raise NoDeviceError(
+            "device.none", "adb: no device; connect one, and allow USB debugging on it"
+        )
     reasons = [str(refusal(*device)) for device in sorted(devices.items())]
-    raise NoDeviceError("; ".join(reasons))
+    raise NoDeviceError("device.not_ready", "; ".join(reasons))

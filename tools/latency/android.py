@@ -70,7 +70,7 @@ def _limit(name: str, default: float) -> float:
     try:
         return float(text) if text else default
     except ValueError:
-        raise InputError(f"{name}={text}: not a number of seconds") from None
+        raise InputError("device.setting", f"{name}={text}: not a number of seconds") from None
 
 
 def _owner() -> str:
@@ -102,7 +102,9 @@ class Adb:
         """
         self._program = shutil.which(os.environ.get("ADB", "adb"))
         if not self._program:
-            raise NoDeviceError("no adb on PATH; Debian: apt-get install adb, or set ADB")
+            raise NoDeviceError(
+                "device.none", "no adb on PATH; Debian: apt-get install adb, or set ADB"
+            )
         self.serial = ""
         self.serial = chosen(self._settled(serial), serial)
 
@@ -136,7 +138,7 @@ class Adb:
             )
         except subprocess.TimeoutExpired:
             raise DeviceFailedError(
-                f"{self._name()}: no end of `{words[0]}` after {seconds:g} s"
+                "device.timeout", f"{self._name()}: no end of `{words[0]}` after {seconds:g} s"
             ) from None
         if done.returncode and re.search(
             r"device offline|device '.*' not found|no devices|error: closed|protocol fault",
@@ -149,7 +151,9 @@ class Adb:
         return f"adb:{self.serial}" if self.serial else "adb"
 
     def _gone(self) -> DeviceFailedError:
-        return DeviceFailedError(f"{self._name()}: the device went away while it was used")
+        return DeviceFailedError(
+            "device.gone", f"{self._name()}: the device went away while it was used"
+        )
 
     def is_there(self) -> bool:
         """Says whether the device still answers."""
@@ -182,11 +186,13 @@ class Adb:
             said = " ".join((done.stdout + done.stderr).split())
             if "No space left" in said:
                 raise DeviceFailedError(
+                    "device.failed",
                     f"adb:{self.serial}: its storage is full; {_FOLDER} has no room for "
-                    f"{source.name} ({source.stat().st_size:,} bytes)"
+                    f"{source.name} ({source.stat().st_size:,} bytes)",
                 )
             raise DeviceFailedError(
-                f"adb:{self.serial}: cannot push {source.name}: {said[-200:] or 'no reason given'}"
+                "device.failed",
+                f"adb:{self.serial}: cannot push {source.name}: {said[-200:] or 'no reason given'}",
             )
 
 
@@ -202,9 +208,12 @@ class AndroidBackend(Backend):
           InputError: when the binary is not one for it.
         """
         if not options.benchmark_binary:
-            raise InputError("adb: give --benchmark_binary=, TFLite's benchmark_model for its ABI")
+            raise InputError(
+                "flag.missing",
+                "adb: give --benchmark_binary=, TFLite's benchmark_model for its ABI",
+            )
         if options.threads < 1:
-            raise InputError(f"--threads={options.threads}: at least 1")
+            raise InputError("flag.value", f"--threads={options.threads}: at least 1")
         self._options = options
         self._models = list(models)
         self._value_ranges = [MadeUpInputs(read_model(path)).value_range_flags() for path in models]
@@ -220,7 +229,8 @@ class AndroidBackend(Backend):
             made = self._adb.shell(f"mkdir -p {self._folder}")
             if made.returncode:
                 raise DeviceFailedError(
-                    f"adb:{self._adb.serial}: cannot make {self._folder}: {made.stderr.strip()}"
+                    "device.failed",
+                    f"adb:{self._adb.serial}: cannot make {self._folder}: {made.stderr.strip()}",
                 )
             self._adb.push(options.benchmark_binary, f"{self._folder}/benchmark_model")
             for number, source in enumerate(models):
@@ -284,8 +294,9 @@ class AndroidBackend(Backend):
         fits |= {_MACHINES.get(one) for one in self._property("ro.product.cpu.abilist").split(",")}
         if abi in _MACHINES and machine not in fits:
             raise InputError(
+                "benchmark.binary",
                 f"{binary}: built for {_ABI_OF.get(machine, f'machine {machine}')}, the device "
-                f"adb:{self._adb.serial} is {abi}; give the benchmark_model of that ABI"
+                f"adb:{self._adb.serial} is {abi}; give the benchmark_model of that ABI",
             )
 
     def _state(self) -> dict:
@@ -313,8 +324,10 @@ class AndroidBackend(Backend):
                 return state
             if time.monotonic() >= end:
                 raise DeviceFailedError(
+                    "device.unsteady",
                     f"adb:{self._adb.serial}: it throttles (thermal status "
-                    f"{state['thermal_status']}) and did not cool in {limit:g} s; nothing is judged"
+                    f"{state['thermal_status']}) and did not cool in {limit:g} s; nothing is "
+                    "judged",
                 )
             time.sleep(min(5, max(0.1, end - time.monotonic())))
 
@@ -354,21 +367,23 @@ class AndroidBackend(Backend):
         except DeviceFailedError:
             if not self._adb.is_there():
                 raise DeviceFailedError(
-                    f"{where}: the device went away in the middle of a run"
+                    "device.gone", f"{where}: the device went away in the middle of a run"
                 ) from None
             raise DeviceFailedError(
-                f"{where}: benchmark_model hangs; no end after {self._run_seconds:g} s"
+                "device.timeout",
+                f"{where}: benchmark_model hangs; no end after {self._run_seconds:g} s",
             ) from None
         said = done.stdout + done.stderr
         if done.returncode:
             last = (said.strip().splitlines() or ["it said nothing"])[-1]
             if re.search(r"Exec format error|not executable|cannot execute|Syntax error", said):
                 raise InputError(
+                    "benchmark.binary",
                     f"{self._options.benchmark_binary}: the device adb:{self._adb.serial} "
-                    f"({self._facts['abi']}) cannot run it; give the benchmark_model of that ABI"
+                    f"({self._facts['abi']}) cannot run it; give the benchmark_model of that ABI",
                 )
             raise DeviceFailedError(
-                f"{where}: benchmark_model ended with {done.returncode}: {last}"
+                "device.failed", f"{where}: benchmark_model ended with {done.returncode}: {last}"
             )
         unknown = set(unconsumed_flags(said))
         if unknown and unknown <= self._optional:
@@ -430,8 +445,9 @@ class AndroidBackend(Backend):
             said = self._said(number, _PROFILED)
             if "enable_op_profiling" not in self._optional:
                 raise InputError(
+                    "benchmark.binary",
                     f"{self._options.benchmark_binary}: it does not know --enable_op_profiling; "
-                    "give a newer benchmark_model"
+                    "give a newer benchmark_model",
                 )
             found.append(read_operator_profile(said, self._where(number)))
         return found

@@ -137,9 +137,13 @@ def read_result(content: bytes, where: str) -> BenchmarkOutput:
     try:
         result.ParseFromString(content)
     except DecodeError:
-        raise InputError(f"{where}: benchmark_model's result file is damaged") from None
+        raise InputError(
+            "benchmark.output", f"{where}: benchmark_model's result file is damaged"
+        ) from None
     if not result.latency_metrics.HasField("avg_ms"):
-        raise InputError(f"{where}: benchmark_model's result file holds no latency")
+        raise InputError(
+            "benchmark.output", f"{where}: benchmark_model's result file holds no latency"
+        )
 
     def number(message, name: str) -> float:
         return float(getattr(message, name)) if message.HasField(name) else math.nan
@@ -181,12 +185,13 @@ def read_text(text: str, where: str) -> BenchmarkOutput:
     unknown = unconsumed_flags(text)
     if unknown:
         raise InputError(
+            "benchmark.binary",
             f"{where}: benchmark_model does not know --{', --'.join(unknown)}; it would have "
-            "measured something else"
+            "measured something else",
         )
     counted = re.findall(r"^(?:INFO: )?\s*(count=\d.*)$", text, re.MULTILINE)
     if not counted:
-        raise InputError(f"{where}: benchmark_model printed no measurement")
+        raise InputError("benchmark.output", f"{where}: benchmark_model printed no measurement")
     measured = dict(re.findall(r"(\w+)=" + _NUMBER, counted[-1]))
     same = measured.get("curr") if "all same" in counted[-1] else None
     average = float(measured.get("avg", same or math.nan)) / 1000
@@ -195,7 +200,10 @@ def read_text(text: str, where: str) -> BenchmarkOutput:
     if math.isnan(average):
         average = float(summary.get("Inference (avg)", math.nan)) / 1000
     if not average > 0:
-        raise InputError(f"{where}: benchmark_model's measurement cannot be read: {counted[-1]}")
+        raise InputError(
+            "benchmark.output",
+            f"{where}: benchmark_model's measurement cannot be read: {counted[-1]}",
+        )
     memory = re.search(r"Memory footprint delta.*overall=" + _NUMBER, text)
     return BenchmarkOutput(
         average_ms=average,

@@ -37,11 +37,12 @@ class CommandBackend(Backend):
             self._commands = [self._command(path, "") for path in models]
         except (KeyError, IndexError, ValueError) as error:
             raise InputError(
+                "device.setting",
                 f"command:{template}: {error} is unknown; {{model}}, {{threads}} and {{flags}} "
-                "are filled in"
+                "are filled in",
             ) from None
         if "{model}" not in template:
-            raise InputError(f"command:{template}: says nowhere {{model}}")
+            raise InputError("device.setting", f"command:{template}: says nowhere {{model}}")
 
     def _command(self, model: Path, flags: str) -> str:
         return self._template.format(
@@ -60,11 +61,15 @@ class CommandBackend(Backend):
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise DeviceFailedError(f"{command}: took over {_MOST_SECONDS} s") from None
+            raise DeviceFailedError(
+                "device.timeout", f"{command}: took over {_MOST_SECONDS} s"
+            ) from None
         said = done.stdout + done.stderr
         if done.returncode:
             last = (said.strip().splitlines() or ["it said nothing"])[-1]
-            raise DeviceFailedError(f"{command}: ended with {done.returncode}: {last}")
+            raise DeviceFailedError(
+                "device.failed", f"{command}: ended with {done.returncode}: {last}"
+            )
         return said
 
     def measure_round(self, number: int) -> Round:
@@ -85,8 +90,9 @@ class CommandBackend(Backend):
     def operator_times(self) -> list[list[dict]]:
         if "{flags}" not in self._template:
             raise InputError(
+                "device.setting",
                 f"command:{self._template}: operators are profiled with further flags; "
-                "say where they go: {flags}"
+                "say where they go: {flags}",
             )
         commands = [self._command(model, PROFILE_FLAG) for model in self._models]
         return [read_operator_profile(self._said(one), one) for one in commands]

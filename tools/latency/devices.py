@@ -32,5 +32,6 @@ def open_backend(device: str, models: Sequence[Path], options: Options) -> Backe
 
         return CommandBackend(rest, models, options)
     raise InputError(
-        f"no device {device}; host, adb, adb:SERIAL and command:TEMPLATE are the ones known"
+        "device.setting",
+        f"no device {device}; host, adb, adb:SERIAL and command:TEMPLATE are the ones known",
     )

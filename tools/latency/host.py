@@ -134,7 +134,7 @@ def load_cost(
 
     words = said_by_child(load).split()
     if len(words) != 3:
-        raise InputError(f"{where}: the runtime ended while it loaded this model")
+        raise InputError("model.runtime", f"{where}: the runtime ended while it loaded this model")
     return tuple(float(word) for word in words)
 
 
@@ -154,7 +154,9 @@ def _invoker(
         interpreter.invoke()
     except (RuntimeError, ValueError) as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise InputError(f"{where}: the runtime cannot run this model: {reason}") from None
+        raise InputError(
+            "model.runtime", f"{where}: the runtime cannot run this model: {reason}"
+        ) from None
     return interpreter.invoke
 
 
@@ -171,10 +173,14 @@ class HostBackend(Backend):
 
         if not 1 <= options.threads <= len(usable_cpus()):
             raise InputError(
-                f"--threads={options.threads}: this process may use {len(usable_cpus())} processors"
+                "flag.value",
+                f"--threads={options.threads}: this process may use {len(usable_cpus())} "
+                "processors",
             )
         if options.delegate != "xnnpack":
-            raise InputError(f"delegate {options.delegate}: the host has xnnpack only")
+            raise InputError(
+                "flag.value", f"delegate {options.delegate}: the host has xnnpack only"
+            )
         self._threads = options.threads
         self._models = [(read_bytes(path), str(path)) for path in models]
         self._allowed = usable_cpus()

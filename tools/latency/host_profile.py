@@ -177,7 +177,9 @@ def host_operator_times(content: bytes, where: str, threads: int) -> list[dict]:
     runs = json.loads(said_by_child(profile) or '"the runtime ended"')
     if isinstance(runs, str) or not runs[0] or len({len(run) for run in runs}) > 1:
         reason = runs if isinstance(runs, str) else "its runs differ"
-        raise InputError(f"{where}: the runtime gives no profile of this model: {reason}")
+        raise InputError(
+            "model.runtime", f"{where}: the runtime gives no profile of this model: {reason}"
+        )
     subgraph = parse_model(content, where).schema.subgraphs[0]
     medians = np.median([[one[3] for one in run] for run in runs], axis=0)
     found = []

@@ -61,7 +61,9 @@ def read_operator_profile(text: str, where: str) -> list[dict]:
     """
     rows = _rows(text)
     if not rows:
-        raise InputError(f"{where}: benchmark_model printed no profile of operators")
+        raise InputError(
+            "benchmark.output", f"{where}: benchmark_model printed no profile of operators"
+        )
     # A delegate that profiles itself stands for nothing that its operators do not.
     profiled = any(name.startswith(_INSIDE) for _, _, name in rows)
     found = []

@@ -49,6 +49,7 @@ def read_known_samples(path: Path) -> KnownSamples:
         pairs = [(str(name), str(digest)) for name, digest in document["samples"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(
-            f"{path}: no list of samples; quantize_model --calibration_samples_output= writes one"
+            "document.kind",
+            f"{path}: no list of samples; quantize_model --calibration_samples_output= writes one",
         ) from None
     return KnownSamples(tuple(name for name, _ in pairs), [digest for _, digest in pairs])

@@ -80,9 +80,9 @@ def _open_image(path: Path) -> Image.Image:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # What Pillow itself raises has no number of the system's.
         if isinstance(error, OSError) and error.errno:
-            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+            raise InputError("file.access", f"{path}: cannot be read ({error.strerror})") from None
         raise _UnreadableImageError(
-            f"{path}: not a readable image; remove it or save it again"
+            "data.unreadable", f"{path}: not a readable image; remove it or save it again"
         ) from None
     if image.mode.startswith("I"):
         # Pillow clips 16 bits to 8; what is meant is their upper half.
@@ -179,14 +179,16 @@ def _image_sources(
     if len(inputs) != 1 or _image_layout(inputs[0]) is None:
         shapes = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in inputs)
         raise InputError(
+            "data.shape",
             f"{path}: an image cannot be the input of this model ({shapes}); give .npz files "
-            "with one array for each input"
+            "with one array for each input",
         )
     at_once = inputs[0].shape[0] if len(inputs[0].shape) == 4 else 1
     if len(files) < at_once:
         raise InputError(
+            "data.too_few",
             f"{path}: the input {inputs[0].name} takes {at_once} images at once, and there "
-            f"{'is' if len(files) == 1 else 'are'} {len(files)}; give at least {at_once}"
+            f"{'is' if len(files) == 1 else 'are'} {len(files)}; give at least {at_once}",
         )
     whole = len(files) // at_once * at_once
     batches = [files[start : start + at_once] for start in range(0, whole, at_once)]
@@ -206,28 +208,33 @@ class _ArrayFile:
         arrays = self._open()
         if self.is_bare and len(inputs) != 1:
             raise InputError(
+                "data.names",
                 f"{path}: the model has {len(inputs)} inputs; give a .npz file with one array "
-                f"for each: {', '.join(self.inputs)}"
+                f"for each: {', '.join(self.inputs)}",
             )
         unknown = sorted(set(arrays) - set(self.inputs))
         missing = sorted(set(self.inputs) - set(arrays))
         if unknown or missing:
             raise InputError(
+                "data.names",
                 f"{path}: its arrays are {', '.join(sorted(arrays))}; the model's inputs are "
-                f"{', '.join(sorted(self.inputs))}, name them so"
+                f"{', '.join(sorted(self.inputs))}, name them so",
             )
         found = {key: self._samples_in(key, values) for key, values in arrays.items()}
         counts = {key: count for key, (count, _) in found.items()}
         self.rows_left = max(left for _, left in found.values())
         if len(set(counts.values())) != 1:
-            raise InputError(f"{path}: its arrays hold different numbers of samples: {counts}")
+            raise InputError(
+                "data.shape", f"{path}: its arrays hold different numbers of samples: {counts}"
+            )
         self.count = next(iter(counts.values()))
         self.names = (name,) if self.count == 1 else tuple(f"{name}#{i}" for i in range(self.count))
 
     def _open(self) -> dict[str, np.ndarray]:
         unreadable = InputError(
+            "data.unreadable",
             f"{self.path}: not a readable array file; save it again with numpy, without "
-            "pickled objects"
+            "pickled objects",
         )
         try:
             content = np.load(self.path, mmap_mode="r" if self.is_bare else None)
@@ -257,7 +264,9 @@ class _ArrayFile:
         spec = self.inputs[key]
         if not isinstance(values, np.ndarray) or values.dtype.kind not in _kinds_for(spec.dtype):
             what = "text" if spec.dtype.kind in "OSU" else "numbers"
-            raise InputError(f"{self.path}: the values for the input {key} are no {what}")
+            raise InputError(
+                "data.shape", f"{self.path}: the values for the input {key} are no {what}"
+            )
         shape, rows = spec.shape, spec.shape[0] if spec.shape else 1
         if values.shape == shape or (rows == 1 and values.shape == shape[1:]):
             return 1, 0
@@ -266,9 +275,10 @@ class _ArrayFile:
         if values.shape and values.shape[1:] == shape[1:] and values.shape[0] >= rows > 0:
             return values.shape[0] // rows, values.shape[0] % rows
         raise InputError(
+            "data.shape",
             f"{self.path}: shape {list(values.shape)} does not fit the input {key}, which takes "
             f"{list(shape)}, or any number of {list(shape[1:])}"
-            + (f" from {rows} on" if rows > 1 else "")
+            + (f" from {rows} on" if rows > 1 else ""),
         )
 
     def _sample(self, values: np.ndarray, spec: InputSpec, number: int) -> np.ndarray:
@@ -289,13 +299,15 @@ class _ArrayFile:
                 sample = np.ascontiguousarray(one, dtype=spec.dtype).reshape(spec.shape)
             if np.issubdtype(spec.dtype, np.floating) and not np.isfinite(sample).all():
                 raise InputError(
+                    "data.value",
                     f"{self.path}: sample {self.names[number]} holds NaN or infinite values for "
-                    f"the input {key}; remove it"
+                    f"the input {key}; remove it",
                 )
             if spec.dtype.kind in "biu" and not np.array_equal(sample, one.reshape(spec.shape)):
                 raise InputError(
+                    "data.value",
                     f"{self.path}: sample {self.names[number]} holds values that {spec.dtype} "
-                    f"cannot, which the input {key} takes"
+                    f"cannot, which the input {key} takes",
                 )
             result[key] = sample
         return result
@@ -355,8 +367,9 @@ class SampleSet(Sequence):
             if others < 1:
                 raise
             raise InputError(
+                error.code,
                 f"{error}; {others} other image{'s' if others > 1 else ''} of this set cannot be "
-                "read either"
+                "read either",
             ) from None
 
     def _unreadable_images(self) -> int:
@@ -412,7 +425,9 @@ def _inside(folder: Path) -> list[Path]:
         try:
             entries = sorted(os.scandir(path), key=lambda entry: entry.name)
         except OSError as error:
-            raise InputError(f"{path}: this folder cannot be read ({error.strerror})") from None
+            raise InputError(
+                "file.access", f"{path}: this folder cannot be read ({error.strerror})"
+            ) from None
         for entry in entries:
             if entry.name.startswith("."):
                 continue
@@ -447,7 +462,8 @@ def _files(paths: Sequence[Path]) -> tuple[list[tuple[str, Path]], list[str]]:
             if not usable:
                 there = f"; it has {_counted_endings(others)}" if others else ""
                 raise InputError(
-                    f"{path}: no images or arrays in this folder ({known}){there}; add some"
+                    "data.missing",
+                    f"{path}: no images or arrays in this folder ({known}){there}; add some",
                 )
             if others:
                 notes.append(
@@ -457,12 +473,12 @@ def _files(paths: Sequence[Path]) -> tuple[list[tuple[str, Path]], list[str]]:
             found += [(file.relative_to(path).as_posix(), file) for file in usable]
         elif path.suffix.lower() in SAMPLE_ENDINGS:
             if not path.exists():
-                raise InputError(f"{path}: no such file")
+                raise InputError("file.missing", f"{path}: no such file")
             found.append((path.name, path))
         elif not path.exists():
-            raise InputError(f"{path}: no such file or folder")
+            raise InputError("file.missing", f"{path}: no such file or folder")
         else:
-            raise InputError(f"{path}: not one of {known}")
+            raise InputError("file.kind", f"{path}: not one of {known}")
     return sorted(found, key=lambda entry: (entry[0], str(entry[1]))), notes
 
 
@@ -486,10 +502,13 @@ def load_samples(
       InputError: when a folder has no samples, or a file cannot be used.
     """
     if preprocessing.std == 0:
-        raise InputError("an input std of 0 divides by zero; give --input_std=127.5 or the like")
+        raise InputError(
+            "flag.value", "an input std of 0 divides by zero; give --input_std=127.5 or the like"
+        )
     if not np.isfinite((preprocessing.mean, preprocessing.std)).all():
         raise InputError(
-            f"an input mean of {preprocessing.mean} and std of {preprocessing.std}: give numbers"
+            "flag.value",
+            f"an input mean of {preprocessing.mean} and std of {preprocessing.std}: give numbers",
         )
     files, notes = _files(paths)
     images = [one for one in files if one[1].suffix.lower() in IMAGE_ENDINGS]
@@ -513,7 +532,9 @@ def load_samples(
             )
         named.append((name, str(path), array))
     if not named:
-        raise InputError("no calibration or test data; give images, .npy or .npz files")
+        raise InputError(
+            "data.missing", "no calibration or test data; give images, .npy or .npz files"
+        )
     named.sort(key=lambda entry: entry[:2])
     return SampleSet([source for _, _, source in named], notes)
 

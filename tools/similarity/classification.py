@@ -71,7 +71,7 @@ def read_classification_task(task: Mapping[str, Any], where: str) -> Classificat
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{where}: not a classification task ({error}); see classification()"
+            "task.field", f"{where}: not a classification task ({error}); see classification()"
         ) from None
 
 
@@ -92,17 +92,21 @@ class ClassificationSimilarity:
         """
         classes = int(np.prod(required_output(task.scores, shapes, "classification", where)))
         if classes < 2:
-            raise InputError(f"{where}: output {task.scores} has {classes} value, not classes")
+            raise InputError(
+                "task.misfit", f"{where}: output {task.scores} has {classes} value, not classes"
+            )
         if len(task.classes) > classes:
             raise InputError(
+                "task.misfit",
                 f"{where}: its classification task names {len(task.classes)} classes; output "
-                f"{task.scores} has {classes}"
+                f"{task.scores} has {classes}",
             )
         for sample, label in task.labels.items():
             if not 0 <= label < classes:
                 raise InputError(
+                    "task.misfit",
                     f"{where}: the label of {sample} is {label}; output {task.scores} has "
-                    f"{classes} classes"
+                    f"{classes} classes",
                 )
         self._task = task
         self._where = where
@@ -132,7 +136,9 @@ class ClassificationSimilarity:
         if self._task.labels or self._task.classes:
             label = self._task.label(sample)
             if label is None:
-                raise InputError(f"{self._where}: its classification task has no label of {sample}")
+                raise InputError(
+                    "data.label", f"{self._where}: its classification task has no label of {sample}"
+                )
             self._labelled.append((best == label, int(order[0]) == label))
 
     def figures(self) -> ClassificationFigures:

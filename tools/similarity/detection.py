@@ -145,7 +145,9 @@ def read_detection_task(task: Mapping[str, Any], where: str) -> DetectionTask:
             name=str(task.get("name", "detection")),
         )
     except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise InputError(f"{where}: not a detection task ({error}); see detection()") from None
+        raise InputError(
+            "task.field", f"{where}: not a detection task ({error}); see detection()"
+        ) from None
 
 
 def scores_of(logits: np.ndarray) -> np.ndarray:
@@ -275,14 +277,16 @@ class DetectionSimilarity:
             shape = required_output(name, shapes, "detection", where)
             if len(shape) < 2 or shape[1] != count:
                 raise InputError(
+                    "task.misfit",
                     f"{where}: output {name} has the shape {list(shape)}; the task's "
-                    f"anchors are {count}, check strides and aspect_ratios"
+                    f"anchors are {count}, check strides and aspect_ratios",
                 )
         values = int(np.prod(shapes[task.boxes])) // count
         if values < 4 + 2 * task.keypoints:
             raise InputError(
+                "task.misfit",
                 f"{where}: output {task.boxes} has {values} values an anchor; a box and "
-                f"{task.keypoints} keypoints are {4 + 2 * task.keypoints}"
+                f"{task.keypoints} keypoints are {4 + 2 * task.keypoints}",
             )
         self._task = task
         self._scores: list[tuple[float, float]] = []

@@ -250,7 +250,9 @@ def check_settings(settings: Mapping[str, Any], where: str) -> None:
     """
     for name, threshold in settings.items():
         if name not in QUALITY_GATES:
-            raise InputError(f"{where}: no gate {name}; {near(name, QUALITY_GATES)}")
+            raise InputError(
+                "gate.unknown", f"{where}: no gate {name}; {near(name, QUALITY_GATES)}"
+            )
         gate = QUALITY_GATES[name]
         if is_off(threshold):
             continue
@@ -259,7 +261,8 @@ def check_settings(settings: Mapping[str, Any], where: str) -> None:
             continue
         if not isinstance(threshold, Mapping):
             raise InputError(
-                f"{where}: {name} = {threshold!r}; give a dict of thresholds by metric"
+                "gate.value",
+                f"{where}: {name} = {threshold!r}; give a dict of thresholds by metric",
             )
         for metric, thresholds in threshold.items():
             _check_metric(gate, metric, where)
@@ -281,12 +284,14 @@ def _check_metric(gate: QualityGate, metric: str, where: str) -> None:
         return
     if metric not in GATED_METRICS:
         raise InputError(
-            f"{where}: {gate.name}: no metric {metric}; {near(metric, gate.metrics())}"
+            "gate.unknown",
+            f"{where}: {gate.name}: no metric {metric}; {near(metric, gate.metrics())}",
         )
     own = "0" if GATED_METRICS[metric].own_value == 0 else "infinite"
     raise InputError(
+        "gate.not_judged",
         f"{where}: {gate.name} of {metric}: the float model's own {metric} is {own}; give an "
-        "absolute threshold"
+        "absolute threshold",
     )
 
 

@@ -92,7 +92,9 @@ def gates_of_flags(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.gates:
         document = read_json(arguments.gates)
         if not isinstance(document, dict):
-            raise InputError(f"{arguments.gates}: not an object of thresholds by name")
+            raise InputError(
+                "gate.value", f"{arguments.gates}: not an object of thresholds by name"
+            )
         settings |= document
     for name, gate in QUALITY_GATES.items():
         given = getattr(arguments, name)

@@ -79,7 +79,9 @@ def read_landmark_task(task: Mapping[str, Any], where: str) -> LandmarkTask:
             world=text_field(task, "world") if task.get("world") else None,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{where}: not a landmarks task ({error}); see landmarks()") from None
+        raise InputError(
+            "task.field", f"{where}: not a landmarks task ({error}); see landmarks()"
+        ) from None
     for wrong, reason in (
         (result.count < 1, f"count is {result.count}"),
         (result.dims not in (2, 3), f"dims is {result.dims}, not 2 or 3"),
@@ -87,7 +89,9 @@ def read_landmark_task(task: Mapping[str, Any], where: str) -> LandmarkTask:
         (min(result.crop_size) <= 0, f"crop_size is {list(result.crop_size)}"),
     ):
         if wrong:
-            raise InputError(f"{where}: not a landmarks task ({reason}); see landmarks()")
+            raise InputError(
+                "task.field", f"{where}: not a landmarks task ({reason}); see landmarks()"
+            )
     return result
 
 

@@ -218,8 +218,9 @@ class LayerComparison:
         self.unmatched = [name for name in _by_name(graphs[1]) if name not in self._pairs]
         if not self._pairs:
             raise InputError(
+                "model.other",
                 f"{where[1]}: none of its tensors has a name and shape of {where[0]}'s; give the "
-                "model that it was made from"
+                "model that it was made from",
             )
         self.layers = self._layers(graphs[1])
         self._sums = {
@@ -275,7 +276,9 @@ class LayerComparison:
             models = (self._reference, self._artifact)
             for is_finite, model in zip(sums.are_finite(), models, strict=True):
                 if not is_finite:
-                    raise InputError(f"{model.where}: tensor {layer.name} is NaN or infinite")
+                    raise InputError(
+                        "model.value", f"{model.where}: tensor {layer.name} is NaN or infinite"
+                    )
 
     def correlations(self) -> dict[str, float | None]:
         """Gives the correlation of each layer by name, None where it says nothing.

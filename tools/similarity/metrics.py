@@ -103,8 +103,9 @@ class OutputSimilarity:
             if not np.isfinite(values).all():
                 kind = "NaN" if np.isnan(values).any() else "infinite"
                 raise InputError(
+                    "model.value",
                     f"the {whose} output {self.name} is {kind} on test sample {sample}; check "
-                    "the sample, and the input's mean and std"
+                    "the sample, and the input's mean and std",
                 )
         difference = np.abs(f - q)
         self._samples.append(

@@ -95,7 +95,9 @@ class ModelOutputs:
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[:1]
-            raise InputError(f"{self.where}: the runtime failed: {''.join(reason)}") from None
+            raise InputError(
+                "model.runtime", f"{self.where}: the runtime failed: {''.join(reason)}"
+            ) from None
         return [self._float(details) for details in self._output_details]
 
     def _float(self, details: dict) -> np.ndarray:
@@ -154,8 +156,9 @@ def paired(reference: ModelOutputs, artifact: ModelOutputs) -> tuple[dict[str, s
     ):
         if found is None:
             raise InputError(
+                "model.other",
                 f"{artifact.where}: its {what} {[list(s) for s in theirs]} are not the float "
-                f"model's {[list(s) for s in ours]}; give the model that it was made from"
+                f"model's {[list(s) for s in ours]}; give the model that it was made from",
             )
     names = {
         artifact.inputs[position]: name

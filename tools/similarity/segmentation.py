@@ -74,13 +74,14 @@ def read_segmentation_task(task: Mapping[str, Any], where: str) -> SegmentationT
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{where}: not a segmentation task ({error}); see segmentation()"
+            "task.field", f"{where}: not a segmentation task ({error}); see segmentation()"
         ) from None
     for value, field in ((result.threshold, "threshold"), (result.min_area, "min_area")):
         if not 0 < value < 1:
             raise InputError(
+                "task.field",
                 f"{where}: not a segmentation task ({field} is {value:g}, not between 0 and 1); "
-                "see segmentation()"
+                "see segmentation()",
             )
     return result
 

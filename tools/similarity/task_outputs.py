@@ -31,7 +31,8 @@ def required_output(
     """
     if name not in shapes:
         raise InputError(
-            f"{where}: no output {name} for its {task} task; its outputs are {', '.join(shapes)}"
+            "task.misfit",
+            f"{where}: no output {name} for its {task} task; its outputs are {', '.join(shapes)}",
         )
     return shapes[name]
 
@@ -54,8 +55,9 @@ def required_size(
     shape = required_output(name, shapes, task, where)
     if int(np.prod(shape)) != size:
         raise InputError(
+            "task.misfit",
             f"{where}: output {name} has the shape {list(shape)}; its {task} task wants "
-            f"{size} values"
+            f"{size} values",
         )
 
 

@@ -41,17 +41,21 @@ def task_similarities(
     """
     given = [] if tasks is None else [tasks] if isinstance(tasks, Mapping) else tasks
     if not isinstance(given, list | tuple):
-        raise InputError(f"{where}: not a task, nor a list of tasks; see detection()")
+        raise InputError("task.kind", f"{where}: not a task, nor a list of tasks; see detection()")
     result = []
     names: set[str] = set()
     for task in given:
         kind = task.get("type") if isinstance(task, Mapping) else None
         if kind not in _KINDS:
-            raise InputError(f"{where}: task type {kind}; there are {', '.join(sorted(_KINDS))}")
+            raise InputError(
+                "task.kind", f"{where}: task type {kind}; there are {', '.join(sorted(_KINDS))}"
+            )
         read, similarity = _KINDS[kind]
         known = read(task, where)
         if known.name in names:
-            raise InputError(f"{where}: two tasks are named {known.name}; give them name = ...")
+            raise InputError(
+                "task.field", f"{where}: two tasks are named {known.name}; give them name = ..."
+            )
         names.add(known.name)
         result.append(similarity(known, shapes, where))
     return result

@@ -33,15 +33,18 @@ def _arrays(path: Path, shape: tuple[int, ...]) -> LabelledImages:
     except Exception:
         # Numpy raises whatever its tokenizer, zipfile or zlib do.
         raise InputError(
-            f"{path}: not a readable .npz file with the arrays images and labels"
+            "data.unreadable", f"{path}: not a readable .npz file with the arrays images and labels"
         ) from None
     if images.shape[1:] != shape or labels.shape != images.shape[:1] or not len(labels):
         raise InputError(
+            "data.shape",
             f"{path}: images {list(images.shape)} and labels {list(labels.shape)}; the model takes "
-            f"images {list(shape)}, and one label for each"
+            f"images {list(shape)}, and one label for each",
         )
     if not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(f"{path}: labels are {labels.dtype}; give whole numbers from 0 on")
+        raise InputError(
+            "data.label", f"{path}: labels are {labels.dtype}; give whole numbers from 0 on"
+        )
     return LabelledImages(images.astype(np.float32), labels.astype(np.int64), ())
 
 
@@ -66,7 +69,9 @@ def read_labelled_images(
     if path.suffix.lower() == ".npz":
         return _arrays(path, shape)
     if not path.is_dir():
-        raise InputError(f"{path}: give a folder with a folder for each class, or an .npz file")
+        raise InputError(
+            "file.kind", f"{path}: give a folder with a folder for each class, or an .npz file"
+        )
     classes = tuple(
         sorted(
             folder.name
@@ -76,7 +81,8 @@ def read_labelled_images(
     )
     if len(classes) < 2:
         raise InputError(
-            f"{path}: {len(classes)} folders with images in it; give one folder for each class"
+            "data.label",
+            f"{path}: {len(classes)} folders with images in it; give one folder for each class",
         )
     spec = InputSpec("image", (1, *shape), np.dtype(np.float32))
     images, labels = [], []

@@ -111,8 +111,9 @@ def _twin(model: Any, quantized: Any, where: str) -> Any:
         value = learned.get(name)
         if value is None or value.shape != tuple(variable.shape):
             raise InputError(
+                "training.model",
                 f"{where}: the trained model has no weights {name}; layers that are split when "
-                "they are quantized (SeparableConv2D) are written as their parts"
+                "they are quantized (SeparableConv2D) are written as their parts",
             )
         values.append(value)
     twin.set_weights(values)
@@ -150,13 +151,15 @@ def check_model(model: Any, where: str) -> None:
     inputs, outputs = (getattr(model, ends, None) or [] for ends in ("inputs", "outputs"))
     if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4:
         raise InputError(
+            "training.model",
             f"{where}: {len(inputs)} inputs and {len(outputs)} outputs; quantization-aware "
-            "training here is for classifiers: one image in, one logit a class out"
+            "training here is for classifiers: one image in, one logit a class out",
         )
     if None in inputs[0].shape[1:] or len(outputs[0].shape) != 2:
         raise InputError(
+            "training.model",
             f"{where}: it takes {list(inputs[0].shape)} and gives {list(outputs[0].shape)}; state "
-            "the image's height and width, and end with one logit a class"
+            "the image's height and width, and end with one logit a class",
         )
 
 
@@ -187,8 +190,9 @@ def train_quantized(
     classes = model.outputs[0].shape[-1]
     if data.labels.max() >= classes or data.labels.min() < 0:
         raise InputError(
+            "data.label",
             f"{where}: labels go from {data.labels.min()} to {data.labels.max()}; it has "
-            f"{classes} classes"
+            f"{classes} classes",
         )
     if settings.float_epochs:
         _fit(
@@ -204,7 +208,8 @@ def train_quantized(
         quantized = tfmot.quantization.keras.quantize_model(model)
     except (AttributeError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(
-            f"{where}: quantizers cannot be put into this model ({first_line(error)})"
+            "training.model",
+            f"{where}: quantizers cannot be put into this model ({first_line(error)})",
         ) from None
     _fit(quantized, data, settings.epochs, settings.learning_rate, settings, progress)
     return TrainedModels(

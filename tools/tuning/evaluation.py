@@ -62,8 +62,9 @@ def split(samples, most: int) -> tuple[Part, Part]:
     """
     if len(samples) < 2 * HELD_OUT_EVERY:
         raise InputError(
+            "data.too_few",
             f"{len(samples)} calibration samples: a search holds out every fourth one and "
-            f"needs at least {2 * HELD_OUT_EVERY}; give more"
+            f"needs at least {2 * HELD_OUT_EVERY}; give more",
         )
     held_out = list(range(HELD_OUT_EVERY - 1, len(samples), HELD_OUT_EVERY))
     rest = sorted(set(range(len(samples))) - set(held_out))

@@ -44,7 +44,8 @@ class Goal:
     def __post_init__(self):
         if self.optimise not in OPTIMISE:
             raise InputError(
-                f"nothing to optimise called {self.optimise}; choose one of {', '.join(OPTIMISE)}"
+                "flag.value",
+                f"nothing to optimise called {self.optimise}; choose one of {', '.join(OPTIMISE)}",
             )
 
 

@@ -46,7 +46,9 @@ def _models(flags: Sequence[str]) -> list[tuple[str, Path]]:
     for flag in flags:
         name, equals, file = flag.partition("=")
         if not equals or not user_path(file).is_file():
-            raise InputError(f"--model={flag}: give NAME=FILE, of a .tflite file that exists")
+            raise InputError(
+                "flag.value", f"--model={flag}: give NAME=FILE, of a .tflite file that exists"
+            )
         models.append((name, user_path(file)))
     return models
 

@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> int:
     seen = []
     for model in (arguments.own, arguments.model):
         if not model.is_file():
-            raise InputError(f"{model}: no such file")
+            raise InputError("file.missing", f"{model}: no such file")
         command = [sys.executable, run_task.__file__, f"--model={model}"]
         seen.append(seen_by(arguments.run, command, images))
     return report(*seen, arguments.json)

@@ -46,9 +46,11 @@ def seen_by(
         )
         if done.returncode < 0:
             name = signal.Signals(-done.returncode).name
-            raise InputError(f"{program} of MediaPipe was ended by {name}")
+            raise InputError("model.runtime", f"{program} of MediaPipe was ended by {name}")
         if done.returncode != 0:
-            raise InputError(f"{program} of MediaPipe failed: {reason(done.stderr)}")
+            raise InputError(
+                "model.runtime", f"{program} of MediaPipe failed: {reason(done.stderr)}"
+            )
         return json.loads(output.read_text(encoding="utf-8"))
 
 
@@ -84,9 +86,11 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in _IMAGES)
         if path.is_dir() and not inside:
-            raise InputError(f"{path}: no images in this folder ({', '.join(_IMAGES)})")
+            raise InputError(
+                "data.missing", f"{path}: no images in this folder ({', '.join(_IMAGES)})"
+            )
         if not path.exists():
-            raise InputError(f"{path}: no such file or folder")
+            raise InputError("file.missing", f"{path}: no such file or folder")
         found += inside if path.is_dir() else [path]
     return found
 
@@ -111,7 +115,9 @@ def report(
     """
     found = agreement(own, other)
     if not found.objects:
-        raise InputError("MediaPipe's own model sees nothing in these images; give others")
+        raise InputError(
+            "data.value", "MediaPipe's own model sees nothing in these images; give others"
+        )
     print(found.table())
     if figures is not None:
         with whole_file(figures, "w") as file:
