@@ -4,6 +4,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 
 from tests.extent import count
+from tests.foreign.kinds import KINDS
 from tests.model_files import REAL_MODELS, model_path
 from tests.random_models import ModelBuilder, float_models, run_model, tiny_model
 from tools.errors import InputError
@@ -259,3 +260,57 @@ def test_custom_operator_is_left_as_it_is():
     assert bytes(operator.customOptions) == b"options"
     with pytest.raises(InputError, match="unresolved custom op: MyTransform"):
         run_model(master)
+
+
+def _of_a_custom_operator(name: str) -> bytes:
+    graph = ModelBuilder()
+    source = graph.input((1, 4))
+    return graph.finish(graph.operator(name, [source], (1, 4), custom=name != "RELU"))
+
+
+def test_bytes_behind_a_file_whose_operators_may_read_them_are_refused():
+    content = _of_a_custom_operator("Mine")
+    make_float_master(content)
+    with pytest.raises(InputError, match=r"^net: \d+ bytes stand behind .* operator Mine may look"):
+        make_float_master(content + bytes(200), "net")
+    # Nothing of the format leads to them.
+    make_float_master(_of_a_custom_operator("RELU") + bytes(200))
+    with pytest.raises(
+        InputError, match=r"^net: it is compiled for an accelerator \(DISPATCH_OP\)"
+    ):
+        make_float_master(_of_a_custom_operator("DISPATCH_OP"), "net")
+
+
+@pytest.mark.parametrize("how", ["cast", "dequantize_float16", "dequantize_int8", "quantize"])
+def test_constants_in_another_form_are_expanded(how):
+    content = KINDS[f"weights_behind_{how}"]()
+    master, summary = make_float_master(content)
+    assert summary["folded_cast" if how == "cast" else "folded_dequantize"] == 1
+    for expected, found in zip(run_model(content), run_model(master), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_four_bit_constants_are_expanded():
+    content = KINDS["weights_behind_dequantize_int4"]()
+    model = parse_model(make_float_master(content)[0])
+    constants = (model.tensor_data(tensor) for tensor in model.schema.subgraphs[0].tensors)
+    levels = [np.unique(values) for values in constants if values is not None and values.ndim == 2]
+    assert any(10 < values.size <= 15 for values in levels)
+
+
+def test_an_infinite_mask_is_no_damage():
+    make_float_master(KINDS["mask_add_-inf"]())
+
+
+def test_signature_of_another_subgraph_alone():
+    model = parse_model(make_float_master(tiny_model())[0])
+    other = parse_model(make_float_master(tiny_model())[0])
+    first = len(model.schema.buffers) - 1
+    for tensor in other.schema.subgraphs[0].tensors:
+        tensor.buffer = tensor.buffer and tensor.buffer + first
+    model.schema.buffers += other.schema.buffers[1:]
+    model.schema.subgraphs += other.schema.subgraphs
+    model.schema.signatureDefs[0].subgraphIndex = 1
+    master = parse_model(make_float_master(model_bytes(model))[0])
+    named = {text(one.signatureKey): one.subgraphIndex for one in master.schema.signatureDefs}
+    assert named == {"serving_default": 1, "serving_default_0": 0}

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import assume, given, settings
 
 from tests.quantization.layer_execution_test import random_samples, whole
-from tests.random_models import float_models, tiny_model
+from tests.random_models import ModelBuilder, float_models, tiny_model
 from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model, shape_of
 from tools.graph.float_master import make_float_master
@@ -136,3 +136,17 @@ def test_random_models_get_no_worse_where_it_is_judged(content):
     assert entry["gain"]["after"] >= entry["gain"]["before"]
     assert len(model_bytes(after)) <= len(result.model) + 4096
     assert (entry["changed"] > 0) == (model_bytes(after) != model_bytes(before))
+
+
+def test_shared_weights_stay_shared():
+    rng, graph = np.random.default_rng(0), ModelBuilder()
+    source = graph.input((1, 12, 12, 32))
+    weights = graph.constant(rng.normal(0, 0.06, (32, 3, 3, 32)).astype(np.float32))
+    bias = graph.constant(rng.normal(size=32).astype(np.float32))
+    for _ in range(4):
+        source = graph.conv(source, weights, bias)
+    master, _ = make_float_master(graph.finish(source))
+    samples = [{"image": rng.normal(size=(1, 12, 12, 32)).astype(np.float32)} for _ in range(20)]
+    result = quantize(master, QuantizationSettings("int8"), samples)
+    # Four kernels would be as large as the master's one.
+    assert len(result.model) < 0.6 * len(master)

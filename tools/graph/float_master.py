@@ -19,6 +19,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
+from tools.graph.appended_bytes import appended_bytes
 from tools.graph.flatbuffer import (
     MAXIMUM_BYTES,
     TfliteModel,
@@ -230,14 +231,22 @@ def _refuse_bad_weights(model: TfliteModel) -> None:
                 )
 
 
-def _refuse_compiled(model: TfliteModel) -> None:
-    """Refuses a model whose operators are code for an accelerator."""
-    for code in model.schema.operatorCodes:
+def _refuse_compiled(model: TfliteModel, content: bytes) -> None:
+    """Refuses a model whose operators are code for an accelerator, or read what is behind it."""
+    codes = model.schema.operatorCodes
+    custom = [code for code in codes if builtin_code(code) == schema.BuiltinOperator.CUSTOM]
+    for code in custom:
         if text(code.customCode) in _COMPILED:
             raise InputError(
                 f"{model.where}: it is compiled for an accelerator ({text(code.customCode)}), by "
                 "bytes that stand behind the flatbuffer; give the model that it was compiled from"
             )
+    count = appended_bytes(content) if custom and not model.associated_files else 0
+    if count:
+        raise InputError(
+            f"{model.where}: {count:,} bytes stand behind the flatbuffer, which its operator "
+            f"{text(custom[0].customCode)} may look for there; give the model without them"
+        )
 
 
 def _signature_names(tensors: list[schema.TensorT]) -> list[str]:
@@ -317,9 +326,9 @@ def _name_tensors(model: TfliteModel) -> int:
     return renamed
 
 
-def _become_master(model: TfliteModel) -> dict:
+def _become_master(model: TfliteModel, content: bytes) -> dict:
     """Changes a model into a master, and says what was changed; raises as `make_float_master`."""
-    _refuse_compiled(model)
+    _refuse_compiled(model, content)
     moved = 0
     for code in model.schema.operatorCodes:
         moved += code.builtinCode != builtin_code(code)
@@ -368,7 +377,7 @@ def make_float_master(original: bytes, where: str = "model") -> tuple[bytes, dic
       InputError: when the model is no float TFLite model, or a damaged one.
     """
     model = copied_model(model_to_read(original, where))
-    summary = _become_master(model)
+    summary = _become_master(model, original)
     return model_bytes(model), summary
 
 
@@ -382,7 +391,7 @@ def refuse_other_than_master(content: bytes, where: str) -> None:
     Raises:
       InputError: when it is no float master, no float TFLite model, or a damaged one.
     """
-    summary = _become_master(copied_model(model_to_read(content, where)))
+    summary = _become_master(copied_model(model_to_read(content, where)), content)
     changes = [name for name, value in summary.items() if value and name != "associated_files"]
     if changes:
         raise InputError(
