@@ -12,7 +12,7 @@ from tools.graph.flatbuffer import TfliteModel, dtype_of, model_to_read, shape_o
 
 
 @contextlib.contextmanager
-def _quiet_runtime():
+def quiet_runtime():
     """Keeps the runtime's own words from the terminal.
 
     It writes that it made a delegate straight to file descriptor 2, past Python. What
@@ -52,7 +52,7 @@ def open_interpreter(content: bytes, where: str, keep_tensors: bool = False, thr
         OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if keep_tensors else OpResolverType.AUTO
     )
     try:
-        with _quiet_runtime():
+        with quiet_runtime():
             interpreter = Interpreter(
                 model_content=content,
                 num_threads=threads,

@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, copied_model, model_bytes, tensor_name
+from tools.graph.runtime import quiet_runtime
 from tools.graph.topology import Topology
 from tools.quantization import recipes
 
@@ -20,11 +21,11 @@ _INTEGERS = frozenset({schema.TensorType.INT8, schema.TensorType.INT16})
 
 @contextlib.contextmanager
 def quiet_library():
-    """Silences the library's log and bars, which tell of its own insides."""
+    """Silences the library's log and bars, and the runtime that it opens."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with contextlib.redirect_stderr(io.StringIO()):
+        with quiet_runtime(), contextlib.redirect_stderr(io.StringIO()):
             yield
     finally:
         logging.disable(previous)
