@@ -202,4 +202,4 @@ class Aliases:
         took_place = runs[0].data.tags[_TO_TAG] == str(holder)
         run_id = runs[0].info.run_id
         self._client.set_terminated(run_id, "FINISHED" if took_place else "KILLED")
-        return (run_id, holder) if took_place else None
+        return (run_id, holder) if holder is not None and took_place else None

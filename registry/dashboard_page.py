@@ -29,7 +29,7 @@ def pareto_front(versions: Sequence[Version]) -> set[int]:
         size = version.metrics.get("size_bytes")
         latency = version.metrics.get("latency_p50_ms")
         cosine = lowest_cosine(version.metrics)
-        if None not in (size, latency, cosine):
+        if size is not None and latency is not None and cosine is not None:
             figures[version.number] = (size, latency, -cosine)
     return {
         candidate

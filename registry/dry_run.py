@@ -47,7 +47,7 @@ def plan(record: Record, store: Store) -> str:
     tags = {**read_git_lineage(workspace).tags(), **record.tags}
     files = sorted([*record.files, *pages_of(record)])
     if version is None:
-        files.append(f"model/{record.artifact.path.name}")
+        files.append(f"model/{record.artifact.file.name}")
     lines += ["metrics", _rows({key: number(value) for key, value in record.metrics.items()})]
     lines += ["params", _rows(record.params), "tags", _rows(tags)]
     lines += ["artifacts", *(f"  {file}" for file in files)]

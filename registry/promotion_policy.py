@@ -21,7 +21,7 @@ from registry.metrics import (
     is_on_device,
 )
 from registry.tags import MIN_RUNTIME_TAG, UNKNOWN_OPERATORS_TAG
-from tools.documents.metrics import LOWER
+from tools.documents.metrics import LOWER, Metric
 from tools.documents.promotion import Check
 from tools.errors import InputError
 from tools.graph.runtime_version import version_key
@@ -204,7 +204,9 @@ def _check_regression(policy, candidate, holder, metric, share) -> list[Check]:
             # The holder was never measured so: there is nothing to be worse than.
             checks.append(Check(name, device, None, value, "not comparable", value is not None))
             continue
-        lower = definition(name).better == LOWER
+        known = definition(name)
+        assert known is not None, "the policy was read, so its metrics are known"
+        lower = known.better == LOWER
         allowed = before + abs(before) * (share if lower else -share)
         passed = value is not None and (value <= allowed if lower else value >= allowed)
         word = "above" if lower else "below"
@@ -241,7 +243,7 @@ def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPoli
     tolerances = {}
     for metric, bounds in _table(table, "tolerances", path, where).items():
         at = f"{where}tolerances.{metric}: "
-        _check_metric(metric, path, at)
+        _known_metric(metric, path, at)
         if not isinstance(bounds, dict) or not bounds:
             raise InputError(
                 "policy.field",
@@ -254,8 +256,7 @@ def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPoli
     regressions = _table(table, "max_regression", path, where)
     for metric, share in regressions.items():
         at = f"{where}max_regression.{metric}: "
-        _check_metric(metric, path, at)
-        if definition(metric).better is None:
+        if _known_metric(metric, path, at).better is None:
             raise InputError(
                 "policy.field",
                 f"{path}: {at}neither more nor less of it is better; bound it in tolerances",
@@ -271,9 +272,10 @@ def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPoli
     )
 
 
-def _check_metric(metric: str, path: Path, at: str) -> None:
-    if definition(metric) is not None:
-        return
+def _known_metric(metric: str, path: Path, at: str) -> Metric:
+    found = definition(metric)
+    if found is not None:
+        return found
     last = metric.rpartition("/")[2]
     if last in TASK_METRICS:
         wanted = f"the {last} of every task is {last!r}, that of one 'task/NAME/{last}'"

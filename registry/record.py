@@ -73,6 +73,12 @@ class ModelIdentity:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
 
+    @property
+    def file(self) -> Path:
+        """The `path` of a model whose file is at hand, as it is of every artifact."""
+        assert self.path is not None
+        return self.path
+
 
 @dataclasses.dataclass(frozen=True)
 class Record:
@@ -197,10 +203,11 @@ def _check_files(files: SourceFiles, report: Report) -> None:
         _check_digest(files.float_model, report.float_master.sha256, files.report, "float master")
     if files.source_model and report.source:
         _check_digest(files.source_model, report.source.sha256, files.report, "source model")
-    if files.recipe and not report.recipe:
+    if not files.recipe:
+        return
+    if not report.recipe:
         raise InputError(f"{files.report}: knows no recipe; leave out --recipe")
-    if files.recipe:
-        _check_digest(files.recipe, report.recipe.sha256, files.report, "recipe")
+    _check_digest(files.recipe, report.recipe.sha256, files.report, "recipe")
 
 
 def _kept_files(files: SourceFiles) -> dict[str, Path]:
@@ -282,7 +289,9 @@ def _read_latency(path: Path, artifact: ModelIdentity, master: ModelIdentity) ->
 
 def _judgement(verdict: Verdict | None, latency: Latency | None) -> tuple[str, tuple[str, ...]]:
     """Sums up what was judged: one of the GATES_ words, and a line for each failed gate."""
-    failed: list[JudgedGate | LatencyGate] = verdict.failed() if verdict else []
+    failed: list[JudgedGate | LatencyGate] = []
+    if verdict:
+        failed += verdict.failed()
     if latency:
         failed += [gate for gate in latency.gates if not gate.passed]
     if (verdict and not verdict.passed) or (latency and not latency.passed):
@@ -302,7 +311,7 @@ def _report_metrics(report: Report) -> dict[str, float | None]:
     similarity = report.similarity
     metrics = {
         "float_tensors": len(report.float_tensors),
-        "layer_correlation_min": similarity.layers and similarity.layers.correlation_min,
+        "layer_correlation_min": similarity.layers.correlation_min if similarity.layers else None,
         "size_bytes": report.artifact.bytes,
         "size_reduction": report.size.reduction,
         "size_reduction_vs_source": report.size.reduction_vs_source,

@@ -191,14 +191,14 @@ class Recorder:
             tags[PARENT_TAG] = f"{parent.name}/{parent.version}"
         description = _describe(record, parent)
         model_id = self._model_of(ended)
-        if model_id:
+        if ended and model_id:
             run_id = ended.info.run_id
         else:
             own = {**tags, _NOTE_TAG: description}
             with self._run(record, experiment_id, f"{record.name} {record.version}", own) as run_id:
                 self._log_files(
                     run_id,
-                    {**record.files, **_in_model_folder(record.artifact.path)},
+                    {**record.files, **_in_model_folder(record.artifact.file)},
                     pages_of(record),
                 )
                 if parent:
@@ -250,7 +250,7 @@ class Recorder:
             f"`{source}`."
         )
         model_id = self._model_of(run)
-        if model_id:
+        if run and model_id:
             run_id = run.info.run_id
         else:
             # Its own tags only: the device, gates and data are the artifact's.
@@ -321,7 +321,7 @@ class Recorder:
             # The bytes too: what was refused is what one wants to look into.
             self._log_files(
                 run_id,
-                {**record.files, **_in_model_folder(record.artifact.path)},
+                {**record.files, **_in_model_folder(record.artifact.file)},
                 pages_of(record),
             )
             self._log(run_id, record.params, record.metrics)
@@ -411,7 +411,9 @@ class Recorder:
         Before there is a version, nobody can know which of several will make it.
         """
         made = [run for run in runs if version is not None and run.info.run_id == version.run_id]
-        first = min(made or runs, key=_ended, default=None)
+        if not runs:
+            return None
+        first = min(made or runs, key=_ended)
         kinds = {run.data.tags.get(KIND_TAG) for run in runs}
         if version is not None or kinds == {KIND_REFUSED}:
             for run in runs:

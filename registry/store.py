@@ -315,6 +315,8 @@ def connect_to_read(store: Store) -> "MlflowClient":
 
 
 def _make_database(store: Store) -> None:
+    assert store.database is not None
+    assert store.artifacts is not None, "a store in a file has its artifacts beside it"
     folder = store.database.parent
     folder.mkdir(parents=True, exist_ok=True)
     ignore = folder / ".gitignore"
@@ -428,7 +430,7 @@ _ORIGINS = (
 
 # What is found in an exception's text (in lower case), what is said of it, and
 # what to do. The first that fits counts.
-_MESSAGES = (
+_MESSAGES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("out-of-date database schema", "can't locate revision"),
         "its tables are of another MLflow",
@@ -472,7 +474,7 @@ _MESSAGES = (
     ),
 )
 # The same, of what may pass by itself.
-_PASSING = (
+_PASSING: tuple[tuple[tuple[str, ...], str], ...] = (
     # Before the next: repeats that were in vain are told of in its words.
     (
         (

@@ -132,13 +132,11 @@ def comparison(before: Version, after: Version, device: str) -> dict[str, Any]:
     metrics = {}
     for key in sorted({*first, *second}):
         old, new = first.get(key), second.get(key)
-        known = old is not None and new is not None
-        metrics[key] = {
-            "before": old,
-            "after": new,
-            "change": (new - old) / abs(old) if known and old else None,
-            "better": _is_better(key, old, new) if known else None,
-        }
+        change, better = None, None
+        if old is not None and new is not None:
+            change = (new - old) / abs(old) if old else None
+            better = _is_better(key, old, new)
+        metrics[key] = {"before": old, "after": new, "change": change, "better": better}
     return {
         "before": before.reference,
         "after": after.reference,

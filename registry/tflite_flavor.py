@@ -40,19 +40,21 @@ def save_model(
     )
     mlmodel.add_flavor(
         FLAVOR,
-        data=f"data/{model.path.name}",
+        data=f"data/{model.file.name}",
         sha256=model.sha256,
         inputs=[_tensor(tensor) for tensor in model.inputs],
         outputs=[_tensor(tensor) for tensor in model.outputs],
     )
     described = bool(model.inputs and model.outputs)
     pin = f"=={litert_version}" if litert_version else ""
+    # Found, not imported: it is the model's, and runs where numpy is.
+    loader = importlib.util.find_spec(f"registry.{_LOADER}")
+    assert loader is not None
     mlflow.pyfunc.save_model(
         str(folder),
         loader_module=_LOADER,
-        data_path=str(model.path),
-        # Found, not imported: it is the model's, and runs where numpy is.
-        code_paths=[importlib.util.find_spec(f"registry.{_LOADER}").origin],
+        data_path=str(model.file),
+        code_paths=[loader.origin],
         signature=_signature(model) if described else None,
         input_example=_example(model.inputs) if described else None,
         pip_requirements=[f"mlflow=={mlflow.__version__}", f"ai-edge-litert{pin}", "numpy"],

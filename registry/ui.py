@@ -70,6 +70,7 @@ def main(arguments: argparse.Namespace) -> int:
     # By environment, not by flag: other users of the machine can read the
     # command line of a process, and a database's URI may hold a password.
     environment["MLFLOW_BACKEND_STORE_URI"] = store.tracking_uri
+    assert store.artifacts is not None, "only a server has a place of its own for them"
     environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = store.artifacts.as_uri()
     # Its log is where the reason stands when it does not start.
     environment["MLFLOW_LOGGING_LEVEL"] = "ERROR"

@@ -11,6 +11,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from packaging.specifiers import SpecifierSet
 
@@ -309,7 +310,7 @@ def report_outdated(
     names = {name for lock in locks.values() for name in outdated_locks.locked_versions(lock)}
     projects = outdated_locks.read_projects(index, names)
     held = project.get("tool", {}).get("rules_quantize", {}).get("held", {})
-    document = {"index": index.address, "locks": []}
+    document: dict[str, Any] = {"index": index.address, "locks": []}
     status = 0
     for group, lock in locks.items():
         wanted = outdated_locks.requirements(project["dependency-groups"], group)

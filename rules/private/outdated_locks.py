@@ -197,17 +197,17 @@ def compare(
       The packages, those that pyproject.toml names first, and why the group cannot be locked
       anew, or "".
     """
-    direct = {canonicalize_name(each.name): each for each in wanted}
+    direct: dict[str, Requirement] = {canonicalize_name(each.name): each for each in wanted}
     upgraded, obstacle = _resolved([str(each) for each in wanted], resolve)
     freed, _ = _resolved(without_limits(wanted, held), resolve)
     packages = []
     for name, current in locked_versions(lock).items():
         package = Package(name, name in direct, current)
         project = projects[name]
+        newest = project.newest() if project else None
         if project is None:
             package.status = "missing"
         else:
-            newest = project.newest()
             release = project.releases.get(Version(current))
             package.status, package.reason = project.status, project.reason
             package.newest = str(newest) if newest else None
@@ -219,10 +219,10 @@ def compare(
             package.installable = freed.get(name)
             package.limit = str(direct[name].specifier)
             package.held = held.get(name, "")
-        if package.direct and package.behind() and not package.held:
+        if project and newest and package.direct and package.behind() and not package.held:
             reachable = [Version(each) for each in (package.upgrade, package.installable) if each]
-            if Version(package.newest) > max(reachable, default=Version("0")):
-                needed = project.releases[Version(package.newest)].requires_python
+            if newest > max(reachable, default=Version("0")):
+                needed = project.releases[newest].requires_python
                 if not SpecifierSet(needed).contains(f"{first_python}.99"):
                     package.hindrance = f"it needs Python {needed}"
                 else:

@@ -11,6 +11,7 @@ import urllib.request
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from packaging.utils import (
     InvalidSdistFilename,
@@ -73,15 +74,17 @@ class _Links(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__()
-        self.page = {"files": [], "project-status": {}}
+        self.page: dict[str, Any] = {"files": [], "project-status": {}}
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
-        if tag == "meta" and (found.get("name") or "").startswith("pypi:project-status"):
-            key = "reason" if found["name"].endswith("-reason") else "status"
+        name = found.get("name") or ""
+        if tag == "meta" and name.startswith("pypi:project-status"):
+            key = "reason" if name.endswith("-reason") else "status"
             self.page["project-status"][key] = found.get("content") or ""
-        if tag == "a" and found.get("href"):
-            path = urllib.parse.urlsplit(found["href"]).path
+        address = found.get("href")
+        if tag == "a" and address:
+            path = urllib.parse.urlsplit(address).path
             yanked = (found.get("data-yanked") or True) if "data-yanked" in found else False
             self.page["files"].append(
                 {

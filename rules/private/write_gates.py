@@ -272,12 +272,8 @@ def _page(text: str, where: Path) -> str:
                 "page.incomplete",
                 f"{where}: has no place for the {name}; mark it with {start}{end}",
             )
-        text = re.sub(
-            re.escape(start) + ".*?" + re.escape(end),
-            lambda _, table=table, start=start, end=end: f"{start}{table}\n{end}",
-            text,
-            flags=re.DOTALL,
-        )
+        written = f"{start}{table}\n{end}".replace("\\", r"\\")
+        text = re.sub(re.escape(start) + ".*?" + re.escape(end), written, text, flags=re.DOTALL)
     return text
 
 

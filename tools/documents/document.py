@@ -129,7 +129,7 @@ def write_document(path: Path, document: Document) -> None:
 def to_json(value: Any) -> Any:
     """Gives the JSON form of a part of a document: what `json.dumps` takes."""
     if dataclasses.is_dataclass(value):
-        head = {}
+        head: dict[str, Any] = {}
         if isinstance(value, Document):
             head = {"kind": value.KIND, "schema_version": value.SCHEMA_VERSION}
         return head | {
@@ -215,7 +215,7 @@ class _Reader:
                 )
                 for name, inner in value.items()
             }
-        if dataclasses.is_dataclass(hint):
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             return self._object(hint, value, field)
         if not _fits(hint, value):
             raise _wrong(field, value, _SCALARS[hint][1])
@@ -234,7 +234,9 @@ class _Reader:
         if value is None and types.NoneType in hints:
             return None
         hints = tuple(hint for hint in hints if hint is not types.NoneType)
-        classes = [hint for hint in hints if dataclasses.is_dataclass(hint)]
+        classes = [
+            hint for hint in hints if isinstance(hint, type) and dataclasses.is_dataclass(hint)
+        ]
         if len(hints) == 1:
             return self.read(hints[0], value, field)
         if not classes:

@@ -62,14 +62,17 @@ def schema_of(kind: type[Document]) -> dict[str, Any]:
       over them.
     """
     parts: dict[str, Any] = {}
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": kind.KIND}
+    schema: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": kind.KIND,
+    }
     schema |= _object(kind, parts, kind.KNOWN_FIELDS_ONLY)
     return schema | {"$defs": parts} if parts else schema
 
 
 def described_fields(kind: type) -> dict[str, str]:
     """Reads what a dataclass's docstring says of its fields, each on one line."""
-    lines = inspect.getdoc(kind).partition("\nAttributes:\n")[2].splitlines()
+    lines = (inspect.getdoc(kind) or "").partition("\nAttributes:\n")[2].splitlines()
     found: dict[str, str] = {}
     name = ""
     for line in lines:
@@ -83,7 +86,7 @@ def described_fields(kind: type) -> dict[str, str]:
 
 
 def _object(kind: type, parts: dict[str, Any], known_fields_only: bool) -> dict[str, Any]:
-    properties = {}
+    properties: dict[str, Any] = {}
     if issubclass(kind, Document):
         properties = {
             "kind": {"const": kind.KIND},
@@ -96,7 +99,7 @@ def _object(kind: type, parts: dict[str, Any], known_fields_only: bool) -> dict[
         described = {"description": told[field.name]}
         properties[field.name] = described | _value(hints[field.name], parts, known_fields_only)
         required += [] if is_optional(field) else [field.name]
-    summary = inspect.getdoc(kind).partition("\n")[0]
+    summary = (inspect.getdoc(kind) or "").partition("\n")[0]
     result = {
         "description": summary,
         "properties": properties,
@@ -127,7 +130,7 @@ def _value(hint: Any, parts: dict[str, Any], known_fields_only: bool) -> dict[st
     if origin is not None and issubclass(origin, Mapping):
         names = {} if arguments[0] is str else {"propertyNames": inner(arguments[0])}
         return {"additionalProperties": inner(arguments[1]), "type": "object"} | names
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         if hint.__name__ not in parts:
             parts[hint.__name__] = _object(hint, parts, known_fields_only)
         return {"$ref": f"#/$defs/{hint.__name__}"}
