@@ -5,11 +5,15 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.errors import InputError
 from tools.progress import progress_bar
 from tools.samples.flags import add_input_flags, preprocessing_choice
+
+if TYPE_CHECKING:
+    from tools.similarity.detection import Detections
 
 _EXAMPLES = """\
   demo --image=photo.jpg
@@ -52,7 +56,7 @@ class Shown:
     size: int
     fps: float
     caption: str
-    detections: object
+    detections: "Detections"
 
     def document(self) -> dict:
         """Gives what is shown as JSON: sizes in bytes, boxes as left, top, right, bottom."""
@@ -123,11 +127,11 @@ def on_photograph(detections, size: tuple[int, int], input_size: tuple[int, int]
     """
     import numpy as np
 
-    size, input_size = np.array(size, float), np.array(input_size, float)
-    scale = input_size / size
+    outer, inner = np.array(size, float), np.array(input_size, float)
+    scale = inner / outer
     if resize != "stretch":
         scale[:] = scale.min() if resize == "letterbox" else scale.max()
-    border = (input_size - size * scale) / 2
+    border = (inner - outer * scale) / 2
     return dataclasses.replace(
         detections,
         corners=(detections.corners - np.tile(border, 2)) / np.tile(scale, 2),
@@ -150,7 +154,8 @@ def _speeds(arguments: argparse.Namespace) -> tuple[float, float]:
             times.append([run.p50_ms for run in host.measure_round(number).runs])
             bar("measuring", number + 1, _ROUNDS)
     # The picture and the report say the same figure.
-    return tuple(round(float(fps), 1) for fps in 1000 / np.nanmedian(times, axis=0))
+    own, other = (round(float(fps), 1) for fps in 1000 / np.nanmedian(times, axis=0))
+    return own, other
 
 
 def _captions(sizes: Sequence[int], speeds: Sequence[float]) -> list[str]:

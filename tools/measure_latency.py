@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 from pathlib import Path
+from typing import cast
 
 from tools.command_line import (
     EXIT_GATE_FAILED,
@@ -16,8 +17,17 @@ from tools.command_line import (
     user_path,
 )
 from tools.documents.document import from_json, to_json, write_document
-from tools.documents.latency import DelegateUse, DelegateUses, Device, Latency, LatencyGate, Speed
+from tools.documents.latency import (
+    DelegateUse,
+    DelegateUses,
+    Device,
+    Latency,
+    LatencyGate,
+    Speed,
+    VerdictWord,
+)
 from tools.errors import InputError
+from tools.latency.backend import Round
 from tools.latency.device_flags import add_device_flags, device_options
 from tools.latency.gate_flags import add_speed_gate_flags
 from tools.latency.measurement import (
@@ -109,10 +119,13 @@ def main(arguments: argparse.Namespace) -> int:
 
     if arguments.rounds < LEAST_ROUNDS:
         raise InputError("flag.value", f"--rounds={arguments.rounds}: give at least {LEAST_ROUNDS}")
-    gates, rounds = gates_of(vars(arguments)), []
+    gates = gates_of(vars(arguments))
+    rounds: list[Round] = []
     models = arguments.float_model, arguments.quantized_model
     with open_backend(arguments.device, models, device_options(arguments)) as backend:
-        uses = [use and from_json(DelegateUse, use, "device") for use in backend.delegate_use()]
+        uses = [
+            from_json(DelegateUse, use, "device") if use else None for use in backend.delegate_use()
+        ]
         counted = _counted_gates(arguments, uses[ARTIFACT])
         if any(gate.verdict == Verdict.FAIL for gate in counted):
             judged = [judge(gate, [], 1) for gate in gates]
@@ -135,10 +148,10 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _counted_gates(arguments: argparse.Namespace, use: DelegateUse | None) -> list[LatencyGate]:
     """Judges what is known of the artifact before it is measured."""
-    known = use is not None and use.fallback is not None
+    fallback = use.fallback if use else None
     values = {
         "max_partitions": use.partitions if use else None,
-        "max_fallback": sum(use.fallback.values()) if known else None,
+        "max_fallback": None if fallback is None else sum(fallback.values()),
         "max_arena_mb": _arena_mb(arguments.quantized_model),
     }
     found = []
@@ -146,7 +159,9 @@ def _counted_gates(arguments: argparse.Namespace, use: DelegateUse | None) -> li
         threshold = getattr(arguments, name)
         if threshold is None:
             continue
-        verdict = "INCONCLUSIVE" if value is None else "PASS" if value <= threshold else "FAIL"
+        verdict: VerdictWord = (
+            "INCONCLUSIVE" if value is None else "PASS" if value <= threshold else "FAIL"
+        )
         undecided = verdict == "INCONCLUSIVE" and arguments.allow_inconclusive
         passed = verdict == "PASS" or undecided
         found.append(LatencyGate(value, value, name, passed, threshold, value, verdict))
@@ -168,7 +183,7 @@ def _gate(judged, allow_inconclusive: bool) -> LatencyGate:
         passed=judged.verdict is Verdict.PASS or (undecided and allow_inconclusive),
         threshold=judged.gate.threshold,
         value=number(judged.value),
-        verdict=str(judged.verdict),
+        verdict=cast(VerdictWord, str(judged.verdict)),
     )
 
 
@@ -204,7 +219,7 @@ def _report(
         speedup=speedup,
         speedup_high=high,
         speedup_low=low,
-        verdict=str(overall([Verdict(gate.verdict) for gate in gates])),
+        verdict=cast(VerdictWord, str(overall([Verdict(gate.verdict) for gate in gates]))),
         wrong_verdicts_at_most=WRONG_VERDICTS,
     )
 

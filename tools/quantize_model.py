@@ -270,7 +270,7 @@ def _settings_of_members(arguments: argparse.Namespace, models: Iterable[str]) -
 
     where = str(arguments.input_model)
     how = one_by_member("member", arguments.member, list(models), where)
-    result = {}
+    result: dict[str, Any] = {}
     for model in models:
         given = how.get(model)
         if given == "keep":
@@ -345,8 +345,8 @@ def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
     with whole_file(arguments.output_model) as file:
         file.write(bundle)
     if arguments.summary_output:
-        members = {path: one.summary() for path, one in made.items()}
-        summary = BundleSummary(_identity(bundle), members, _identity(content))
+        summaries = {path: one.summary() for path, one in made.items()}
+        summary = BundleSummary(_identity(bundle), summaries, _identity(content))
         write_document(arguments.summary_output, summary)
         return 0
     print(f"{arguments.output_model}: {len(bundle):,} bytes")
@@ -410,7 +410,7 @@ def main(arguments: argparse.Namespace) -> int:
             file.write(settings_text(prepared.settings))
     if listed:
         write_known_samples(listed, samples)
-    if arguments.summary_output:
+    if made and arguments.summary_output:
         write_document(arguments.summary_output, made.summary())
     # Inside a build nobody reads this; a person who typed the command does.
     if made and not arguments.summary_output:

@@ -64,6 +64,8 @@ def _built(path: Path, function: str):
     if not path.is_file():
         raise InputError("file.missing", f"{path}: no such file")
     specification = importlib.util.spec_from_file_location("model_to_train", path)
+    if specification is None or specification.loader is None:
+        raise InputError("file.kind", f"{path}: not Python; give a file that ends in .py")
     module = importlib.util.module_from_spec(specification)
     try:
         specification.loader.exec_module(module)

@@ -289,7 +289,7 @@ def _compare_bundles(
       The bundle's report, and the files of thresholds by member.
     """
     from tools.bundle.member_flags import by_member, one_by_member
-    from tools.documents.json_file import rounded
+    from tools.documents.json_file import significant
     from tools.documents.report import BundleSize
     from tools.similarity.comparison import file_identity, refuse_other_summary
 
@@ -353,7 +353,7 @@ def _compare_bundles(
         members=reports,
         name=arguments.name,
         other_files=tuple(path for path in known if path not in [*models, *kept]),
-        size=BundleSize(rounded(1 - len(artifact) / len(given))),
+        size=BundleSize(significant(1 - len(artifact) / len(given))),
         source=file_identity(given),
         tools=tool_versions(),
         version=arguments.version,
@@ -410,6 +410,7 @@ def main(arguments: argparse.Namespace) -> int:
     arguments.name = arguments.name or arguments.quantized_model.stem
     of_bundles = bool(arguments.float_model) and (is_task_bundle(given) or is_task_bundle(artifact))
     gates: dict[str, str] = {}
+    report: Report | BundleReport
     if of_bundles:
         report, gates = _compare_bundles(arguments, given, artifact)
     else:
@@ -438,7 +439,7 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.report_only:
         return 0
     where = str(arguments.report) if arguments.report else "the tables above; --report= keeps them"
-    if of_bundles:
+    if isinstance(report, BundleReport):
         return _judge_bundle(arguments, report, gates, where)
     return _judge(arguments, report, where)
 

@@ -184,8 +184,8 @@ def make_manifest(
             )
         )
     _refuse_other_shapes(entries, where)
-    policy = from_json(Policy, _policy(policy, names, where), where)
-    return Manifest(name, policy, tuple(entries), version)
+    checked = from_json(Policy, _policy(policy, names, where), where)
+    return Manifest(name, checked, tuple(entries), version)
 
 
 def _refuse_other_shapes(entries: Sequence[BundledModel], where: str) -> None:

@@ -71,17 +71,15 @@ def read_saved_model(directory: Path, signature: str | None, where: str) -> Sour
         ) from None
     name = _chosen(sorted(model.signatures), signature, where)
     function = model.signatures[name]
-    inputs = {
-        key: (None if spec.shape.rank is None else tuple(spec.shape.as_list()), spec.dtype)
-        for key, spec in sorted(function.structured_input_signature[1].items())
-    }
-    for key, (shape, _) in inputs.items():
-        if shape is None:
+    inputs = {}
+    for key, spec in sorted(function.structured_input_signature[1].items()):
+        if spec.shape.rank is None:
             raise InputError(
                 "conversion.shape",
                 f"{where}: the input {key} of the signature {name} has no stated number of "
                 "dimensions; export it again with an input_signature",
             )
+        inputs[key] = (tuple(spec.shape.as_list()), spec.dtype)
 
     def call(values):
         return function(**values)

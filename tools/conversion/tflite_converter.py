@@ -108,7 +108,7 @@ def fixed_shapes(
                 f"{where}: the input {name} takes {shown}; state a shape for it, such as "
                 f"--input_shape={name}={example} (input_shapes in a BUILD file)",
             )
-        result[name] = fixed
+        result[name] = tuple(size for size in fixed if size is not None)
     return result
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from tools.command_line import whole_file
 from tools.errors import InputError
@@ -43,8 +43,11 @@ def write_json(path: Path, value: Any) -> None:
         file.write(text)
 
 
-def rounded(value: float, digits: int = 6) -> float | None:
-    """Rounds to significant digits; what JSON cannot hold becomes null."""
-    if not math.isfinite(value):
-        return None
+def significant(value: SupportsFloat, digits: int = 6) -> float:
+    """Rounds a finite number to significant digits."""
     return float(f"{value:.{digits}g}")
+
+
+def rounded(value: SupportsFloat, digits: int = 6) -> float | None:
+    """Rounds to significant digits; what JSON cannot hold becomes null."""
+    return significant(value, digits) if math.isfinite(value) else None

@@ -7,6 +7,8 @@ from typing import Literal
 from tools.documents.document import Document
 from tools.documents.models import Count, Sha256
 
+VerdictWord = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Speed:
@@ -141,7 +143,7 @@ class LatencyGate:
     passed: bool
     threshold: float
     value: float | None
-    verdict: Literal["PASS", "FAIL", "INCONCLUSIVE"]
+    verdict: VerdictWord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,5 +182,5 @@ class Latency(Document):
     speedup: float | None
     speedup_high: float | None
     speedup_low: float | None
-    verdict: Literal["PASS", "FAIL", "INCONCLUSIVE"]
+    verdict: VerdictWord
     wrong_verdicts_at_most: float

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -444,6 +445,12 @@ class _SharingBuilder(flatbuffers.Builder):
     order, which take most of its time; the generated code keeps to them.
     """
 
+    head: int
+    minalign: int
+    # None outside a table.
+    current_vtable: Any
+    objectEnd: Any
+
     def __init__(self, size: int):
         super().__init__(size)
         self._written: dict[tuple, int] = {}
@@ -563,7 +570,7 @@ def _pack(table) -> bytearray:
 
 
 @functools.cache
-def _vector_type(kind: type, field: str) -> np.dtype | None:
+def _vector_type(kind: type[Any], field: str) -> np.dtype | None:
     """Says what a table's vector of numbers holds; None for a field that holds tables."""
     table = kind()
     setattr(table, field, [0])
@@ -636,7 +643,7 @@ def _with_data(structure: bytearray, contents: list[np.ndarray | None], where: s
     for number, data in enumerate(contents):
         if data is None or not data.size:
             continue
-        key = (data.size, hashlib.sha256(data).digest())
+        key = (data.size, hashlib.sha256(data.data).digest())
         if key not in places:
             # A vector is its length in 32 bits, then its elements, which are aligned.
             places[key] = end + -(end + 4) % _BUFFER_ALIGNMENT

@@ -43,7 +43,7 @@ SIGNATURE = "serving_default"
 _COMPILED = frozenset({"DISPATCH_OP", "edgetpu-custom-op", "ethos-u", "QNN", "neuron_adapter"})
 # What gives a constant another form, and no more.
 _FOLDED = ("CAST", "DENSIFY", "DEQUANTIZE", "QUANTIZE")
-_INTEGERS = {
+_INTEGERS: dict[int, type[np.signedinteger | np.unsignedinteger]] = {
     schema.TensorType.INT8: np.int8,
     schema.TensorType.UINT8: np.uint8,
     schema.TensorType.INT16: np.int16,
@@ -85,6 +85,11 @@ def _constant(model: TfliteModel, tensor: schema.TensorT) -> np.ndarray | None:
     """Reads a constant, dense or sparse, as it would be after DENSIFY."""
     if tensor.sparsity is None:
         return model.tensor_data(tensor)
+    return _dense(model, tensor)
+
+
+def _dense(model: TfliteModel, tensor: schema.TensorT) -> np.ndarray:
+    """Reads a sparse constant as DENSIFY would give it."""
     data = model.schema.buffers[tensor.buffer].data
     dtype = {schema.TensorType.FLOAT16: np.float16, schema.TensorType.FLOAT32: np.float32}.get(
         tensor.type
@@ -185,9 +190,9 @@ def _fold_constants(model: TfliteModel) -> dict[str, int]:
             name = model.operator_name(operator)
             values = None
             if name in folded and len(operator.inputs) and len(operator.outputs):
-                source, result = (int(part[0]) for part in (operator.inputs, operator.outputs))
-                if source != -1:
-                    source, result = subgraph.tensors[source], subgraph.tensors[result]
+                taken, given = int(operator.inputs[0]), int(operator.outputs[0])
+                if taken != -1:
+                    source, result = subgraph.tensors[taken], subgraph.tensors[given]
                     values = _folded(model, name, source, result)
             if values is None:
                 kept.append(operator)
@@ -207,7 +212,7 @@ def _expand_sparse_constants(model: TfliteModel) -> int:
         used = {int(i) for op in subgraph.operators for i in op.inputs if i != -1}
         for index, tensor in enumerate(subgraph.tensors):
             if index in used and tensor.sparsity is not None:
-                tensor.buffer = model.add_constant(_constant(model, tensor))
+                tensor.buffer = model.add_constant(_dense(model, tensor))
                 tensor.sparsity = None
                 expanded += 1
     return expanded

@@ -75,8 +75,8 @@ def _table_size(graph: Topology, operator: schema.OperatorT) -> int | None:
     position = {"EMBEDDING_LOOKUP": 1, "EMBEDDING_LOOKUP_SPARSE": 3}.get(name, 0)
     shape = shape_of(graph.tensor(operator.inputs[position]))
     if name == "GATHER_ND":
-        depth = shape_of(graph.tensor(operator.inputs[1]))[-1:]
-        shape = shape[: depth[0]] if depth else ()
+        indices = shape_of(graph.tensor(operator.inputs[1]))
+        shape = shape[: indices[-1]] if indices else ()
         return min(shape) if shape else None
     axis, batch = 0, 0
     if name == "GATHER" and operator.builtinOptions is not None:

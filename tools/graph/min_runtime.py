@@ -7,6 +7,8 @@ out as well, by the facts of LiteRT's GetBuiltinOperatorVersion (tflite/converte
 versioning/op_version.cc), and the larger of the two counts.
 """
 
+from typing import Any
+
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -179,7 +181,7 @@ def min_runtime(model: TfliteModel) -> dict:
                 unknown.add(f"{name} version {version}")
                 continue
             needed[name] = max(needed.get(name, 0), version)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": name, "runtime": RUNTIMES[name][version], "version": version}
         for name, version in needed.items()
     ]

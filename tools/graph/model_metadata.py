@@ -48,7 +48,7 @@ _IMAGE = 2
 _COLOR_SPACE, _RGB, _GRAYSCALE = 0, 1, 2
 _LABEL_FILES = (2, 3)  # TENSOR_AXIS_LABELS, TENSOR_VALUE_LABELS
 
-_INTEGERS = {
+_INTEGERS: dict[int, type[np.signedinteger | np.unsignedinteger]] = {
     schema.TensorType.INT8: np.int8,
     schema.TensorType.INT16: np.int16,
     schema.TensorType.UINT8: np.uint8,
@@ -114,7 +114,7 @@ def _tables(table: Table, number: int) -> list[Table]:
 
 def _floats(table: Table | None, number: int) -> tuple[float, ...]:
     position = _field(table, number) if table else 0
-    if not position:
+    if table is None or not position:
         return ()
     start = table.Vector(position - table.Pos)
     count = table.VectorLen(position - table.Pos)
@@ -132,7 +132,8 @@ def _byte(table: Table, number: int) -> int:
 
 
 def _read_tensor(tensor: Table) -> TensorMetadata:
-    mean = std = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
     for unit in _tables(tensor, _TENSOR_UNITS):
         options = _table(unit, _UNION_VALUE)
         if _byte(unit, _UNION_KIND) != _NORMALIZATION or options is None:

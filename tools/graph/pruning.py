@@ -52,7 +52,7 @@ def _drop_tensors(model: schema.ModelT) -> int:
     for index, subgraph in enumerate(model.subgraphs):
         used = _used_tensors(subgraph, model, index)
         new_index = {-1: -1}
-        kept = []
+        kept: list[schema.TensorT] = []
         for old, tensor in enumerate(subgraph.tensors):
             if old in used:
                 new_index[old] = len(kept)

@@ -204,6 +204,7 @@ def sparsify(dense: np.ndarray) -> tuple[np.ndarray, schema.SparsityParametersT,
             size = stored * (block * dense.itemsize + width) + 2 * filled.shape[0]
             choice = (size, block, compressed, dimension, order)
             best = choice if best is None else min(best, choice)
+    assert best is not None, "blocks of one element always fit"
     _, block, compressed, dimension, order = best
     rows = _rows(dense, order, dimension, block)
     filled = rows.any(axis=2)

@@ -100,11 +100,12 @@ class Adb:
         Raises:
           NoDeviceError: when there is none that may be used, or several.
         """
-        self._program = shutil.which(os.environ.get("ADB", "adb"))
-        if not self._program:
+        program = shutil.which(os.environ.get("ADB", "adb"))
+        if not program:
             raise NoDeviceError(
                 "device.none", "no adb on PATH; Debian: apt-get install adb, or set ADB"
             )
+        self._program = program
         self.serial = ""
         self.serial = chosen(self._settled(serial), serial)
 

@@ -192,9 +192,9 @@ def read_text(text: str, where: str) -> BenchmarkOutput:
     counted = re.findall(r"^(?:INFO: )?\s*(count=\d.*)$", text, re.MULTILINE)
     if not counted:
         raise InputError("benchmark.output", f"{where}: benchmark_model printed no measurement")
-    measured = dict(re.findall(r"(\w+)=" + _NUMBER, counted[-1]))
-    same = measured.get("curr") if "all same" in counted[-1] else None
-    average = float(measured.get("avg", same or math.nan)) / 1000
+    measured: dict[str, str] = dict(re.findall(r"(\w+)=" + _NUMBER, counted[-1]))
+    same = measured.get("curr", "nan") if "all same" in counted[-1] else "nan"
+    average = float(measured.get("avg", same)) / 1000
     timings = re.search(r"Inference timings in us:.*", text)
     summary = dict(re.findall(r"([A-Z][\w ()]*?): " + _NUMBER, timings[0] if timings else ""))
     if math.isnan(average):
@@ -208,7 +208,7 @@ def read_text(text: str, where: str) -> BenchmarkOutput:
     return BenchmarkOutput(
         average_ms=average,
         median_ms=float(measured["median"]) / 1000 if "median" in measured else average,
-        p95_ms=float(measured.get("p95", same or math.nan)) / 1000,
+        p95_ms=float(measured.get("p95", same)) / 1000,
         load_ms=float(summary.get("Init", math.nan)) / 1000,
         first_inference_ms=float(summary.get("First inference", math.nan)) / 1000,
         memory_mb=float(memory[1]) if memory else math.nan,

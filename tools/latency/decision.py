@@ -144,7 +144,7 @@ def median_bounds(values: np.ndarray, tail: float) -> tuple[float, float]:
     return float(min(low, by_order[0])), float(max(high, by_order[1]))
 
 
-def judge(gate: Gate, values: np.ndarray, look_count: int) -> Judgement:
+def judge(gate: Gate, values: np.ndarray | Sequence[float], look_count: int) -> Judgement:
     """Judges a gate at one of several looks.
 
     Args:

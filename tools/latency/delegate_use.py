@@ -46,7 +46,7 @@ def read_delegate_use(interpreter) -> dict:
     for one in partitions:
         taken |= behind(one["outputs"], one["inputs"])
     needed = behind([one["index"] for one in interpreter.get_output_details()], [])
-    fallback = Counter()
+    fallback: Counter[str] = Counter()
     for place in sorted(needed - taken):
         operator = operators[place]
         types = sorted({kind.__name__ for kind in operator["operand_types"]})
@@ -76,7 +76,7 @@ def told_delegate_use(text: str, path: Path) -> dict | None:
     from tools.latency.operator_profile import fallback_of, read_operator_profile
 
     use = read_lines(text)
-    fallback = {} if use and use.whole else None
+    fallback: dict[str, int] | None = {} if use and use.whole else None
     if fallback is None:
         with contextlib.suppress(InputError):
             profile = read_operator_profile(text, str(path))

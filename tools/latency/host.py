@@ -135,7 +135,8 @@ def load_cost(
     words = said_by_child(load).split()
     if len(words) != 3:
         raise InputError("model.runtime", f"{where}: the runtime ended while it loaded this model")
-    return tuple(float(word) for word in words)
+    load_ms, first_ms, memory_mb = map(float, words)
+    return load_ms, first_ms, memory_mb
 
 
 def _invoker(
@@ -242,6 +243,6 @@ class HostBackend(Backend):
         found = []
         for model, inputs, taken in zip(self._models, self._inputs, times, strict=True):
             load_ms, first_ms, memory = load_cost(*model, self._threads, inputs)
-            percentiles = map(float, np.percentile(taken, [50, 90, 95]))
-            found.append(RunStatistics(*percentiles, load_ms, first_ms, memory, taken.size))
+            p50, p90, p95 = map(float, np.percentile(taken, [50, 90, 95]))
+            found.append(RunStatistics(p50, p90, p95, load_ms, first_ms, memory, taken.size))
         return Round(tuple(found), note="waited for a processor" if busy else "")

@@ -10,6 +10,7 @@ have the same XNNPACK.
 import ctypes
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class _CompiledModel:
 
         folder = Path(ai_edge_litert.__file__).parent
         self._library = ctypes.CDLL(str(folder / "libLiteRt.so"))
-        self._kept = [ctypes.create_string_buffer(content, len(content))]
+        self._kept: list[Any] = [ctypes.create_string_buffer(content, len(content))]
         self._environment = self._made("CreateEnvironment", 0, None)
         size = ctypes.c_size_t(len(content))
         model = self._made("CreateModelFromBuffer", self._environment, self._kept[0], size)

@@ -15,9 +15,9 @@ FLOAT_MASTER, ARTIFACT = 0, 1
 def gates_of(thresholds: dict[str, float | None]) -> list[Gate]:
     """Makes the gates that rounds are measured for; None and other names are left out."""
     return [
-        Gate(name, thresholds[name], not gate.at_least)
+        Gate(name, threshold, not gate.at_least)
         for name, gate in SPEED_GATES.items()
-        if gate.measured and thresholds.get(name) is not None
+        if gate.measured and (threshold := thresholds.get(name)) is not None
     ]
 
 

@@ -19,7 +19,7 @@ _NUMBER = r"\s+-?[\d.]+(?:e[+-]?\d+)?%?"
 def _rows(text: str) -> list[tuple[str, float, str]]:
     """(node type, milliseconds a run, name) in the order of running."""
     found = []
-    columns = None
+    columns: list[str] | None = None
     # What comes before is of the initialization.
     for line in text[max(text.find(_RUNS), 0) :].splitlines():
         line = line.removeprefix("INFO: ").rstrip()
@@ -100,7 +100,7 @@ def fallback_of(profile: Iterable[dict], model: TfliteModel) -> dict[str, int]:
             if index >= 0
         }
         types[tensor_name(subgraph.tensors[operator.outputs[0]])] = ", ".join(sorted(kinds))
-    found = Counter()
+    found: Counter[str] = Counter()
     for one in profile:
         if not one["delegated"]:
             kind = one["kind"].split("/")[0]

@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -127,7 +128,9 @@ class _ImageFiles:
 
     def _read(self) -> np.ndarray:
         """uint8 in the input's shape."""
-        height, width, channels, channels_first = _image_layout(self.spec)
+        layout = _image_layout(self.spec)
+        assert layout is not None, "images are not read for other inputs"
+        height, width, channels, channels_first = layout
         read = []
         for path in self.paths:
             image, mode = _open_image(path), "RGB" if channels == 3 else "L"
@@ -318,7 +321,19 @@ def _kinds_for(dtype: np.dtype) -> str:
     return "OSU" if dtype.kind in "OSU" else "bfiu"
 
 
-class SampleSet(Sequence):
+class NamedSamples(Protocol):
+    """Samples in a fixed order; `names` has the name of each."""
+
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Gives how many there are."""
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        """Reads one after the other, arrays by input name."""
+
+
+class SampleSet(Sequence[dict[str, np.ndarray]]):
     """Samples in a fixed order, read when asked for.
 
     Attributes:
@@ -347,7 +362,8 @@ class SampleSet(Sequence):
     def __len__(self) -> int:
         return len(self._where)
 
-    def __getitem__(self, number: int) -> dict[str, np.ndarray]:
+    # A slice would read all its samples at once.
+    def __getitem__(self, number: int) -> dict[str, np.ndarray]:  # type: ignore[override]
         """Reads a sample.
 
         Args:

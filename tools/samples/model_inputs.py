@@ -24,16 +24,15 @@ def preprocessing_for(master: bytes, choice: PreprocessingChoice) -> Preprocessi
       The preprocessing. Somebody at a terminal is told where it is the usual one.
     """
     stated = normalization(master)
-    if stated is None and None in (choice.mean, choice.std):
-        stated = _USUAL
-        if sys.stderr.isatty():
-            print(
-                "The model's metadata does not say how its input is normalised: taking "
-                "(pixel - 127.5) / 127.5; --input_mean and --input_std say otherwise.",
-                file=sys.stderr,
-            )
-    mean = choice.mean if choice.mean is not None else stated[0]
-    std = choice.std if choice.std is not None else stated[1]
+    if stated is None and None in (choice.mean, choice.std) and sys.stderr.isatty():
+        print(
+            "The model's metadata does not say how its input is normalised: taking "
+            "(pixel - 127.5) / 127.5; --input_mean and --input_std say otherwise.",
+            file=sys.stderr,
+        )
+    stated_mean, stated_std = stated or _USUAL
+    mean = choice.mean if choice.mean is not None else stated_mean
+    std = choice.std if choice.std is not None else stated_std
     return Preprocessing(mean, std, choice.resize)
 
 

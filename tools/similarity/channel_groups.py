@@ -13,7 +13,7 @@ one are the shares of one distribution and are not parted.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -110,7 +110,7 @@ def channel_axis(shape: Sequence[int]) -> ChannelAxis | None:
     return None
 
 
-def in_words(channels: Sequence[int]) -> str:
+def in_words(channels: Iterable[int]) -> str:
     """Names channels: "0-3, 7"."""
     runs: list[list[int]] = []
     for number in map(int, channels):

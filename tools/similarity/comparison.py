@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tools.documents.document import from_json
-from tools.documents.json_file import rounded
+from tools.documents.json_file import rounded, significant
 from tools.documents.models import DataIdentity, FileIdentity, ModelDescription
 from tools.documents.report import DataSets, MinRuntime, Report, Similarity, SizeReduction
 from tools.documents.summary import BundleSummary, Summary
@@ -15,16 +15,16 @@ from tools.graph.description import describe
 from tools.graph.flatbuffer import model_to_read
 from tools.graph.min_runtime import min_runtime
 from tools.samples.known_samples import KnownSamples
-from tools.samples.loading import SampleSet, overlapping
+from tools.samples.loading import NamedSamples, SampleSet, overlapping
 from tools.similarity.metrics import OutputSimilarity
-from tools.similarity.model_outputs import ModelOutputs, paired
+from tools.similarity.model_outputs import RunModel, paired
 from tools.similarity.tasks import task_similarities
 
 
 def compare_outputs(
-    reference: ModelOutputs,
-    artifact: ModelOutputs,
-    samples: SampleSet,
+    reference: RunModel,
+    artifact: RunModel,
+    samples: NamedSamples,
     tasks: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
     progress: Callable[[int], None] | None = None,
 ) -> Similarity:
@@ -179,7 +179,7 @@ def make_report(
         recipe=summary.recipe if summary else None,
         scheme=summary.scheme if summary else "unknown",
         similarity=similarity,
-        size=SizeReduction(rounded(1 - len(artifact) / len(compared.master)), against_source),
+        size=SizeReduction(significant(1 - len(artifact) / len(compared.master)), against_source),
         source=file_identity(source) if source else None,
         tools=dict(tools),
         version=compared.version,

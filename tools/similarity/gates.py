@@ -15,7 +15,7 @@ from tools.documents.metrics import GATED_METRICS, MODEL, OUTPUT, Metric
 from tools.documents.report import MinRuntime, OutputFigures, Report, Similarity, TaskFigures
 from tools.documents.verdict import JudgedGate, Verdict
 from tools.errors import InputError
-from tools.gate_definition import COUNT, SWITCH, VERSION
+from tools.gate_definition import COUNT, SWITCH
 from tools.graph.runtime_version import version_key
 from tools.similarity.gate_definitions import (
     CHANGE,
@@ -152,8 +152,9 @@ def _without_a_number(metric: Metric, output: OutputFigures, threshold: float) -
 def _about_entry(metric: Metric, entry: OutputFigures | TaskFigures, key: str) -> dict[str, str]:
     """Names the output or task, and the worst sample where it is of this metric."""
     about = {key: entry.name}
-    if not _WITH_A_SAMPLE.isdisjoint(metric.fields.values()) and entry.worst_sample:
-        about["worst_sample"] = entry.worst_sample
+    worst = getattr(entry, "worst_sample", None)
+    if not _WITH_A_SAMPLE.isdisjoint(metric.fields.values()) and worst:
+        about["worst_sample"] = worst
     return about
 
 
@@ -314,7 +315,7 @@ def _in_words(gate: JudgedGate) -> tuple[str, str]:
     """Writes a gate's value and threshold, each with its unit."""
     value, threshold = gate.value, gate.threshold
     definition = QUALITY_GATES[gate.name]
-    if definition.kind == VERSION:
+    if isinstance(value, str) or isinstance(threshold, str):
         return str(value), str(threshold)
     if definition.kind in (COUNT, SWITCH):
         return f"{value:,}{definition.unit}", f"{threshold:,}{definition.unit}"

@@ -147,7 +147,7 @@ class LandmarkSimilarity:
         """
         task = self._task
         self._samples += 1
-        if task.presence:
+        if task.presence and self._firing:
             truth, found = map(task.presence.probability, (expected, actual))
             if not self._firing.add(truth, found):
                 return
@@ -189,14 +189,14 @@ class LandmarkSimilarity:
             result[f"{name}_max"] = rounded(np.max(errors)) if errors else None
         worst = int(np.argmax([errors.mean() for errors in self._pixels])) if self._pixels else None
         result["worst_sample"] = None if worst is None else self._names[worst]
-        positives, found, both = len(self._pixels), None, None
+        positives, found, both = len(self._pixels), 0, 0
         result["presence_error_mean"] = result["presence_error_max"] = None
         result["presence_agreement"] = None
-        if task.presence:
+        if self._firing:
             positives, found, both = self._firing.counts()
-            errors = self._firing.errors()
-            result["presence_error_mean"] = rounded(errors.mean())
-            result["presence_error_max"] = rounded(errors.max())
+            presence_errors = self._firing.errors()
+            result["presence_error_mean"] = rounded(presence_errors.mean())
+            result["presence_error_max"] = rounded(presence_errors.max())
             result["presence_agreement"] = rounded(self._firing.agreement())
         result["positives"] = positives
         result["negatives"] = self._samples - positives

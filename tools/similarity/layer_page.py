@@ -77,7 +77,7 @@ def text_table(report: LayerReport) -> str:
       Where error jumps first, and a table in the order of the graph; long names lose
       their beginning.
     """
-    rows = [_COLUMNS]
+    rows: list[tuple[str, ...]] = [_COLUMNS]
     for layer in report.layers:
         cells = list(_cells(layer))
         cells[2] = cells[2] if len(cells[2]) <= 48 else "..." + cells[2][-45:]

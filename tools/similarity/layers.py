@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.documents.json_file import rounded
+from tools.documents.json_file import rounded, significant
 from tools.documents.layers import LayerError, LayerReport
 from tools.documents.models import FileIdentity
 from tools.documents.report import LayerFigures
@@ -88,10 +88,8 @@ class _Channels:
 
         A square of a float32 is one in float64, and NaN or infinity stays in a sum.
         """
-        return tuple(
-            bool(np.isfinite(squares).all())
-            for squares in (self.expected_squares, self.actual_squares)
-        )
+        expected, actual = self.expected_squares, self.actual_squares
+        return bool(np.isfinite(expected).all()), bool(np.isfinite(actual).all())
 
     def powers_of_two(self) -> np.ndarray:
         """Gives the factor of each of the artifact's channels, float64 [channels]."""
@@ -316,7 +314,7 @@ class LayerComparison:
             result.append(
                 LayerError(
                     correlation=None if correlation is None else rounded(correlation),
-                    cosine=rounded(sums.cosine(factors)),
+                    cosine=significant(sums.cosine(factors)),
                     dtype=layer.dtype,
                     jump_db=round(before - known[layer.name], 3),
                     name=layer.name,
@@ -407,7 +405,7 @@ def compare_layers(
     for number in numbers:
         comparison.add(samples[number])
     known = {name: c for name, c in comparison.correlations().items() if c is not None}
-    worst = min(known, key=known.get, default=None)
+    worst = min(known, key=lambda name: known[name], default=None)
     return LayerFigures(
         compared=len(known),
         correlation_min=None if worst is None else rounded(known[worst]),

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tools.documents.json_file import rounded
+from tools.documents.json_file import rounded, significant
 from tools.documents.report import ChannelGroupFigures, OutputFigures
 from tools.errors import InputError
 from tools.similarity.channel_groups import channel_axis, in_words
@@ -130,16 +130,20 @@ class OutputSimilarity:
 
     def _channel_groups(self) -> tuple[ChannelGroupFigures, ...] | None:
         """Sums up the groups of channels, where there are several; else None."""
-        groups = self._channels.groups() if self._channels else []
+        if not self._channels:
+            return None
+        groups = self._channels.groups()
         if len(groups) < 2:
             return None
         figures = []
         for group in groups:
             cosines = _cosines(
                 [
-                    tuple(
-                        float(sums[group].sum())
-                        for sums in (one.signal, one.quantized, one.product, one.noise)
+                    (
+                        float(one.signal[group].sum()),
+                        float(one.quantized[group].sum()),
+                        float(one.product[group].sum()),
+                        float(one.noise[group].sum()),
                     )
                     for one in self._channels.samples
                 ]
@@ -148,9 +152,9 @@ class OutputSimilarity:
             figures.append(
                 ChannelGroupFigures(
                     channels=in_words(group),
-                    cosine_mean=rounded(cosines.mean()),
-                    cosine_min=rounded(cosines[worst]),
-                    cosine_p5=rounded(np.percentile(cosines, 5)),
+                    cosine_mean=significant(cosines.mean()),
+                    cosine_min=significant(cosines[worst]),
+                    cosine_p5=significant(np.percentile(cosines, 5)),
                     worst_sample=self._samples[worst].name,
                 )
             )
@@ -180,11 +184,11 @@ class OutputSimilarity:
         noise = sum(sample.noise for sample in self._samples)
         sqnr = 10 * np.log10(signal.sum() / noise) if noise and signal.sum() else np.nan
         return OutputFigures(
-            cosine_mean=rounded(cosines.mean()),
-            cosine_min=rounded(cosines[worst]),
-            cosine_p5=rounded(np.percentile(cosines, 5)),
-            max_abs_error=rounded(max(sample.largest for sample in self._samples)),
-            mean_abs_error=rounded(np.mean([sample.absolute for sample in self._samples])),
+            cosine_mean=significant(cosines.mean()),
+            cosine_min=significant(cosines[worst]),
+            cosine_p5=significant(np.percentile(cosines, 5)),
+            max_abs_error=significant(max(sample.largest for sample in self._samples)),
+            mean_abs_error=significant(np.mean([sample.absolute for sample in self._samples])),
             name=self.name,
             near_zero_samples=int((signal < NEAR_ZERO**2 * signal.mean()).sum()),
             scale_error=rounded(self._scale_error()),

@@ -1,6 +1,7 @@
 """Runs a model, float or quantized at its ends, on float samples."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -30,6 +31,27 @@ def quantize_values(values: np.ndarray, scale: float, zero_point: int, dtype) ->
     limits = np.iinfo(dtype)
     scaled = np.round(values / np.float32(scale)) + zero_point if scale else np.round(values)
     return np.clip(scaled, limits.min, limits.max).astype(dtype)
+
+
+class RunModel(Protocol):
+    """A model whose outputs can be had: it is run, or was run before.
+
+    Attributes:
+      where: how messages name it.
+      inputs: signature names, in the model's order.
+      outputs: signature names, in the model's order.
+      shapes: of the outputs.
+      input_shapes: of the inputs.
+    """
+
+    where: str
+    inputs: list[str]
+    outputs: list[str]
+    shapes: list[tuple[int, ...]]
+    input_shapes: list[tuple[int, ...]]
+
+    def __call__(self, sample: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Gives a sample's outputs, float32 arrays in the order of `outputs`."""
 
 
 class ModelOutputs:
@@ -132,7 +154,7 @@ def _matched(
     return order if [other_shapes[i] for i in order] == shapes else None
 
 
-def paired(reference: ModelOutputs, artifact: ModelOutputs) -> tuple[dict[str, str], list[int]]:
+def paired(reference: RunModel, artifact: RunModel) -> tuple[dict[str, str], list[int]]:
     """Finds which ends of two models belong together: by name, else by position.
 
     Args:
@@ -160,6 +182,8 @@ def paired(reference: ModelOutputs, artifact: ModelOutputs) -> tuple[dict[str, s
                 f"{artifact.where}: its {what} {[list(s) for s in theirs]} are not the float "
                 f"model's {[list(s) for s in ours]}; give the model that it was made from",
             )
+    assert inputs is not None
+    assert outputs is not None
     names = {
         artifact.inputs[position]: name
         for name, position in zip(reference.inputs, inputs, strict=True)

@@ -1,6 +1,6 @@
 """The tasks of a model: what its outputs mean, read from JSON and compared by their kind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tools.errors import InputError
@@ -9,16 +9,17 @@ from tools.similarity.detection import DetectionSimilarity, read_detection_task
 from tools.similarity.landmarks import LandmarkSimilarity, read_landmark_task
 from tools.similarity.segmentation import SegmentationSimilarity, read_segmentation_task
 
-_KINDS = {
+TaskSimilarity = (
+    ClassificationSimilarity | DetectionSimilarity | LandmarkSimilarity | SegmentationSimilarity
+)
+
+# Of each kind: what reads it, and what gathers its similarity.
+_KINDS: dict[str, tuple[Callable[[Mapping[str, Any], str], Any], Callable[..., TaskSimilarity]]] = {
     "classification": (read_classification_task, ClassificationSimilarity),
     "detection": (read_detection_task, DetectionSimilarity),
     "landmarks": (read_landmark_task, LandmarkSimilarity),
     "segmentation": (read_segmentation_task, SegmentationSimilarity),
 }
-
-TaskSimilarity = (
-    ClassificationSimilarity | DetectionSimilarity | LandmarkSimilarity | SegmentationSimilarity
-)
 
 
 def task_similarities(

@@ -16,6 +16,7 @@ import numpy as np
 from tools.documents.document import from_json, to_json
 from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, model_bytes
+from tools.quantization.activation_statistics import ActivationStatistics
 from tools.quantization.calibration import gather_statistics
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings, settings_to_json
@@ -129,9 +130,9 @@ class Evaluator:
         self.made = 0
         self._journal, self._latency = journal, latency
         self._reference = _Remembered(ModelOutputs(model.master, model.where), model.held_out)
-        self._statistics: dict[str, dict] = {}
+        self._statistics: dict[str, ActivationStatistics] = {}
 
-    def _gather(self, model: TfliteModel, samples, *arguments, **keywords) -> dict:
+    def _gather(self, model: TfliteModel, samples, *arguments, **keywords) -> ActivationStatistics:
         """Gathers statistics; candidates that share a graph share them."""
         key = hashlib.sha256(model_bytes(model)).hexdigest()
         # What is asked for beside the samples is part of the question.

@@ -56,6 +56,7 @@ def _figure(
 
 def _row(candidate: Candidate, goal: Goal, master_bytes: int) -> list[str]:
     missed = missed_by(goal, candidate)
+    assert candidate.speedup_interval is not None, "what is on the page was measured"
     low, high = candidate.speedup_interval
     return [
         candidate.name,
