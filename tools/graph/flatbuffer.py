@@ -109,6 +109,12 @@ class TfliteModel:
             )
         return content.view(dtype).reshape(shape)
 
+    def constant(self, tensor: schema.TensorT) -> np.ndarray:
+        """Reads a tensor that is known to be a constant, as `tensor_data`."""
+        values = self.tensor_data(tensor)
+        assert values is not None
+        return values
+
     def add_constant(self, values: np.ndarray) -> int:
         """Adds a buffer.
 

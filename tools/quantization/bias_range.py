@@ -43,10 +43,10 @@ def make_room_for_biases(model: TfliteModel, ranges: dict[str, dict[str, np.ndar
             continue
         width = max(limits["max"].max(), 0) - min(limits["min"].min(), 0)
         step = max(width, _LEAST_WIDTH) / _ACTIVATION_STEPS
-        biases = np.abs(model.tensor_data(graph.tensor(inputs[bias]))).reshape(-1)
+        biases = np.abs(model.constant(graph.tensor(inputs[bias]))).reshape(-1)
         least = (biases / _MOST_BIAS_STEPS / step * _WEIGHT_STEPS).astype(np.float32)
         # One row for each channel; a depthwise kernel has the channels last.
-        values = model.tensor_data(graph.tensor(inputs[1]))
+        values = model.constant(graph.tensor(inputs[1]))
         turned = name == "DEPTHWISE_CONV_2D"
         rows = values.reshape(-1, biases.size).T if turned else values.reshape(biases.size, -1)
         rows = rows.copy()

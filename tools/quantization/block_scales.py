@@ -31,7 +31,7 @@ def mend_block_scales(model: TfliteModel) -> dict:
             if not isinstance(details, schema.BlockwiseQuantizationT):
                 continue
             scale_tensor = subgraph.tensors[details.scales]
-            scales = model.tensor_data(scale_tensor).reshape(-1).copy()
+            scales = model.constant(scale_tensor).reshape(-1).copy()
             zero = scales == 0
             if not zero.any():
                 continue

@@ -26,7 +26,7 @@ def _matrix(graph: Topology, index: int) -> np.ndarray | None:
     shape = shape_of(tensor)
     if len(shape) < 2 or any(size != 1 for size in shape[:-2]):
         return None
-    return graph.model.tensor_data(tensor).reshape(shape[-2:])
+    return graph.model.constant(tensor).reshape(shape[-2:])
 
 
 class _Rewriting:

@@ -163,7 +163,7 @@ def _cut(graph: Topology, operator: schema.OperatorT, live: _Liveness) -> None:
             shape[-1] = out.sum()
             operator.builtinOptions.newShape = shape
         if len(inputs) > 1:
-            shape = graph.model.tensor_data(graph.tensor(inputs[1])).copy()
+            shape = graph.model.constant(graph.tensor(inputs[1])).copy()
             shape.reshape(-1)[-1] = out.sum()
             graph.tensor(inputs[1]).buffer = graph.model.add_constant(shape)
     elif name not in ("PAD", "MEAN", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"):

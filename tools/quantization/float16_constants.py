@@ -64,7 +64,7 @@ def store_constants_float16(model: TfliteModel) -> dict:
     added, before = [], None
     for index in _candidates(graph):
         tensor = graph.tensor(index)
-        values = model.tensor_data(tensor)
+        values = model.constant(tensor)
         if 2 * values.size <= _OVERHEAD or not _fits(values):
             continue
         before = before or len(model_bytes(model))

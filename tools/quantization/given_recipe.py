@@ -83,14 +83,14 @@ def plan_given(graph: Topology, recipe: list[dict]) -> Plan:
             ) from error
     _check_matches(graph, complete)
     manager.load_quantization_recipe(complete)
-    kept = {}
+    kept: dict[str, str] = {}
     for operator in graph.subgraph.operators:
         chosen = manager.get_quantization_configs(
             operation_name(graph, operator), patterns.scope(graph, operator)
         )
-        reason = _reason(*chosen)
-        for index in operator.outputs if reason else ():
-            kept[tensor_name(graph.tensor(index))] = reason
+        why = _reason(*chosen)
+        if why:
+            kept |= {tensor_name(graph.tensor(index)): why for index in operator.outputs}
     outputs, _ = manager.get_quantization_configs("OUTPUT", patterns.end_names(graph)["OUTPUT"])
     return Plan(
         recipe=complete,

@@ -21,7 +21,7 @@ from tools.graph.flatbuffer import TfliteModel, runnable_tables, with_constants
 from tools.graph.runtime import open_interpreter, signature_inputs
 from tools.graph.topology import Topology
 
-_INTEGERS = {
+_INTEGERS: dict[int, type[np.signedinteger | np.unsignedinteger]] = {
     schema.TensorType.INT8: np.int8,
     schema.TensorType.UINT8: np.uint8,
     schema.TensorType.INT16: np.int16,
@@ -64,7 +64,8 @@ class LayerExecution:
         for operator in graph.subgraph.operators:
             if all(self._is_known(index) for index in operator.inputs):
                 self._made_of_constants |= {int(index) for index in operator.outputs}
-        self._waiting, self._unpacking = [], []
+        self._waiting: list[schema.OperatorT] = []
+        self._unpacking: list[schema.OperatorT] = []
         for operator in graph.subgraph.operators:
             unpacks = self._made_of_constants >= {int(index) for index in operator.outputs}
             (self._unpacking if unpacks else self._waiting).append(operator)

@@ -37,6 +37,7 @@ class LayerInputs:
         self._options = operator.builtinOptions
         self._weights = shape_of(graph.tensor(operator.inputs[1]))
         self._input = shape_of(graph.tensor(operator.inputs[0]))
+        self._places: tuple[int, ...]
         if self.name == "FULLY_CONNECTED":
             self._places = (samples * int(np.prod(self._input)) // self._weights[-1],)
         else:

@@ -156,7 +156,7 @@ def _bounds(graph: Topology, index: int) -> tuple[float, float] | None:
     """Reads a float constant's smallest and largest value; None for what is none."""
     if index == -1 or graph.tensor(index).type != _FLOAT32 or not graph.is_constant(index):
         return None
-    values = graph.model.tensor_data(graph.tensor(index))
+    values = graph.model.constant(graph.tensor(index))
     return (float(values.min()), float(values.max())) if values.size else None
 
 

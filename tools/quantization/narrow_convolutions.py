@@ -76,7 +76,7 @@ def _block(graph: Topology, operator: schema.OperatorT, most_added: float) -> in
 
 def _widen(model: TfliteModel, graph: Topology, operator: schema.OperatorT, block: int) -> None:
     """Replaces the kernel and the result of a convolution by those of a block."""
-    values, biases = (model.tensor_data(graph.tensor(index)) for index in operator.inputs[1:])
+    values, biases = (model.constant(graph.tensor(index)) for index in operator.inputs[1:])
     channels, size, _, inputs = values.shape
     whole = size + block - 1
     wide = np.zeros((block, block, channels, whole, whole, inputs), np.float32)

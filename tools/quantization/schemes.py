@@ -300,7 +300,7 @@ class _Forms:
 
 def _ends(settings: QuantizationSettings) -> list[dict]:
     """Writes the types of the model's inputs and outputs."""
-    forms = {
+    forms: dict[str, Callable[..., dict]] = {
         "float32": recipes.unquantized,
         "int8": _INT8,
         "uint8": recipes.unsigned_end,

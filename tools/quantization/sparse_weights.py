@@ -63,7 +63,7 @@ def store_weights_sparse(model: TfliteModel) -> dict:
     before = None
     for index in _weights(graph):
         tensor = graph.tensor(index)
-        dense = model.tensor_data(tensor)
+        dense = model.constant(tensor)
         if tensor.sparsity is not None or 2 * np.count_nonzero(dense) > dense.size:
             continue
         values, sparsity, size = sparsify(dense)

@@ -242,7 +242,7 @@ def _try(
         pair = _Pair((floating, made), signature, wanted if main else ("float32", "float32"))
         given = main and sample is not None
         what = "a calibration sample" if given else "a made-up input"
-        inputs = sample if given else _made_up(makers, pair, pair.shapes)
+        inputs = sample if main and sample is not None else _made_up(makers, pair, pair.shapes)
         tell(f"runs on {what}")
         cosines = pair.run(what, inputs)
         for name, cosine in (cosines or {}).items():
