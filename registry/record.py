@@ -206,7 +206,7 @@ def _check_files(files: SourceFiles, report: Report) -> None:
     if not files.recipe:
         return
     if not report.recipe:
-        raise InputError(f"{files.report}: knows no recipe; leave out --recipe")
+        raise InputError("document.other", f"{files.report}: knows no recipe; leave out --recipe")
     _check_digest(files.recipe, report.recipe.sha256, files.report, "recipe")
 
 
@@ -264,12 +264,14 @@ def _device_tags(latency: Latency) -> dict[str, str]:
 def _check_registered_model_name(name: str) -> None:
     if not name.strip() or re.search(r"[/:\x00-\x1f]", name):
         raise InputError(
-            f"--registered_model={name!r}: a name without '/' and ':' is wanted, such as face"
+            "registry.name",
+            f"--registered_model={name!r}: a name without '/' and ':' is wanted, such as face",
         )
     if name.endswith(FLOAT_SUFFIX):
         raise InputError(
+            "registry.name",
             f"--registered_model={name}: names that end with {FLOAT_SUFFIX} are kept for float "
-            "masters; leave the ending out"
+            "masters; leave the ending out",
         )
 
 
@@ -281,8 +283,9 @@ def _read_latency(path: Path, artifact: ModelIdentity, master: ModelIdentity) ->
     ):
         if measured.sha256 != model.sha256:
             raise InputError(
+                "document.other",
                 f"{path}: measured another {what} ({measured.sha256[:12]}, the report has "
-                f"{model.sha256[:12]}); measure again"
+                f"{model.sha256[:12]}); measure again",
             )
     return latency
 
@@ -400,8 +403,9 @@ def _check_digest(path: Path, expected: str, report: Path, what: str) -> None:
     found = _sha256(path)
     if found != expected:
         raise InputError(
+            "document.other",
             f"{path}: its sha256 is {found[:12]}, the {what} in {report} is {expected[:12]}; "
-            "give the file that the report was made from"
+            "give the file that the report was made from",
         )
 
 

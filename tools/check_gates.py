@@ -66,7 +66,7 @@ def main(arguments: argparse.Namespace) -> int:
     report = read_document(arguments.report, Report)
     settings = read_json(arguments.gates)
     if not isinstance(settings, dict):
-        raise InputError(f"{arguments.gates}: not an object of thresholds by name")
+        raise InputError("gate.value", f"{arguments.gates}: not an object of thresholds by name")
     verdict = check_gates(Evidence.of(report), settings, str(arguments.gates))
     if arguments.verdict:
         write_document(arguments.verdict, verdict)

@@ -70,6 +70,7 @@ CODES = {
     "model.runtime": "the runtime cannot load or run a model",
     "model.too_large": "a model is over the size that a TFLite file may have",
     "model.type": "a tensor has a type that cannot be used",
+    "model.unsupported": "a model holds something that nothing here can work on",
     "model.value": "a model holds or computes NaN or infinite values",
     "page.incomplete": "a page of the docs, or a docstring that it is made from, lacks something",
     "page.stale": "a file that is made from others is not current",
@@ -83,10 +84,12 @@ CODES = {
     "registry.model": "a model is not registered",
     "registry.name": "a name is none that a model, version or alias can have",
     "registry.version": "a model has no such version",
+    "runtime.version": "what should be a version of the runtime is none",
     "scheme.fits_none": "a scheme fits no operator that it is for",
     "scheme.larger": "quantizing would make the model larger",
     "scheme.needs_data": "a scheme needs calibration data",
     "scheme.unknown": "there is no such scheme",
+    "scheme.unusable": "quantizing makes an artifact that cannot be used",
     "server.address": "an address or a port cannot be used",
     "server.failed": "MLflow's server did not start, or ended",
     "settings.conflict": "settings say two things about one",
@@ -131,16 +134,14 @@ class InputError(ValueError):
 
     exit_status = 2
 
-    def __init__(self, code: str, message: str | None = None):
+    def __init__(self, code: str, message: str):
         """Keeps which fault it is, and what is said of it.
 
         Args:
           code: of CODES; another is a fault of the program.
           message: one line.
         """
-        if message is None:
-            code, message = "", code
-        elif code and code not in CODES:
+        if code not in CODES:
             raise KeyError(code)
         self.code = code
         super().__init__(

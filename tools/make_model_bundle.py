@@ -62,10 +62,12 @@ def main(arguments: argparse.Namespace) -> int:
     files = name_and_value("variant", arguments.variant)
     reports = name_and_value("report", arguments.report)
     for name in sorted(set(reports) - set(files)):
-        raise InputError(f"{where}: --report names {name}, which is no variant")
+        raise InputError("bundle.member", f"{where}: --report names {name}, which is no variant")
     specification = read_json(arguments.specification) if arguments.specification else {}
     if not isinstance(specification, dict) or set(specification) - {"policy", "requires"}:
-        raise InputError(f"{arguments.specification}: not an object of policy and requires")
+        raise InputError(
+            "bundle.field", f"{arguments.specification}: not an object of policy and requires"
+        )
     variants = []
     for name, path in files.items():
         content = read_bytes(user_path(path))
@@ -74,7 +76,10 @@ def main(arguments: argparse.Namespace) -> int:
             report = read_document(user_path(reports[name]), Report)
             scheme, version = report.scheme, report.version
             if report.artifact.sha256 != hashlib.sha256(content).hexdigest():
-                raise InputError(f"{reports[name]}: the report is of another artifact than {path}")
+                raise InputError(
+                    "document.other",
+                    f"{reports[name]}: the report is of another artifact than {path}",
+                )
         variants.append(Variant(name, content, scheme, version))
     manifest = make_manifest(
         arguments.name,

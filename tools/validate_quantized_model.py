@@ -268,14 +268,16 @@ def _bundle_files(paths: tuple[Path, Path], given: bytes, artifact: bytes) -> tu
     for path in known:
         if path not in found:
             raise InputError(
+                "bundle.member",
                 f"{paths[1]}: member {path} is missing; {paths[0]} has it, make the bundle again "
-                "from that one"
+                "from that one",
             )
     for path in found:
         if path not in known:
             raise InputError(
+                "bundle.member",
                 f"{paths[1]}: member {path} is one that {paths[0]} does not have; give the bundle "
-                "that it was made from"
+                "that it was made from",
             )
     return known, found
 
@@ -296,13 +298,15 @@ def _compare_bundles(
     where = str(arguments.quantized_model)
     if arguments.source_model:
         raise InputError(
+            "flag.conflict",
             f"{where}: --source_model is about one model and this is a bundle; its models are held "
-            "to those of --float_model"
+            "to those of --float_model",
         )
     if arguments.calibration_samples:
         raise InputError(
+            "flag.conflict",
             f"{where}: --calibration_samples is about one model and this is a bundle; give "
-            "--calibration_data=MEMBER=PATH"
+            "--calibration_data=MEMBER=PATH",
         )
     paths = arguments.float_model, arguments.quantized_model
     known, found = _bundle_files(paths, given, artifact)
@@ -311,8 +315,9 @@ def _compare_bundles(
     changed = [path for path in models if path not in kept]
     if not changed:
         raise InputError(
+            "bundle.kind",
             f"{where}: every model in it is to the byte the one of {arguments.float_model}; give "
-            "the quantized bundle"
+            "the quantized bundle",
         )
     test, calibration = (
         by_member(flag, getattr(arguments, flag), models, where)
@@ -326,7 +331,8 @@ def _compare_bundles(
     for path in changed:
         if path not in test:
             raise InputError(
-                f"{where}: no test data for member {path}; give --test_data={path}=PATH"
+                "data.missing",
+                f"{where}: no test data for member {path}; give --test_data={path}=PATH",
             )
         pair = _Pair(
             name=f"{arguments.name}/{path}",
@@ -363,7 +369,7 @@ def _compare_bundles(
 
 def _of_member(path: str, error: InputError) -> InputError:
     """Says of which member an error is, where it does not: an image is of none."""
-    return error if path in str(error) else InputError(f"member {path}: {error}")
+    return error if path in str(error) else InputError(error.code, f"member {path}: {error}")
 
 
 def _judge_bundle(
@@ -415,9 +421,13 @@ def main(arguments: argparse.Namespace) -> int:
         report, gates = _compare_bundles(arguments, given, artifact)
     else:
         if arguments.member:
-            raise InputError(f"{arguments.quantized_model}: no task bundle, so it has no --member")
+            raise InputError(
+                "bundle.kind", f"{arguments.quantized_model}: no task bundle, so it has no --member"
+            )
         if len(arguments.task) > 1:
-            raise InputError("--task is given once for a model; a file may hold a list of tasks")
+            raise InputError(
+                "flag.conflict", "--task is given once for a model; a file may hold a list of tasks"
+            )
         pair = _Pair(
             name=arguments.name,
             version=arguments.version,

@@ -270,7 +270,7 @@ def _page(text: str, where: Path) -> str:
         if start not in text or end not in text:
             raise InputError(
                 "page.incomplete",
-                f"{where}: has no place for the {name}; mark it with {start}{end}",
+                f"{where}: has no place for the {name}; mark it with {start.rstrip()} and {end}",
             )
         written = f"{start}{table}\n{end}".replace("\\", r"\\")
         text = re.sub(re.escape(start) + ".*?" + re.escape(end), written, text, flags=re.DOTALL)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tools.errors import InputError
+from tests.refused import refused
 from tools.farm import sizing
 
 _ENVIRONMENT = [
@@ -101,20 +101,20 @@ def test_twice_the_models_cost_twice_as_much(measured, tmp_path):
 def test_a_build_from_a_cache_measures_nothing(measured, tmp_path):
     hits = [spawn | {"remoteCacheHit": True} for spawn in _SPAWNS]
     (tmp_path / "log.json").write_text("\n".join(json.dumps(spawn) for spawn in hits))
-    with pytest.raises(InputError, match="holds no FloatMaster that ran"):
+    with refused("build.incomplete", "no FloatMaster that ran"):
         _main(*measured)
 
 
 def test_log_and_profile_of_two_builds(measured, tmp_path):
     (tmp_path / "profile.gz").write_text(json.dumps({"traceEvents": []}))
-    with pytest.raises(InputError, match="is it of the same build"):
+    with refused("build.incomplete", "is it of the same build"):
         _main(*measured)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\x1f\x8bcut", b'{"traceEvents": [1]}'])
 def test_what_is_no_profile_is_refused(measured, tmp_path, content):
     (tmp_path / "profile.gz").write_bytes(content)
-    with pytest.raises(InputError, match=r"profile\.gz: is no profile"):
+    with refused("document.kind", r"profile\.gz: "):
         _main(*measured)
 
 

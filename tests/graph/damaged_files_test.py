@@ -12,6 +12,7 @@ from tests.extent import count
 from tests.graph.sparse_storage import sparse_model, store
 from tests.model_files import model_path
 from tests.random_models import tiny_model
+from tests.refused import refused
 from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model
@@ -50,7 +51,6 @@ def refused_or_sound(content: bytes) -> bool:
             refusals.append((read, str(error)))
     for _, message in refusals:
         assert message.startswith("net.tflite: ")
-        assert "\n" not in message
     if parse_model in dict(refusals):
         return False
     normalization(content)
@@ -145,7 +145,7 @@ def test_name_that_is_no_text():
 def test_signature_that_names_no_tensor(index):
     model = parse_model(BASES["master"])
     model.schema.signatureDefs[0].outputs[0].tensorIndex = index % 2**32
-    with pytest.raises(InputError, match="truncated or damaged"):
+    with refused("model.damaged"):
         parse_model(model_bytes(model))
 
 
@@ -178,5 +178,5 @@ def test_dequantize_without_an_input_is_left_alone():
 
 def test_identifier_is_all_that_is_left():
     assert schema.Model.ModelBufferHasIdentifier(BASES["plain"], 0)
-    with pytest.raises(InputError, match="truncated or damaged"):
+    with refused("model.damaged"):
         parse_model(BASES["plain"][:8])

@@ -3,7 +3,7 @@ import pytest
 
 from tests.model_files import REAL_MODELS, model_path
 from tests.random_models import ModelBuilder
-from tools.errors import InputError
+from tests.refused import refused
 from tools.graph.description import describe
 from tools.graph.flatbuffer import parse_model
 from tools.graph.float_master import make_float_master
@@ -54,5 +54,5 @@ def test_without_a_signature_tensors_keep_their_names():
 
 
 def test_what_cannot_be_read_is_named():
-    with pytest.raises(InputError, match=r"^net\.tflite: not a TFLite file"):
+    with refused("model.kind", r"^net\.tflite: "):
         describe(b"no model", "net.tflite")

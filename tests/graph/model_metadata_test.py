@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies
 from tests.extent import count
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, tiny_model
-from tools.errors import InputError
+from tests.refused import refused
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
 from tools.graph.model_metadata import (
@@ -194,7 +194,7 @@ def test_a_float_model_has_nothing_to_restate():
 def test_metadata_that_is_there_stays():
     known = with_metadata(metadata([(_NORMALIZATION, [1], [2])]))
     assert add_image_metadata(known, 127.5, 127.5) == known
-    with pytest.raises(InputError, match="its metadata does not say how the input is normalised"):
+    with refused("model.metadata"):
         add_image_metadata(with_metadata(metadata([])), 0, 255)
 
 
@@ -202,5 +202,5 @@ def test_no_image_has_no_normalisation():
     graph = ModelBuilder()
     source = graph.input((1, 4))
     content = graph.finish(graph.operator("RELU", [source], (1, 4)))
-    with pytest.raises(InputError, match=r"the first input's shape is \[1, 4\], which is no image"):
+    with refused("model.interface", r"shape is \[1, 4\]"):
         add_image_metadata(content, 0, 255)

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 from hypothesis import given, strategies
 
+from tests.refused import refused
 from tools.errors import NoDeviceError
 from tools.latency.adb_devices import chosen, listed, read_devices
 
@@ -44,7 +45,7 @@ def test_missing_permissions_name_udev(words, between):
     devices = read_devices(f"{HEADER}863276c1{between}{words}\n")
     assert devices == {"863276c1": "no permissions"}
     for serial in ("", "863276c1"):
-        with pytest.raises(NoDeviceError, match=r"adb:863276c1: this computer may not.* udev"):
+        with refused("device.not_ready", r"adb:863276c1: this computer may not.* udev"):
             chosen(devices, serial)
 
 
@@ -92,7 +93,7 @@ def test_lines_of_the_daemon():
 )
 def test_a_server_that_does_not_start(stdout, stderr, reason):
     done = subprocess.CompletedProcess(["adb", "devices"], 1, stdout, stderr)
-    with pytest.raises(NoDeviceError) as raised:
+    with refused("device.none") as raised:
         listed(done)
     assert str(raised.value).startswith(f"adb: lists no devices: {reason}")
     assert str(raised.value).endswith("; try `adb kill-server`, then `adb start-server`")
@@ -104,34 +105,42 @@ def test_the_only_one_that_is_ready_is_taken():
 
 
 @pytest.mark.parametrize(
-    ("devices", "serial", "message"),
+    ("devices", "serial", "code", "says"),
     [
-        ({}, "", "adb: no device; connect one, and allow USB debugging on it"),
-        ({}, "A", "adb:A: not there; adb sees no device at all"),
-        ({"B": "device"}, "A", "adb:A: not there; adb sees B"),
-        ({"B": "device", "A": "device"}, "", "adb: 2 devices (A, B); say which: adb:SERIAL"),
+        ({}, "", "device.none", "adb: no device; connect one, and allow USB debugging on it"),
+        ({}, "A", "device.none", "adb:A: not there; adb sees no device at all"),
+        ({"B": "device"}, "A", "device.none", "adb:A: not there; adb sees B"),
+        (
+            {"B": "device", "A": "device"},
+            "",
+            "device.none",
+            "adb: 2 devices (A, B); say which: adb:SERIAL",
+        ),
         (
             {"A": "recovery"},
             "",
+            "device.not_ready",
             "adb:A: in recovery; start Android on it: adb -s A reboot",
         ),
         (
             {"A": "offline", "B": "unauthorized"},
             "",
+            "device.not_ready",
             "adb:A: offline; take the cable out and put it in again, or: adb reconnect offline; "
             "adb:B: unauthorized; unlock the device and allow this computer",
         ),
     ],
 )
-def test_none_to_take(devices, serial, message):
-    with pytest.raises(NoDeviceError) as raised:
+def test_none_to_take(devices, serial, code, says):
+    with refused(code) as raised:
         chosen(devices, serial)
-    assert str(raised.value) == message
+    assert str(raised.value) == says
+    assert isinstance(raised.value, NoDeviceError)
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "device"])
 def test_every_other_state_is_refused_with_what_to_do(state):
-    with pytest.raises(NoDeviceError, match=r"^adb:A: .*; .*"):
+    with refused("device.not_ready", r"^adb:A: .*; .*"):
         chosen({"A": state}, "A")
 
 

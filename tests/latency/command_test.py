@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.random_models import ModelBuilder
-from tools.errors import DeviceFailedError, InputError
+from tests.refused import refused
 from tools.latency.backend import Options
 from tools.latency.devices import open_backend
 
@@ -41,7 +41,7 @@ def test_runs_the_command_for_each_model_in_turn(tmp_path):
     ],
 )
 def test_templates_that_cannot_be_filled_in(template, message, tmp_path):
-    with pytest.raises(InputError) as raised:
+    with refused("device.setting") as raised:
         opened(template, tmp_path)
     assert str(raised.value).startswith(f"command:{template}: ")
     assert str(raised.value).endswith(message)
@@ -50,7 +50,7 @@ def test_templates_that_cannot_be_filled_in(template, message, tmp_path):
 def test_a_command_that_fails(tmp_path):
     with (
         opened("echo busy >&2; exit 3 # {model}", tmp_path) as backend,
-        pytest.raises(DeviceFailedError, match=r"ended with 3: busy$"),
+        refused("device.failed", r"ended with 3: busy$"),
     ):
         backend.measure_round(0)
 
@@ -58,7 +58,7 @@ def test_a_command_that_fails(tmp_path):
 def test_a_command_that_prints_something_else(tmp_path):
     with (
         opened("echo hello # {model}", tmp_path) as backend,
-        pytest.raises(InputError, match="benchmark_model printed no measurement"),
+        refused("benchmark.output", "printed no measurement"),
     ):
         backend.measure_round(0)
 
@@ -95,5 +95,5 @@ def test_further_flags_profile_the_operators(tmp_path):
 def test_without_a_place_for_flags_there_is_no_profile(tmp_path):
     with opened(f"echo '{_PRINTS}' # {{model}}", tmp_path) as backend:
         assert backend.delegate_use() == [None, None]
-        with pytest.raises(InputError, match=r"say where they go: \{flags\}"):
+        with refused("device.setting", r"say where they go: \{flags\}"):
             backend.operator_times()

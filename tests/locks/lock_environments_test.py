@@ -4,7 +4,7 @@ import pytest
 
 from rules.private.lock_environments import read_pip_settings, supported_pythons, uv_environment
 from tests.locks.workspaces import PROJECT, Workspace, one_line
-from tools.errors import InputError
+from tests.refused import refused
 
 _ALL = """\
 # wheels on linux x86_64: 3.11, 3.12, 3.13, 3.14
@@ -79,7 +79,7 @@ def test_what_needs_a_newer_python_than_the_first_is_not_locked(workspace):
 
 @pytest.mark.parametrize("requires", ["", ">=3.11", ">=3.12,<3.12", "<3,>=2.7"])
 def test_requires_python_must_have_two_ends(requires):
-    with pytest.raises(InputError, match="requires-python"):
+    with refused("environment.project"):
         supported_pythons({"project": {"requires-python": requires}})
 
 

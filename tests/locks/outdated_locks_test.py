@@ -11,7 +11,7 @@ import pytest
 
 from rules.private.package_index import PackageIndex, read_page
 from tests.locks.workspaces import PROJECT, Workspace, one_line
-from tools.errors import InputError
+from tests.refused import refused
 
 
 @pytest.fixture(name="once", scope="module")
@@ -237,7 +237,7 @@ def test_a_server_answers_json():
 def test_a_server_that_gives_no_page(page, message):
     with (
         _server({"/simple/first/": page}) as (address, _),
-        pytest.raises(InputError, match=message) as failure,
+        refused("environment.index", message) as failure,
     ):
         PackageIndex(f"http://secret:word@{address}").project("first")
     assert "word" not in str(failure.value)

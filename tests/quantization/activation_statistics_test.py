@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies
 
 from tests.random_models import float_models, random_image, tiny_model
-from tools.errors import InputError
+from tests.refused import refused
 from tools.graph.flatbuffer import TfliteModel, parse_model
 from tools.graph.float_master import make_float_master
 from tools.quantization.activation_statistics import (
@@ -82,7 +82,7 @@ def test_samples_come_in_the_datasets_order_whatever_shard_has_them(model):
 
 def test_a_sample_that_no_shard_has_is_refused(model):
     file = io.BytesIO(written(gather_statistics(model, samples(2)), model))
-    with pytest.raises(InputError, match=r"^s\.npz: .* lack 2 of 4 calibration samples"):
+    with refused("statistics.incomplete", r"^s\.npz: .* lack 2 of 4 "):
         read_statistics([("s.npz", file)], model, digests(0, 4))
 
 
@@ -112,7 +112,7 @@ def test_numpy_reads_the_file(model):
 def test_statistics_of_another_model_are_refused(model):
     other = parse_model(make_float_master(tiny_model(seed=1))[0], "other.tflite")
     file = written(gather_statistics(model, samples(2)), model)
-    with pytest.raises(InputError, match=r"^s\.npz: statistics of another model; calibrate"):
+    with refused("statistics.other", "another model"):
         read_statistics([("s.npz", io.BytesIO(file))], other, digests(0, 2))
 
 
@@ -122,7 +122,7 @@ def test_parts_of_different_tensors_are_refused(model):
     with pytest.raises(ValueError, match="different tensors"):
         merge_statistics(parts)
     files = [("s.npz", io.BytesIO(written(part, model))) for part in parts]
-    with pytest.raises(InputError, match=r"^s\.npz: its tensors are not those of the other"):
+    with refused("statistics.other", "its tensors"):
         read_statistics(files, model, digests(0, 2))
 
 
@@ -155,7 +155,7 @@ def test_damaged_file_is_one_line(model, damage):
         file = changed.getvalue()
     else:
         file = b""
-    with pytest.raises(InputError) as raised:
+    with refused("statistics.damaged") as raised:
         read_statistics([("s.npz", io.BytesIO(file))], model, digests(0, 2))
     assert str(raised.value) == (
         "s.npz: no file of activation statistics, or a damaged one; calibrate again"

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, float_models, random_image, tiny_model
-from tools.errors import InputError
+from tests.refused import refused
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
 from tools.graph.topology import Topology
@@ -109,7 +109,7 @@ def test_progress_counts_samples():
 
 def test_no_samples_are_refused():
     model = parse_model(make_float_master(tiny_model())[0], "net.tflite")
-    with pytest.raises(InputError, match=r"^net\.tflite: calibration needs at least one sample"):
+    with refused("data.too_few", r"^net\.tflite: "):
         gather_statistics(model, [])
 
 
@@ -118,7 +118,7 @@ def test_tensor_that_becomes_no_number_is_named_with_its_sample(bad):
     model = parse_model(make_float_master(tiny_model())[0], "net.tflite")
     samples = [{"image": random_image((1, 16, 16, 3), seed)} for seed in range(3)]
     samples[1]["image"][0, 5, 7, 1] = bad
-    with pytest.raises(InputError) as raised:
+    with refused("data.value") as raised:
         gather_statistics(model, samples)
     assert str(raised.value) == (
         "net.tflite: tensor image becomes NaN or infinite on calibration sample number 1; check "
@@ -136,7 +136,7 @@ def test_tensor_inside_that_overflows_is_named_with_its_file(tmp_path):
     # A std so small that the white image's square is over float32's largest number.
     specification = InputSpec("image", (1, 4, 4, 3), np.dtype(np.float32))
     samples = load_samples([tmp_path], [specification], Preprocessing(0, 1e-18))
-    with pytest.raises(InputError, match=r"tensor squared becomes .* sample b\.png; check"):
+    with refused("data.value", r"tensor squared .* sample b\.png"):
         gather_statistics(parse_model(master), samples)
 
 
@@ -181,7 +181,7 @@ def test_bad_sample_is_named_when_processes_share_the_samples_out(tmp_path):
     for number in (41, 42, 60):
         samples[number]["image"][0, 1, 2, 0] = np.nan
     for processes in (1, 2, 5):
-        with pytest.raises(InputError, match=r"tensor image .* calibration sample number 41;"):
+        with refused("data.value", "tensor image .* calibration sample number 41;"):
             gather_statistics(model, samples, processes=processes)
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, float_models, random_image
-from tools.errors import InputError
+from tests.refused import refused
 from tools.graph.flatbuffer import parse_model, shape_of
 from tools.graph.float_master import make_float_master
 from tools.graph.runtime import open_interpreter, signature_inputs
@@ -93,5 +93,5 @@ def test_a_model_that_the_runtime_refuses_is_one_clear_error():
     result = graph.operator("NoSuchOperator", [source], (1, 2, 2, 3), custom=True)
     model = parse_model(make_float_master(graph.finish(result))[0], "odd.tflite")
     execution = LayerExecution(Topology(model), random_samples(model, 1))
-    with pytest.raises(InputError, match=r"^odd\.tflite: the runtime cannot run this model"):
+    with refused("model.runtime", r"^odd\.tflite: "):
         execution.run_all()

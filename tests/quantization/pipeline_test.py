@@ -9,8 +9,8 @@ from tests.extent import count, part_of
 from tests.model_files import model_path
 from tests.quantization.photographs import CALIBRATION, TEST
 from tests.random_models import ModelBuilder, float_models, random_image, run_model, tiny_model
+from tests.refused import refused
 from tests.scenes.photo_files import photo_path
-from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
@@ -195,9 +195,9 @@ def test_other_data_and_percentiles_make_other_models(face):
 
 
 def test_int8_without_data_is_refused(face):
-    with pytest.raises(InputError, match=r"^face: int8 needs a representative dataset; give --cal"):
+    with refused("scheme.needs_data", "^face: int8 "):
         quantize(face, QuantizationSettings("int8"), None, where="face")
-    with pytest.raises(InputError, match=r"^face: calibration needs at least one sample"):
+    with refused("data.too_few", "^face: "):
         quantize(face, QuantizationSettings("int8"), [], where="face")
 
 
@@ -206,11 +206,11 @@ def test_int8_without_data_is_refused(face):
 def test_what_is_quantized_already_is_refused(quantized_face, scheme, again):
     samples = photos(CALIBRATION[0])
     artifact = quantized_face(scheme).model
-    with pytest.raises(InputError, match=r"^face: already quantized \(tensor \w+ is int8\); give"):
+    with refused("model.quantized", r"^face: .* \(tensor \w+ is int8\)"):
         quantize(artifact, QuantizationSettings(again), samples, where="face")
     # Weights alone are a constant's form, which a master expands.
     if scheme != "weight_only_int8":
-        with pytest.raises(InputError, match="already quantized"):
+        with refused("model.quantized"):
             make_float_master(artifact)
 
 
@@ -278,7 +278,7 @@ def test_custom_operator_that_nobody_can_run_is_one_line():
     image = graph.input((1, 4, 4, 3))
     content = graph.finish(graph.operator("MyTransform", [image], (1, 4, 4, 3), custom=True))
     samples = [{"image": np.zeros((1, 4, 4, 3), np.float32)}]
-    with pytest.raises(InputError) as raised:
+    with refused("model.runtime") as raised:
         quantize(make_float_master(content)[0], QuantizationSettings("int8"), samples, where="net")
     assert str(raised.value) == (
         "net: the runtime cannot run this model: Encountered unresolved custom op: MyTransform."
@@ -295,7 +295,7 @@ def _with_spare_bytes(master: bytes) -> bytes:
 def test_model_that_would_grow_is_refused():
     master, _ = make_float_master(tiny_model(channels=1))
     samples = [{"image": random_image((1, 16, 16, 3), 0)}]
-    with pytest.raises(InputError, match=r"^net: int8 makes it larger \(\d+ to \d+ b"):
+    with refused("scheme.larger", r"^net: int8 makes it larger \(\d+ to \d+ b"):
         quantize(master, QuantizationSettings("int8"), samples, where="net")
     assert quantize(_with_spare_bytes(master), QuantizationSettings("int8"), samples).model
 

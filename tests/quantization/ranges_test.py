@@ -4,7 +4,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings, strategies
 
 from tests.random_models import ModelBuilder, tiny_model
-from tools.errors import InputError
+from tests.refused import refused
 from tools.graph.flatbuffer import parse_model, tensor_name
 from tools.graph.float_master import make_float_master
 from tools.graph.topology import Topology
@@ -209,7 +209,7 @@ def test_values_are_counted_only_where_an_estimator_needs_them():
 def test_a_pattern_that_no_tensor_has_is_one_line(choice):
     graph, statistics = _graph_and_statistics()
     settings = RangeSettings(tensors=(("nowhere", *choice),))
-    with pytest.raises(InputError) as raised:
+    with refused("settings.pattern") as raised:
         estimate_ranges(graph, statistics, settings)
     assert str(raised.value) == (
         "net.tflite: the pattern nowhere of a range is found in no activation's name (such as "

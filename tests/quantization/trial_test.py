@@ -32,6 +32,7 @@ def changed(content: bytes, change) -> bytes:
 def refused(master: bytes, artifact: bytes, settings=_FLOAT16, sample=None) -> str:
     with pytest.raises(InputError) as raised:
         try_artifact(master, artifact, settings, sample, "net")
+    assert raised.value.code == "scheme.unusable"
     line = str(raised.value)
     assert line.startswith(f"net: {settings.scheme} makes an artifact that cannot be used: ")
     assert line.endswith("; keep the layer float or take another scheme")
@@ -144,9 +145,10 @@ def test_what_a_child_raises():
     assert in_child(lambda _: {"a": 1}) == {"a": 1}
 
     def refuse(_):
-        raise InputError("net: no")
+        raise InputError("model.kind", "net: no")
 
-    with pytest.raises(InputError, match="net: no"):
+    with pytest.raises(InputError, match="net: no") as raised:
         in_child(refuse)
+    assert raised.value.code == "model.kind"
     with pytest.raises(RuntimeError, match="ZeroDivisionError: division by zero"):
         in_child(lambda _: 1 / 0)

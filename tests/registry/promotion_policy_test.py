@@ -5,7 +5,7 @@ import pytest
 import registry
 from registry.catalog import Version
 from registry.promotion_policy import AliasPolicy, judge, read_policy
-from tools.errors import InputError
+from tests.refused import refused
 
 _TEXT = """\
 [aliases.production]
@@ -54,7 +54,6 @@ def test_what_a_model_says_goes_before_what_all_say(tmp_path):
         ("[aliases.production.tolerances]\nfps = {min = 'a'}", "numbers are wanted"),
         ("[aliases.production.tolerances]\nfps = {min = nan}", "numbers are wanted"),
         ("[aliases.production.max_regression]\nfps = -0.1", "a share is wanted"),
-        ("[aliases.production]\noldest_runtime = 2.14", "2.14 is no version"),
         (
             "[aliases.production.tolerances]\ncosine = {min = 1}",
             "did you mean cosine_p5 or cosine_min",
@@ -67,14 +66,22 @@ def test_what_a_model_says_goes_before_what_all_say(tmp_path):
         ("[aliases.production.max_regression]\nlatency = 0.1", "did you mean latency_p"),
         ("[aliases.production.max_regression]\npositives = 0.1", "neither more nor less"),
         ("[models.face]\nproduction = 1", "unknown key 'production'"),
-        ("[aliases", "not TOML"),
     ],
 )
 def test_a_policy_that_cannot_be_read(tmp_path, text, message):
-    with pytest.raises(InputError, match=message) as error:
+    with refused("policy.field", message) as error:
         _policy(tmp_path, text)
-    assert "\n" not in str(error.value)
     assert str(tmp_path) in str(error.value)
+
+
+def test_a_policy_that_is_no_toml(tmp_path):
+    with refused("document.syntax", r"promotion\.toml: not TOML"):
+        _policy(tmp_path, "[aliases")
+
+
+def test_a_policy_of_no_version(tmp_path):
+    with refused("runtime.version", "2.14 is no version"):
+        _policy(tmp_path, "[aliases.production]\noldest_runtime = 2.14")
 
 
 @pytest.mark.parametrize("alias", ["staging", "production"])

@@ -4,11 +4,11 @@ import pytest
 
 from registry.metrics import definition
 from registry.record import GATES_FAILED, GATES_NOT_CHECKED, GATES_PASSED, read_record
+from tests.refused import refused
 from tests.registry.registration_files import write_files, written
 from tools.documents.document import read_document, to_json, write_document
 from tools.documents.latency import Latency
 from tools.documents.report import Report
-from tools.errors import InputError
 
 _TARGET = "//models:face_int8"
 
@@ -145,9 +145,8 @@ def test_a_file_of_another_build_is_refused(tmp_path, name):
     path = getattr(files, name)
     path.write_bytes(path.read_bytes() + b" ")
 
-    with pytest.raises(InputError, match=f"{path.name}: its sha256 is") as error:
+    with refused("document.other", f"{path.name}: its sha256 is"):
         _read(files)
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("key", ["artifact", "float_master"])
@@ -157,30 +156,45 @@ def test_a_measurement_of_another_model_is_refused(tmp_path, key):
     other = replace(getattr(latency, key), sha256="0" * 64)
     write_document(files.latency, replace(latency, **{key: other}))
 
-    with pytest.raises(InputError, match="measured another"):
+    with refused("document.other", "measured another"):
         _read(files)
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "message"),
+    ("name", "text", "code", "says"),
     [
-        ("latency", "{", "not JSON"),
-        ("latency", "{}", 'kind is null, not "rules_quantize.latency"; make the latency again'),
-        ("latency", '{"kind": "rules_quantize.latency", "schema_version": 1}', "is missing"),
-        ("verdict", "[]", r"it is \[\], not an object; make the verdict again with check_gates"),
+        ("latency", "{", "document.syntax", "not JSON"),
+        (
+            "latency",
+            "{}",
+            "document.kind",
+            'kind is null, not "rules_quantize.latency"; make the latency again',
+        ),
+        (
+            "latency",
+            '{"kind": "rules_quantize.latency", "schema_version": 1}',
+            "document.field",
+            "is missing",
+        ),
+        (
+            "verdict",
+            "[]",
+            "document.kind",
+            r"it is \[\], not an object; make the verdict again with check_gates",
+        ),
     ],
 )
-def test_a_file_that_is_something_else(tmp_path, name, text, message):
+def test_a_file_that_is_something_else(tmp_path, name, text, code, says):
     files = write_files(tmp_path)
     getattr(files, name).write_text(text)
 
-    with pytest.raises(InputError, match=message):
+    with refused(code, says):
         _read(files)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a/b", "a:b", "face.float"])
 def test_a_name_that_cannot_be_registered(tmp_path, name):
-    with pytest.raises(InputError, match="--registered_model"):
+    with refused("registry.name", "--registered_model"):
         read_record(write_files(tmp_path), name, _TARGET)
 
 

@@ -11,8 +11,8 @@ import pytest
 
 import registry.register
 from registry import compare, fetch, history, lineage, list_versions, promote
-from registry.store import StoreUnavailable
 from tests.extent import WHOLE, part_of
+from tests.refused import refused
 from tests.registry.new_stores import new_store
 from tests.registry.register_processes import Command, run_together
 from tests.registry.registration_files import flags, write_files
@@ -159,7 +159,7 @@ def test_what_only_reads_begins_anew(server, model, tmp_path, monkeypatch, capsy
         # MLflow repeats a request once by itself, without a pause.
         ill = (first, first + 1)
         assert said(lambda number, ill=ill: "fail" if number in ill else None) == healthy
-        with pytest.raises(StoreUnavailable, match="the server fails inside"):
+        with refused("store.unavailable", "the server fails inside"):
             said(lambda number, first=first: "fail" if number >= first else None, "--patience=0")
 
 

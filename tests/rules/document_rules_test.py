@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from rules.private.document_rules import main, parser, reference
-from tools.errors import InputError
+from tests.refused import refused
 
 _PAGES = {"rules/defs.bzl": "What is loaded."}
 
@@ -18,7 +18,7 @@ def test_a_page_that_is_not_current_is_refused(tmp_path):
     (tmp_path / "docs").unlink()
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/rules.md").write_text("# An older one\n")
-    with pytest.raises(InputError, match="not current; write it with `bazel run //rules:document`"):
+    with refused("page.stale", "write it with `bazel run //rules:document`"):
         main(parser().parse_args(["--check", f"--root={tmp_path}"]))
     assert main(parser().parse_args([f"--root={tmp_path}"])) == 0
     assert (tmp_path / "docs/rules.md").read_text() == Path("docs/rules.md").read_text()
@@ -101,6 +101,6 @@ def test_a_macro(tmp_path):
     ],
 )
 def test_what_is_public_must_be_documented(tmp_path, defs, message):
-    with pytest.raises(InputError) as raised:
+    with refused("page.incomplete") as raised:
         _page(tmp_path, defs)
     assert str(raised.value) == message

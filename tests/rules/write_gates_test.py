@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rules.private.write_gates import main, parser, written
-from tools.errors import InputError
+from tests.refused import refused
 from tools.latency.gate_definitions import SPEED_GATES
 from tools.latency.gate_flags import add_speed_gate_flags
 from tools.similarity.gate_definitions import QUALITY_GATES
@@ -30,7 +30,7 @@ def test_a_file_that_is_not_current_is_refused(tmp_path, name, part):
     assert main(parser().parse_args(["--check", *flags])) == 0
     changed = (tmp_path / name).read_text().replace(part, "another")
     (tmp_path / name).write_text(changed)
-    with pytest.raises(InputError, match="not current; write it with `bazel run //rules:write_g"):
+    with refused("page.stale", "write it with `bazel run //rules:write_g"):
         main(parser().parse_args(["--check", *flags]))
     assert main(parser().parse_args(flags)) == 0
     assert (tmp_path / name).read_text() == Path(name).read_text()
@@ -39,7 +39,7 @@ def test_a_file_that_is_not_current_is_refused(tmp_path, name, part):
 def test_a_page_without_a_place_for_the_tables_is_refused(tmp_path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/gates.md").write_text("# Gates\n")
-    with pytest.raises(InputError, match="has no place for the quality gates"):
+    with refused("page.incomplete", "quality gates"):
         written(tmp_path)
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies
 from PIL import Image
 
+from tests.refused import refused
 from tools.errors import InputError
 from tools.samples import loading
 from tools.samples.endings import IMAGE_ENDINGS, SAMPLE_ENDINGS
@@ -44,7 +45,6 @@ def refusal(*paths: Path, inputs=(RGB,), how: Preprocessing = PLAIN) -> str:
     with pytest.raises(InputError) as raised:
         list(load(*paths, inputs=inputs, how=how))
     message = str(raised.value)
-    assert "\n" not in message
     return message
 
 
@@ -265,7 +265,7 @@ def test_pixels_are_remembered_up_to_a_bound(tmp_path, monkeypatch):
         file.unlink()
     for number in (0, 1):
         assert np.array_equal(samples[number]["image"], before[number]["image"])
-    with pytest.raises(InputError, match=r"2\.png: cannot be read \(No such file or directory\)$"):
+    with refused("file.access", r"2\.png: .*\(No such file or directory\)$"):
         _ = samples[2]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tools.errors import InputError
+from tests.refused import refused
 from tools.similarity.classification import ClassificationSimilarity, read_classification_task
 
 _TASK = {"scores": "scores", "type": "classification"}
@@ -41,7 +41,7 @@ def test_accuracy_by_label():
     similarity.add(_scores(1), _scores(2), "b")
     figures = similarity.figures()
     assert (figures.float_accuracy, figures.accuracy) == (1.0, 0.5)
-    with pytest.raises(InputError, match=r"no label of c\.png"):
+    with refused("data.label", r"c\.png"):
         similarity.add(_scores(1), _scores(1), "c.png")
 
 
@@ -58,18 +58,18 @@ def test_a_float_model_that_is_not_sure():
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "code", "says"),
     [
-        ({"scores": "classes"}, "no output classes for its classification task"),
-        ({"scores": "one"}, "output one has 1 value, not classes"),
-        ({"labels": {"a": 8}}, "the label of a is 8; output scores has 8 classes"),
-        ({"labels": {"a": "cat"}}, "not a classification task"),
-        ({"labels": [1]}, "not a classification task"),
-        ({"scores": None}, "not a classification task"),
+        ({"scores": "classes"}, "task.misfit", "no output classes for its classification task"),
+        ({"scores": "one"}, "task.misfit", "output one has 1 value, not classes"),
+        ({"labels": {"a": 8}}, "task.misfit", "the label of a is 8; output scores has 8 classes"),
+        ({"labels": {"a": "cat"}}, "task.field", "not a classification task"),
+        ({"labels": [1]}, "task.field", "not a classification task"),
+        ({"scores": None}, "task.field", "not a classification task"),
     ],
 )
-def test_tasks_that_do_not_fit(changes, message):
-    with pytest.raises(InputError, match=message):
+def test_tasks_that_do_not_fit(changes, code, says):
+    with refused(code, says):
         _similarity(**changes)
 
 
@@ -79,7 +79,7 @@ def test_accuracy_by_the_folder_that_a_sample_lies_in():
     similarity.add(_scores(1), _scores(0), "dog/1.png")
     figures = similarity.figures()
     assert (figures.accuracy, figures.float_accuracy) == (0.5, 1.0)
-    with pytest.raises(InputError, match=r"no label of bird/1\.png"):
+    with refused("data.label", r"bird/1\.png"):
         similarity.add(_scores(1), _scores(0), "bird/1.png")
-    with pytest.raises(InputError, match="names 9 classes; output scores has 8"):
+    with refused("task.misfit", "9 classes; .* 8"):
         _similarity(classes=list("abcdefghi"))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.model_files import model_path
+from tests.refused import refused
 from tests.scenes.photo_files import photo_path
-from tools.errors import InputError
 from tools.graph.float_master import make_float_master
 from tools.samples.loading import InputSpec, Preprocessing, load_samples
 from tools.similarity.detection import (
@@ -196,16 +196,20 @@ def test_without_detections_there_is_no_box_error():
 
 
 @pytest.mark.parametrize(
-    ("task", "message"),
+    ("task", "code", "says"),
     [
-        ({"scores": "logits"}, "no output logits .* regressors, classificators"),
-        ({"anchors": _OPTIONS | {"strides": [8]}}, r"shape \[1, 896, 16\].* anchors are 512"),
-        ({"keypoints": 7}, "has 16 values an anchor; a box and 7 keypoints are 18"),
-        ({"anchors": {}}, "not a detection task"),
+        ({"scores": "logits"}, "task.misfit", "no output logits .* regressors, classificators"),
+        (
+            {"anchors": _OPTIONS | {"strides": [8]}},
+            "task.misfit",
+            r"shape \[1, 896, 16\].* anchors are 512",
+        ),
+        ({"keypoints": 7}, "task.misfit", "has 16 values an anchor; a box and 7 keypoints are 18"),
+        ({"anchors": {}}, "task.field", "not a detection task"),
     ],
 )
-def test_tasks_that_do_not_fit(task, message):
-    with pytest.raises(InputError, match=message):
+def test_tasks_that_do_not_fit(task, code, says):
+    with refused(code, says):
         DetectionSimilarity(read_detection_task(_TASK | task, "face"), _SHAPES, "face")
 
 

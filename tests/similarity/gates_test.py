@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.refused import refused
 from tests.similarity.report_documents import (
     BOXES,
     CLASSIFICATION,
@@ -22,7 +23,6 @@ from tools.documents.document import read_document, write_document
 from tools.documents.models import FileIdentity
 from tools.documents.report import ChannelGroupFigures, MinRuntime, OperatorRuntime
 from tools.documents.verdict import Verdict
-from tools.errors import InputError
 from tools.similarity.gates import (
     NOT_REPRESENTATIVE,
     Evidence,
@@ -119,7 +119,7 @@ def test_two_tasks_of_a_kind_have_thresholds_of_their_own():
     gate = "max_landmark_error"
     assert _failed_tasks({gate: {"eye": 0.01}}, eye, iris) == {(gate, "eye")}
     assert _failed_tasks({gate: {"eye": 0.03, "*": 0.01}}, eye, iris) == {(gate, "iris")}
-    with pytest.raises(InputError, match="names the task nose; the model's are eye, iris"):
+    with refused("gate.unknown", "task nose; the model's are eye, iris"):
         _failed_tasks({gate: {"nose": 0.01}}, eye, iris)
 
 
@@ -208,15 +208,25 @@ def test_oldest_runtime_orders_versions_by_their_numbers(needed, wanted, passed)
 
 
 @pytest.mark.parametrize(
-    ("document", "wanted", "message"),
+    ("document", "wanted", "code", "says"),
     [
-        (_needing("2.9.0"), 2.9, 'oldest_runtime = 2.9; give a version such as "2.7.0"'),
-        (_needing("2.9.0"), "new", "oldest_runtime = 'new'; give a version"),
-        (_needing("2.9.0", "Bias"), "2.9.0", "nobody says since when TensorFlow Lite has Bias"),
+        (
+            _needing("2.9.0"),
+            2.9,
+            "gate.value",
+            'oldest_runtime = 2.9; give a version such as "2.7.0"',
+        ),
+        (_needing("2.9.0"), "new", "gate.value", "oldest_runtime = 'new'; give a version"),
+        (
+            _needing("2.9.0", "Bias"),
+            "2.9.0",
+            "gate.not_judged",
+            "nobody says since when TensorFlow Lite has Bias",
+        ),
     ],
 )
-def test_oldest_runtime_that_cannot_be_judged(document, wanted, message):
-    with pytest.raises(InputError, match=re.escape(message)):
+def test_oldest_runtime_that_cannot_be_judged(document, wanted, code, says):
+    with refused(code, re.escape(says)):
         _judged({"oldest_runtime": wanted}, document)
 
 
@@ -348,50 +358,109 @@ def test_reasons(settings, reason):
 
 
 @pytest.mark.parametrize(
-    ("settings", "document", "message"),
+    ("settings", "document", "code", "says"),
     [
-        ({"tolerence": 0.1}, report(), "no gate tolerence; near it: tolerance"),
-        ({"tolerance": {"box": 0.1}}, report(), "names the output box; the model's are boxes, sc"),
-        ({"tolerance": "0.1"}, report(), "tolerance = '0.1'; give a number"),
-        ({"max_size_bytes": True}, report(), "max_size_bytes = True; give a whole number from 1"),
-        ({"max_size_bytes": 1.5}, report(), "give a whole number from 1"),
-        ({"min_positives": 0}, report(), "min_positives = 0; give a whole number from 1"),
-        ({"tolerance": -1}, report(), "tolerance = -1; give a number from 0 to 2"),
-        ({"tolerance": 5}, report(), "tolerance = 5; give a number from 0 to 2"),
-        ({"tolerance": {"boxes": math.nan}}, report(), "tolerance of boxes = nan; give a number"),
-        ({"min_box_iou": 1.5}, report(), "min_box_iou = 1.5; give a number from 0 to 1"),
-        ({"smaller_than_source": 1}, report(), "smaller_than_source = 1; give True or False"),
-        ({"smaller_than_source": True}, report(source=None), "names no source"),
+        ({"tolerence": 0.1}, report(), "gate.unknown", "no gate tolerence; near it: tolerance"),
+        (
+            {"tolerance": {"box": 0.1}},
+            report(),
+            "gate.unknown",
+            "names the output box; the model's are boxes, sc",
+        ),
+        ({"tolerance": "0.1"}, report(), "gate.value", "tolerance = '0.1'; give a number"),
+        (
+            {"max_size_bytes": True},
+            report(),
+            "gate.value",
+            "max_size_bytes = True; give a whole number from 1",
+        ),
+        ({"max_size_bytes": 1.5}, report(), "gate.value", "give a whole number from 1"),
+        (
+            {"min_positives": 0},
+            report(),
+            "gate.value",
+            "min_positives = 0; give a whole number from 1",
+        ),
+        ({"tolerance": -1}, report(), "gate.value", "tolerance = -1; give a number from 0 to 2"),
+        ({"tolerance": 5}, report(), "gate.value", "tolerance = 5; give a number from 0 to 2"),
+        (
+            {"tolerance": {"boxes": math.nan}},
+            report(),
+            "gate.value",
+            "tolerance of boxes = nan; give a number",
+        ),
+        (
+            {"min_box_iou": 1.5},
+            report(),
+            "gate.value",
+            "min_box_iou = 1.5; give a number from 0 to 1",
+        ),
+        (
+            {"smaller_than_source": 1},
+            report(),
+            "gate.value",
+            "smaller_than_source = 1; give True or False",
+        ),
+        ({"smaller_than_source": True}, report(source=None), "gate.not_judged", "names no source"),
         (
             {"max_score_error": 0.1},
             report_of(),
+            "gate.not_judged",
             r"give the float_model task = detection\(",
         ),
-        ({"min_segmentation_iou": 0.9}, report_of(LANDMARKS), r"task = segmentation\("),
+        (
+            {"min_segmentation_iou": 0.9},
+            report_of(LANDMARKS),
+            "gate.not_judged",
+            r"task = segmentation\(",
+        ),
         (
             {"max_world_error": 1},
             report_of(replace(LANDMARKS, world_error_mean=None)),
+            "gate.not_judged",
             "needs world",
         ),
         (
             {"min_precision": 1},
             report_of(replace(LANDMARKS, precision=None, presence_error_mean=None)),
+            "gate.not_judged",
             "needs precision, which the landmarks task of this model does not give",
         ),
-        ({"max_degradation": 0.1}, report(), "give a dict of thresholds by metric"),
+        ({"max_degradation": 0.1}, report(), "gate.value", "give a dict of thresholds by metric"),
         (
             {"max_degradation": {"recal": 0.1}},
             report(),
+            "gate.unknown",
             "max_degradation: no metric recal; near it: recall",
         ),
-        ({"max_degradation": {"recall": "x"}}, report(), "of recall = 'x'; give a number"),
-        ({"max_degradation": {"sqnr_db": 1}}, report(), "own sqnr_db is infinite"),
-        ({"max_degradation_percent": {"box_error_px": 1}}, report(), "own box_error_px is 0"),
-        ({"min_positives": "all"}, report(), "min_positives = 'all'; give a whole number from 1"),
+        (
+            {"max_degradation": {"recall": "x"}},
+            report(),
+            "gate.value",
+            "of recall = 'x'; give a number",
+        ),
+        (
+            {"max_degradation": {"sqnr_db": 1}},
+            report(),
+            "gate.not_judged",
+            "own sqnr_db is infinite",
+        ),
+        (
+            {"max_degradation_percent": {"box_error_px": 1}},
+            report(),
+            "gate.not_judged",
+            "own box_error_px is 0",
+        ),
+        (
+            {"min_positives": "all"},
+            report(),
+            "gate.value",
+            "min_positives = 'all'; give a whole number from 1",
+        ),
     ],
 )
-def test_gates_that_cannot_be_judged(settings, document, message):
-    with pytest.raises(InputError, match=message):
+def test_gates_that_cannot_be_judged(settings, document, code, says):
+    with refused(code, says):
         _judged(settings, document)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tools.errors import InputError
+from tests.refused import refused
 from tools.similarity.landmarks import LandmarkSimilarity, read_landmark_task
 
 _TASK = {
@@ -114,22 +114,29 @@ def test_points_that_are_all_one_are_compared_in_pixels():
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "code", "says"),
     [
-        ({"points": "dots"}, "no output dots for its landmarks task; its outputs are points"),
-        ({"count": 4}, r"output points has the shape \[1, 9\]; its landmarks task wants 12 values"),
-        ({"presence": "world"}, "output world has .* wants 1 values"),
-        ({"world": "presence"}, "output presence has .* wants 9 values"),
-        ({"points": None}, "not a landmarks task"),
-        ({"count": "many"}, "not a landmarks task"),
-        ({"count": 0}, "count is 0"),
-        ({"dims": 4}, "dims is 4, not 2 or 3"),
-        ({"values": 2}, "values is 2, less than dims"),
-        ({"crop_size": [0, 5]}, "crop_size is"),
-        ({"crop_size": 5}, "not a landmarks task"),
+        (
+            {"points": "dots"},
+            "task.misfit",
+            "no output dots for its landmarks task; its outputs are points",
+        ),
+        (
+            {"count": 4},
+            "task.misfit",
+            r"output points has the shape \[1, 9\]; its landmarks task wants 12 values",
+        ),
+        ({"presence": "world"}, "task.misfit", "output world has .* wants 1 values"),
+        ({"world": "presence"}, "task.misfit", "output presence has .* wants 9 values"),
+        ({"points": None}, "task.field", "not a landmarks task"),
+        ({"count": "many"}, "task.field", "not a landmarks task"),
+        ({"count": 0}, "task.field", "count is 0"),
+        ({"dims": 4}, "task.field", "dims is 4, not 2 or 3"),
+        ({"values": 2}, "task.field", "values is 2, less than dims"),
+        ({"crop_size": [0, 5]}, "task.field", "crop_size is"),
+        ({"crop_size": 5}, "task.field", "not a landmarks task"),
     ],
 )
-def test_tasks_that_do_not_fit(changes, message):
-    with pytest.raises(InputError, match=message) as error:
+def test_tasks_that_do_not_fit(changes, code, says):
+    with refused(code, says):
         _similarity(**changes)
-    assert "\n" not in str(error.value)

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, float_models, random_image, tiny_model
+from tests.refused import refused
 from tests.similarity.mutants import layers, permuted, zeroed
-from tools.errors import InputError
 from tools.graph.flatbuffer import model_bytes, parse_model, shape_of
 from tools.graph.float_master import make_float_master
 from tools.graph.runtime import signature_inputs
@@ -149,7 +149,7 @@ def test_a_model_without_the_names_is_not_compared(master):
         tensor.name = f"renamed_{number}"
     renamed = model_bytes(model)
     assert compare_layers(master, renamed, _samples(master), "artifact") is None
-    with pytest.raises(InputError, match=r"artifact: none of its tensors .* float model's"):
+    with refused("model.other", "^artifact: "):
         LayerComparison(master, renamed, ("float model", "artifact"))
 
 
@@ -158,5 +158,5 @@ def test_nan_is_named_by_layer(master):
     operator = model.schema.subgraphs[0].operators[0]
     bias = model.schema.subgraphs[0].tensors[int(operator.inputs[2])]
     bias.buffer = model.add_constant(np.full(8, np.nan, np.float32))
-    with pytest.raises(InputError, match=r"artifact: tensor \S+ is NaN or infinite"):
+    with refused("model.value", r"artifact: tensor \S+ "):
         _compared(master, model_bytes(model))

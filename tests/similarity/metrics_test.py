@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tools.errors import InputError
+from tests.refused import refused
 from tools.similarity.metrics import NEAR_ZERO, OutputSimilarity
 
 _VECTORS = arrays.arrays(np.float32, (3, 8), elements=st.floats(-1e3, 1e3, width=32))
@@ -107,7 +107,7 @@ def test_a_float_model_that_gives_only_zeros():
 def test_what_is_no_number_is_named(value, whose):
     good, bad = np.ones(3, np.float32), np.array([1, value, 1], np.float32)
     pair = (bad, good) if whose == "float" else (good, bad)
-    with pytest.raises(InputError, match=rf"{whose} model's output scores is .* sample face\.png"):
+    with refused("model.value", rf"{whose} model's output scores is .* sample face\.png"):
         OutputSimilarity("scores", (3,)).add("face.png", *pair)
 
 

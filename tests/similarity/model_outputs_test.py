@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.model_files import model_path
+from tests.refused import refused
 from tests.scenes.photo_files import photo_path
-from tools.errors import InputError
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
 from tools.samples.loading import InputSpec, Preprocessing, load_samples
@@ -70,5 +70,5 @@ def test_ends_with_other_names_are_paired_by_position(master):
 
 def test_another_model_is_refused(master):
     palm, _ = make_float_master(model_path("palm_detection_lite").read_bytes())
-    with pytest.raises(InputError, match=r"palm: its inputs \[\[1, 192, 192, 3\]\] are not"):
+    with refused("model.other", r"palm: its inputs \[\[1, 192, 192, 3\]\]"):
         paired(ModelOutputs(master, "face"), ModelOutputs(palm, "palm"))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.extra import numpy as arrays
 
-from tools.errors import InputError
+from tests.refused import refused
 from tools.similarity.segmentation import (
     SegmentationSimilarity,
     intersection_over_union,
@@ -88,16 +88,16 @@ def test_logits_and_threshold():
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "code", "says"),
     [
-        ({"mask": "person"}, "no output person for its segmentation task"),
-        ({"presence": "mask"}, "wants 1 values"),
-        ({"mask": ""}, "not a segmentation task"),
-        ({"threshold": 1.5}, "threshold is 1.5, not between 0 and 1"),
-        ({"min_area": 0}, "min_area is 0"),
-        ({"threshold": "half"}, "not a segmentation task"),
+        ({"mask": "person"}, "task.misfit", "no output person for its segmentation task"),
+        ({"presence": "mask"}, "task.misfit", "wants 1 values"),
+        ({"mask": ""}, "task.field", "not a segmentation task"),
+        ({"threshold": 1.5}, "task.field", "threshold is 1.5, not between 0 and 1"),
+        ({"min_area": 0}, "task.field", "min_area is 0"),
+        ({"threshold": "half"}, "task.field", "not a segmentation task"),
     ],
 )
-def test_tasks_that_do_not_fit(changes, message):
-    with pytest.raises(InputError, match=message):
+def test_tasks_that_do_not_fit(changes, code, says):
+    with refused(code, says):
         _similarity(**changes)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.errors import InputError
+from tests.refused import refused
 from tools.similarity.tasks import task_similarities
 
 _SHAPES = {"points": (1, 9), "mask": (1, 8, 8, 1)}
@@ -21,16 +21,20 @@ def test_none_one_and_several():
 
 
 @pytest.mark.parametrize(
-    ("tasks", "message"),
+    ("tasks", "code", "says"),
     [
-        ({"type": "captions"}, "task type captions; there are classification, detection, land"),
-        ([_LANDMARKS, {}], "task type None"),
-        ([_LANDMARKS, _LANDMARKS], "two tasks are named landmarks"),
-        (["landmarks"], "task type None"),
-        ("landmarks", "not a task"),
-        (3, "not a task"),
+        (
+            {"type": "captions"},
+            "task.kind",
+            "task type captions; there are classification, detection, land",
+        ),
+        ([_LANDMARKS, {}], "task.kind", "task type None"),
+        ([_LANDMARKS, _LANDMARKS], "task.field", "two tasks are named landmarks"),
+        (["landmarks"], "task.kind", "task type None"),
+        ("landmarks", "task.kind", "not a task"),
+        (3, "task.kind", "not a task"),
     ],
 )
-def test_what_is_no_task_is_refused(tasks, message):
-    with pytest.raises(InputError, match=message):
+def test_what_is_no_task_is_refused(tasks, code, says):
+    with refused(code, says):
         task_similarities(tasks, _SHAPES, "net")

@@ -1,12 +1,57 @@
+import ast
 import pickle
 from pathlib import Path
 
 import pytest
 
+from tests.imports.import_graph import modules_of
 from tools.errors import CODES, InputError, NoDeviceError
 
 # Not resolved: a file of runfiles is a link to one of the workspace.
 _ROOT = Path(__file__).absolute().parents[2]
+_PACKAGES = ("benchmarks", "models", "registry", "rules", "scenes", "tools")
+
+
+@pytest.fixture(name="trees", scope="module")
+def _trees():
+    paths = modules_of(_ROOT, _PACKAGES).values()
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def _calls(trees):
+    """Lists where an InputError, or one derived from it, is made: place and first argument."""
+    nodes = [(path, node) for path, tree in trees.items() for node in ast.walk(tree)]
+    names = {"InputError"}
+    for _, node in nodes:
+        if isinstance(node, ast.ClassDef) and "InputError" in map(ast.unparse, node.bases):
+            names.add(node.name)
+    return [
+        (f"{path}:{node.lineno}", node.args[0])
+        for path, node in nodes
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in names
+    ]
+
+
+def test_every_fault_has_a_code_that_is_known(trees):
+    calls = _calls(trees)
+    assert len(calls) > 300
+    # What is said anew of an error keeps its code.
+    assert not [
+        place
+        for place, code in calls
+        if ast.unparse(code) != "error.code" and getattr(code, "value", None) not in CODES
+    ]
+
+
+def test_every_code_is_of_a_fault(trees):
+    used = {
+        node.value
+        for path, tree in trees.items()
+        if path.name != "errors.py"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert set(CODES) <= used
 
 
 def test_the_page_shows_every_code():

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.refused import refused
 from tests.similarity.report_documents import BOXES, MIN_RUNTIME
 from tools.documents.report import Similarity
 from tools.documents.verdict import JudgedGate
-from tools.errors import InputError
 from tools.tuning.goal import (
     Candidate,
     Goal,
@@ -101,7 +101,7 @@ def test_nothing_is_chosen_when_nothing_reaches_the_goal():
 
 
 def test_what_to_optimise_must_be_known():
-    with pytest.raises(InputError, match="nothing to optimise called beauty; choose one of size"):
+    with refused("flag.value", "beauty; choose one of size"):
         Goal({}, optimise="beauty")
 
 

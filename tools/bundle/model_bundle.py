@@ -47,17 +47,20 @@ class Variant:
 def _check_name(what: str, name: Any, where: str) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(
+            "bundle.name",
             f"{where}: {what} {name!r} is no name; give letters, digits, dots, dashes and "
-            "underscores, at most 64"
+            "underscores, at most 64",
         )
 
 
 def _object(what: str, value: Any, known: Sequence[str], where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise InputError(f"{where}: {what} is {value!r}; give an object")
+        raise InputError("bundle.field", f"{where}: {what} is {value!r}; give an object")
     unknown = sorted(set(value) - set(known))
     if unknown:
-        raise InputError(f"{where}: {what} has no {unknown[0]}; there are {', '.join(known)}")
+        raise InputError(
+            "bundle.field", f"{where}: {what} has no {unknown[0]}; there are {', '.join(known)}"
+        )
     return value
 
 
@@ -73,7 +76,9 @@ def _requirements(name: str, given: Any, where: str) -> dict:
             fits = value >= 0
         if not fits:
             wanted = "a list of names" if kind is list else "a whole number from 0"
-            raise InputError(f"{where}: {what}: {field} is {value!r}; give {wanted}")
+            raise InputError(
+                "bundle.field", f"{where}: {what}: {field} is {value!r}; give {wanted}"
+            )
     if "min_runtime" in found:
         version_key(found["min_runtime"], f"{where}: {what}: min_runtime")
     return found
@@ -85,18 +90,25 @@ def _policy(given: Any, names: Sequence[str], where: str) -> dict:
     order = found["order"]
     if not isinstance(order, list) or sorted(map(str, order)) != sorted(names):
         raise InputError(
-            f"{where}: the policy's order is {order!r}; give each variant once: {', '.join(names)}"
+            "bundle.policy",
+            f"{where}: the policy's order is {order!r}; give each variant once: {', '.join(names)}",
         )
     minimum = found.setdefault("min_fps", 0)
     if isinstance(minimum, bool) or not isinstance(minimum, int | float) or not 0 <= minimum < 1e9:
-        raise InputError(f"{where}: the policy's min_fps is {minimum!r}; give a number from 0")
+        raise InputError(
+            "bundle.policy", f"{where}: the policy's min_fps is {minimum!r}; give a number from 0"
+        )
     choose = found.setdefault("choose", CHOOSE[0] if minimum else CHOOSE[1])
     if choose not in CHOOSE:
-        raise InputError(f"{where}: the policy's choose is {choose!r}; give {' or '.join(CHOOSE)}")
+        raise InputError(
+            "bundle.policy",
+            f"{where}: the policy's choose is {choose!r}; give {' or '.join(CHOOSE)}",
+        )
     fallback = found.setdefault("fallback", order[-1])
     if fallback not in names:
         raise InputError(
-            f"{where}: the policy's fallback is {fallback!r}; the variants are {', '.join(names)}"
+            "bundle.policy",
+            f"{where}: the policy's fallback is {fallback!r}; the variants are {', '.join(names)}",
         )
     return found
 
@@ -109,14 +121,20 @@ def _fps_of(
     for number, figure in enumerate(document.figures):
         what, name = f"{where}: figures[{number}]", figure.variant
         if name not in variants:
-            raise InputError(f"{what} is of the variant {name!r}; there are {', '.join(variants)}")
+            raise InputError(
+                "bundle.figures",
+                f"{what} is of the variant {name!r}; there are {', '.join(variants)}",
+            )
         if figure.sha256 != variants[name]:
             raise InputError(
+                "bundle.figures",
                 f"{what} was measured on another {name} than the bundle's "
-                f"({figure.sha256[:12]} and {variants[name][:12]}); measure it again"
+                f"({figure.sha256[:12]} and {variants[name][:12]}); measure it again",
             )
         if figure.device_class in result[name]:
-            raise InputError(f"{what} ({name} on {figure.device_class}) is there twice")
+            raise InputError(
+                "bundle.figures", f"{what} ({name} on {figure.device_class}) is there twice"
+            )
         result[name][figure.device_class] = figure.fps
     return result
 
@@ -151,12 +169,14 @@ def make_manifest(
     _check_name("name", name, where)
     _check_name("version", version, where)
     if not variants:
-        raise InputError(f"{where}: a bundle of no variants; give it some")
+        raise InputError("bundle.empty", f"{where}: a bundle of no variants; give it some")
     names = [variant.name for variant in variants]
     for one in names:
         _check_name("variant", one, where)
     if len({one.casefold() for one in names}) < len(names):
-        raise InputError(f"{where}: two variants of one name among {', '.join(names)}")
+        raise InputError(
+            "bundle.name", f"{where}: two variants of one name among {', '.join(names)}"
+        )
     _object("requires", requires, names, where)
     digests = {v.name: hashlib.sha256(v.content).hexdigest() for v in variants}
     fps = _fps_of(measured, digests, measured_where) if measured else {}
@@ -196,8 +216,9 @@ def _refuse_other_shapes(entries: Sequence[BundledModel], where: str) -> None:
     for entry, shapes in zip(entries, ends, strict=True):
         if shapes != ends[0]:
             raise InputError(
+                "model.interface",
                 f"{where}: {entry.name} has inputs or outputs of other shapes than "
-                f"{entries[0].name}; variants stand in for each other"
+                f"{entries[0].name}; variants stand in for each other",
             )
 
 

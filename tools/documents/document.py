@@ -96,7 +96,7 @@ class Document:
             return _Reader(cls.KNOWN_FIELDS_ONLY).read(cls, value, "")
         except _WrongValue as error:
             remedy = f"; make the {cls.kind_name()} again with {cls.MADE_BY}" if cls.MADE_BY else ""
-            raise InputError(f"{where}: {error}{remedy}") from None
+            raise InputError(error.code, f"{where}: {error}{remedy}") from None
 
     def to_json(self) -> dict[str, Any]:
         """Gives what `json.dumps` takes, kind and version included."""
@@ -158,7 +158,7 @@ def from_json(kind: type, value: Any, where: str) -> Any:
     try:
         return _Reader(known_fields_only=False).read(kind, value, "")
     except _WrongValue as error:
-        raise InputError(f"{where}: {error}") from None
+        raise InputError(error.code, f"{where}: {error}") from None
 
 
 @functools.cache
@@ -177,7 +177,11 @@ def is_optional(field: dataclasses.Field) -> bool:
 
 
 class _WrongValue(Exception):
-    """What is wrong with which field."""
+    """What is wrong with which field, and the code of it."""
+
+    def __init__(self, message: str, code: str = "document.field"):
+        super().__init__(message)
+        self.code = code
 
 
 class _Reader:
@@ -287,17 +291,20 @@ class _Reader:
         try:
             return kind(**known)
         except InputError as error:
-            raise _WrongValue(str(error)) from None
+            raise _WrongValue(str(error), error.code) from None
 
 
 def _checked_head(kind: type[Document], value: Any, field: str) -> dict[str, Any]:
     """Refuses another kind or version; gives the other fields."""
     if not isinstance(value, dict):
-        raise _wrong(field, value, "an object")
-    for name, wanted in (("kind", kind.KIND), ("schema_version", kind.SCHEMA_VERSION)):
+        raise _wrong(field, value, "an object", "document.kind")
+    for name, wanted, code in (
+        ("kind", kind.KIND, "document.kind"),
+        ("schema_version", kind.SCHEMA_VERSION, "document.version"),
+    ):
         found = value.get(name)
         if type(found) is not type(wanted) or found != wanted:
-            raise _wrong(_below(field, name), found, json.dumps(wanted))
+            raise _wrong(_below(field, name), found, json.dumps(wanted), code)
     return {name: one for name, one in value.items() if name not in ("kind", "schema_version")}
 
 
@@ -309,7 +316,7 @@ def _below(field: str, name: str) -> str:
     return f"{field}.{name}" if field else name
 
 
-def _wrong(field: str, value: Any, wanted: str) -> _WrongValue:
+def _wrong(field: str, value: Any, wanted: str, code: str = "document.field") -> _WrongValue:
     shown = json.dumps(value)
     shown = shown if len(shown) <= 40 else f"{shown[:37]}..."
-    return _WrongValue(f"{field or 'it'} is {shown}, not {wanted}")
+    return _WrongValue(f"{field or 'it'} is {shown}, not {wanted}", code)

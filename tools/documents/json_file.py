@@ -24,7 +24,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         reason = str(error) or type(error).__name__
-        raise InputError(f"{path}: not JSON ({reason})") from None
+        raise InputError("document.syntax", f"{path}: not JSON ({reason})") from None
 
 
 def json_text(value: Any) -> str:

@@ -25,7 +25,10 @@ def parser() -> argparse.ArgumentParser:
 def main(_arguments: argparse.Namespace) -> int:
     workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
     if not workspace:
-        raise InputError("BUILD_WORKSPACE_DIRECTORY is not set; start this with `bazel run`")
+        raise InputError(
+            "environment.workspace",
+            "BUILD_WORKSPACE_DIRECTORY is not set; start this with `bazel run`",
+        )
     folder = Path(workspace, "docs/schemas")
     folder.mkdir(exist_ok=True)
     for kind in DOCUMENTS:

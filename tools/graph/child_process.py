@@ -35,7 +35,7 @@ def _run(work: Callable[[Callable[[str], None]], Any], connection: Connection) -
         result = work(lambda step: connection.send(("step", step)))
         connection.send(("result", result))
     except InputError as error:
-        connection.send(("refused", str(error)))
+        connection.send(("refused", error))
     except BaseException as error:
         connection.send(("failed", f"{type(error).__name__}: {error}"))
     finally:
@@ -72,7 +72,7 @@ def in_child(work: Callable[[Callable[[str], None]], Any], seconds: float | None
             if what == "result":
                 return content
             if what == "refused":
-                raise InputError(content)
+                raise content
             if what == "failed":
                 raise RuntimeError(content)
             step = content

@@ -95,8 +95,9 @@ class TfliteModel:
         dtype = _DTYPES.get(tensor.type)
         if dtype is None:
             raise InputError(
+                "model.type",
                 f"{self.where}: tensor {tensor_name(tensor)} has the type "
-                f"{type_name(tensor)}, which cannot be read"
+                f"{type_name(tensor)}, which cannot be read",
             )
         shape = shape_of(tensor)
         content = np.asarray(data, dtype=np.uint8)
@@ -104,8 +105,9 @@ class TfliteModel:
             content = _unpacked(content, math.prod(shape))
         if content.size != math.prod(shape) * np.dtype(dtype).itemsize:
             raise InputError(
+                "model.damaged",
                 f"{self.where}: tensor {tensor_name(tensor)} has {content.size} bytes for the "
-                f"shape {list(shape)}; the file is damaged, fetch it again"
+                f"shape {list(shape)}; the file is damaged, fetch it again",
             )
         return content.view(dtype).reshape(shape)
 
@@ -202,8 +204,9 @@ def read_bytes(path: Path) -> bytes:
     size = path.stat().st_size
     if size > MAXIMUM_BYTES:
         raise InputError(
+            "model.too_large",
             f"{path}: {size} bytes; a TFLite flatbuffer holds at most {MAXIMUM_BYTES}, "
-            "split the model"
+            "split the model",
         )
     return path.read_bytes()
 
@@ -238,8 +241,12 @@ def parse_model(content: bytes, where: str = "model") -> TfliteModel:
       InputError: when it is no TFLite file, or a damaged one.
     """
     if len(content) < 8 or content[4:8] != _IDENTIFIER:
-        raise InputError(f"{where}: not a TFLite file (it does not carry the identifier TFL3)")
-    damaged = InputError(f"{where}: the file is truncated or damaged; fetch it again")
+        raise InputError(
+            "model.kind", f"{where}: not a TFLite file (it does not carry the identifier TFL3)"
+        )
+    damaged = InputError(
+        "model.damaged", f"{where}: the file is truncated or damaged; fetch it again"
+    )
     # The generated reader follows offsets wherever they point.
     try:
         tables = schema.Model.GetRootAs(content, 0)
@@ -430,8 +437,9 @@ def _associated_files(content: bytes, where: str) -> list[tuple[str, bytes]]:
     with archive:
         if sum(entry.file_size for entry in archive.infolist()) > _MOST_ASSOCIATED_BYTES:
             raise InputError(
+                "model.too_large",
                 f"{where}: its associated files would take more than "
-                f"{_MOST_ASSOCIATED_BYTES} bytes; take them out of the zip at its end"
+                f"{_MOST_ASSOCIATED_BYTES} bytes; take them out of the zip at its end",
             )
         try:
             return [(entry.filename, archive.read(entry)) for entry in archive.infolist()]
@@ -659,8 +667,9 @@ def _with_data(structure: bytearray, contents: list[np.ndarray | None], where: s
         field = table.Pos + table.Offset(4)
         if end > MAXIMUM_BYTES:
             raise InputError(
+                "model.too_large",
                 f"{where}: the model takes more than the {MAXIMUM_BYTES} bytes that a TFLite "
-                "flatbuffer holds, split the model"
+                "flatbuffer holds, split the model",
             )
         struct.pack_into("<I", structure, field, places[key] - field)
     return b"".join(pieces)
@@ -671,8 +680,9 @@ def _data_of(model: TfliteModel) -> list[np.ndarray | None]:
     data = sum(0 if buffer.data is None else len(buffer.data) for buffer in model.schema.buffers)
     if data > MAXIMUM_BYTES:
         raise InputError(
+            "model.too_large",
             f"{model.where}: {data} bytes of constants; a TFLite flatbuffer holds at most "
-            f"{MAXIMUM_BYTES}, split the model"
+            f"{MAXIMUM_BYTES}, split the model",
         )
     return [_contents(buffer) for buffer in model.schema.buffers]
 
@@ -749,14 +759,17 @@ def with_other_outputs(content: bytes, outputs: Sequence[int], where: str) -> by
     table = schema.Model.GetRootAs(content, 0).Subgraphs(0)._tab
     slot = table.Offset(_SUBGRAPH_OUTPUTS)
     if not slot:
-        raise InputError(f"{where}: the model has no outputs; give one that computes something")
+        raise InputError(
+            "model.empty", f"{where}: the model has no outputs; give one that computes something"
+        )
     padding = bytes(-len(content) % 4)
     start = len(content) + len(padding)
     vector = struct.pack(f"<{len(outputs) + 1}I", len(outputs), *outputs)
     if start + len(vector) > MAXIMUM_BYTES:
         raise InputError(
+            "model.too_large",
             f"{where}: the model takes more than the {MAXIMUM_BYTES} bytes that a TFLite "
-            "flatbuffer holds, split the model"
+            "flatbuffer holds, split the model",
         )
     place = table.Pos + slot
     offset = _OFFSET.pack(start - place)

@@ -75,9 +75,10 @@ def refuse_quantized(model: TfliteModel) -> None:
                 and len(parameters.scale)
             ):
                 raise InputError(
+                    "model.quantized",
                     f"{model.where}: already quantized (tensor {tensor_name(tensor) or number} is "
                     f"{type_name(tensor).lower()}); give the float model that it was "
-                    "made from"
+                    "made from",
                 )
 
 
@@ -96,20 +97,23 @@ def _dense(model: TfliteModel, tensor: schema.TensorT) -> np.ndarray:
     )
     if dtype is None or data is None:
         raise InputError(
+            "model.type",
             f"{model.where}: sparse tensor {tensor_name(tensor)} has the type "
-            f"{type_name(tensor)}; only float16 and float32 can be expanded"
+            f"{type_name(tensor)}; only float16 and float32 can be expanded",
         )
     if math.prod(shape_of(tensor)) * np.dtype(dtype).itemsize > MAXIMUM_BYTES:
         raise InputError(
+            "model.too_large",
             f"{model.where}: sparse tensor {tensor_name(tensor)} would be larger than the "
-            f"{MAXIMUM_BYTES} bytes that a TFLite flatbuffer holds"
+            f"{MAXIMUM_BYTES} bytes that a TFLite flatbuffer holds",
         )
     content = np.asarray(data, dtype=np.uint8)
     try:
         return densify(content.view(dtype), shape_of(tensor), tensor.sparsity)
     except ValueError as error:
         raise InputError(
-            f"{model.where}: sparse tensor {tensor_name(tensor)} is damaged: {error}"
+            "model.damaged",
+            f"{model.where}: sparse tensor {tensor_name(tensor)} is damaged: {error}",
         ) from None
 
 
@@ -134,8 +138,9 @@ def _dequantized(model: TfliteModel, tensor: schema.TensorT, values: np.ndarray)
         return values.astype(np.float32)
     if tensor.quantization.details is not None:
         raise InputError(
+            "model.quantized",
             f"{model.where}: tensor {tensor_name(tensor)} has a scale for each block; give the "
-            "float model that it was made from"
+            "float model that it was made from",
         )
     zero_point = _by_channel(tensor, values, "zeroPoint").astype(np.int32)
     scale = _by_channel(tensor, values, "scale").astype(np.float32)
@@ -231,8 +236,9 @@ def _refuse_bad_weights(model: TfliteModel) -> None:
             readers = {graph.name(operator) for operator, _ in graph.consumers.get(index, [])}
             if np.isnan(values).any() or readers & MULTIPLYING:
                 raise InputError(
+                    "model.value",
                     f"{model.where}: tensor {tensor_name(tensor)} holds NaN or infinite weights; "
-                    "export the model again"
+                    "export the model again",
                 )
 
 
@@ -243,14 +249,16 @@ def _refuse_compiled(model: TfliteModel, content: bytes) -> None:
     for code in custom:
         if text(code.customCode) in _COMPILED:
             raise InputError(
+                "model.unsupported",
                 f"{model.where}: it is compiled for an accelerator ({text(code.customCode)}), by "
-                "bytes that stand behind the flatbuffer; give the model that it was compiled from"
+                "bytes that stand behind the flatbuffer; give the model that it was compiled from",
             )
     count = appended_bytes(content) if custom and not model.associated_files else 0
     if count:
         raise InputError(
+            "model.unsupported",
             f"{model.where}: {count:,} bytes stand behind the flatbuffer, which its operator "
-            f"{text(custom[0].customCode)} may look for there; give the model without them"
+            f"{text(custom[0].customCode)} may look for there; give the model without them",
         )
 
 
@@ -400,6 +408,7 @@ def refuse_other_than_master(content: bytes, where: str) -> None:
     changes = [name for name, value in summary.items() if value and name != "associated_files"]
     if changes:
         raise InputError(
+            "model.not_master",
             f"{where}: no float master, making one would change it ({', '.join(changes)}); give "
-            "it as the float model and not as --float_master, or run make_float_master on it"
+            "it as the float model and not as --float_master, or run make_float_master on it",
         )

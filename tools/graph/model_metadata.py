@@ -286,16 +286,18 @@ def add_image_metadata(content: bytes, mean: float, std: float, where: str = "mo
         return content
     if _metadata_buffer(model):
         raise InputError(
+            "model.metadata",
             f"{where}: its metadata does not say how the input is normalised, and is not "
-            "replaced; write NormalizationOptions with MediaPipe's metadata writers"
+            "replaced; write NormalizationOptions with MediaPipe's metadata writers",
         )
     graph = model.schema.subgraphs[0]
     tensors = [graph.tensors[int(index)] for index in graph.inputs]
     shape = [] if not tensors or tensors[0].shape is None else list(tensors[0].shape)
     if len(shape) != 4 or shape[-1] not in (1, 3):
         raise InputError(
+            "model.interface",
             f"{where}: the first input's shape is {[int(n) for n in shape]}, which is no image; "
-            "leave its normalisation out"
+            "leave its normalisation out",
         )
     writer = _Writer(512)
     first = _image_tensor(writer, tensor_name(tensors[0]), int(shape[-1]), mean, std)

@@ -62,7 +62,9 @@ def open_interpreter(content: bytes, where: str, keep_tensors: bool = False, thr
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
-        raise InputError(f"{where}: the runtime cannot run this model: {reason}") from None
+        raise InputError(
+            "model.runtime", f"{where}: the runtime cannot run this model: {reason}"
+        ) from None
     return interpreter
 
 
@@ -92,8 +94,9 @@ def input_specifications(content: bytes, where: str) -> list[tuple[str, tuple[in
         dtype = dtype_of(tensor)
         if dtype is None:
             raise InputError(
+                "model.type",
                 f"{where}: its input {name} has the type {type_name(tensor)}, which no sample "
-                "can have; give a model that takes numbers"
+                "can have; give a model that takes numbers",
             )
         result.append((name, shape_of(tensor), dtype))
     return result

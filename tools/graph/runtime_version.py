@@ -19,6 +19,8 @@ def version_key(version: str, where: str = "version") -> tuple[int, ...]:
       InputError: when it is no such version.
     """
     if not isinstance(version, str) or not re.fullmatch(r"\d+\.\d+(\.\d+)?", version):
-        raise InputError(f"{where}: {version!r} is no version; give one such as 2.16.1")
+        raise InputError(
+            "runtime.version", f"{where}: {version!r} is no version; give one such as 2.16.1"
+        )
     numbers = tuple(int(part) for part in version.split("."))
     return numbers + (0,) * (3 - len(numbers))

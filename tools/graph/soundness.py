@@ -156,11 +156,14 @@ def refuse_unsound(model: TfliteModel) -> None:
                 fault = fault or f"{name} runs a subgraph that is not there"
             calls[-1].update(index for index in called if 0 <= index < len(subgraphs))
         if fault:
-            raise InputError(f"{model.where}: {fault}; the model is damaged, export it again")
+            raise InputError(
+                "model.damaged", f"{model.where}: {fault}; the model is damaged, export it again"
+            )
     if _calls_itself(calls):
         raise InputError(
+            "model.damaged",
             f"{model.where}: a subgraph runs itself without end; the model is damaged, export it "
-            "again"
+            "again",
         )
 
 
@@ -177,20 +180,23 @@ def refuse_unmeasurable(model: TfliteModel) -> None:
     subgraph = model.schema.subgraphs[0]
     if not subgraph.operators:
         raise InputError(
+            "model.empty",
             f"{model.where}: its first subgraph has no operators, so that there is nothing to "
-            "calibrate"
+            "calibrate",
         )
     computed = [int(i) for op in subgraph.operators for i in op.outputs]
     activations = [*(int(i) for i in subgraph.inputs), *computed]
     if all(subgraph.tensors[index].type != schema.TensorType.FLOAT32 for index in activations):
         raise InputError(
+            "model.empty",
             f"{model.where}: no activation of its first subgraph is float32, so that there is "
-            "nothing to calibrate"
+            "nothing to calibrate",
         )
     for index in activations:
         shape = shape_of(subgraph.tensors[index])
         if 0 in shape and subgraph.tensors[index].type == schema.TensorType.FLOAT32:
             raise InputError(
+                "model.empty",
                 f"{model.where}: tensor {_name(subgraph, index)} has the shape {list(shape)}, "
-                "which holds nothing to calibrate; give the model's input a size"
+                "which holds nothing to calibrate; give the model's input a size",
             )

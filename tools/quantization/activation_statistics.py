@@ -311,19 +311,23 @@ def read_statistics(
             if isinstance(error, InputError):
                 raise
             raise InputError(
-                f"{where}: no file of activation statistics, or a damaged one; calibrate again"
+                "statistics.damaged",
+                f"{where}: no file of activation statistics, or a damaged one; calibrate again",
             ) from None
         parts.append(part)
         found += digests
     if any(part.layout != parts[0].layout for part in parts):
-        raise InputError(f"{files[0][0]}: its tensors are not those of the other files")
+        raise InputError(
+            "statistics.other", f"{files[0][0]}: its tensors are not those of the other files"
+        )
     # The model sees the same values in samples of one digest, so that they have one row.
     places = {digest: place for place, digest in enumerate(found)}
     missing = sum(digest not in places for digest in samples)
     if missing:
         raise InputError(
+            "statistics.incomplete",
             f"{files[0][0]}: it and the files beside it lack {missing} of {len(samples)} "
-            "calibration samples; calibrate again with all of them"
+            "calibration samples; calibrate again with all of them",
         )
     merged = merge_statistics(parts)
     rows = Rows(merged.layout.width, len(samples))
@@ -343,13 +347,17 @@ def _read_part(
             for index, tensor in enumerate(model.schema.subgraphs[0].tensors)
         }
         if header["format"] != _FORMAT or header["model"] != _digest(model):
-            raise InputError(f"{where}: statistics of another model; calibrate again")
+            raise InputError(
+                "statistics.other", f"{where}: statistics of another model; calibrate again"
+            )
         tensors, means = ([indices[name] for name in header[key]] for key in ("tensors", "means"))
         layout = plan_layout(model, tensors, means)
         rows = Rows(layout.width)
         result, samples = ActivationStatistics(layout, rows, tensors, means), header["samples"]
         if _header(result, model, samples) != header:
-            raise InputError(f"{where}: statistics of another version; calibrate again")
+            raise InputError(
+                "statistics.other", f"{where}: statistics of another version; calibrate again"
+            )
         with archive.open("rows.npy") as member:
             np.lib.format.read_magic(member)
             shape, _, dtype = np.lib.format.read_array_header_1_0(member)

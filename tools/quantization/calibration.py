@@ -85,7 +85,9 @@ class _Runner:
             self._interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:300]
-            raise InputError(f"{self._where}: a sample cannot be run: {reason}") from None
+            raise InputError(
+                "model.runtime", f"{self._where}: a sample cannot be run: {reason}"
+            ) from None
 
     def output(self, place: int) -> np.ndarray:
         """Shows an output where it lies: nothing may hold on to it when the next sample runs."""
@@ -152,8 +154,9 @@ class _RowWriter:
         )
         if len(row) != self._layout.width:
             raise InputError(
+                "data.shape",
                 f"{self._model.where}: an activation has another shape on calibration sample "
-                f"{self._name(number)} than the model states; give samples of one size"
+                f"{self._name(number)} than the model states; give samples of one size",
             )
         largest = np.abs(row[self._looked_at]).max(initial=0)
         # A NaN makes the comparison false.
@@ -172,9 +175,10 @@ class _RowWriter:
             return
         tensor = self._model.schema.subgraphs[0].tensors[index]
         raise InputError(
+            "data.value",
             f"{self._model.where}: tensor {tensor_name(tensor)} becomes NaN or infinite on "
             f"calibration sample {self._name(number)}; check the sample and the input's mean and "
-            "std"
+            "std",
         )
 
 
@@ -186,7 +190,9 @@ def _gather_rows(
     processes: int | None,
 ) -> Rows:
     if not len(samples):
-        raise InputError(f"{model.where}: calibration needs at least one sample; give more data")
+        raise InputError(
+            "data.too_few", f"{model.where}: calibration needs at least one sample; give more data"
+        )
     content = instrumented(model, layout)
     rows = Rows(layout.width, len(samples))
     over_samples(

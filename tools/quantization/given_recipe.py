@@ -31,7 +31,9 @@ def _check_matches(graph: Topology, recipe: list[dict]) -> None:
         candidates = [pair for pair in named if wanted in ("*", pair[0])]
         if not candidates:
             kinds = ", ".join(sorted({kind for kind, _ in named if kind != "*"}))
-            raise InputError(f"{what}: the model has no {wanted}; it has {kinds}")
+            raise InputError(
+                "recipe.matches_none", f"{what}: the model has no {wanted}; it has {kinds}"
+            )
         found = [pair for pair in candidates if re.search(entry["regex"], pair[1])]
         if not found:
             raise patterns.no_match(what, entry["regex"], [scope for _, scope in candidates])
@@ -40,8 +42,9 @@ def _check_matches(graph: Topology, recipe: list[dict]) -> None:
         if not any(library_has(kind, entry) for kind, _ in found):
             kinds = ", ".join(sorted({kind for kind, _ in found}))
             raise InputError(
+                "recipe.matches_none",
                 f"{what}: the library writes none of the {len(found)} operators that it matches "
-                f"so ({kinds})"
+                f"so ({kinds})",
             )
 
 
@@ -79,7 +82,8 @@ def plan_given(graph: Topology, recipe: list[dict]) -> Plan:
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(
-                f"{graph.model.where}: recipe entry {number}: the library refuses it: {reason}"
+                "recipe.refused",
+                f"{graph.model.where}: recipe entry {number}: the library refuses it: {reason}",
             ) from error
     _check_matches(graph, complete)
     manager.load_quantization_recipe(complete)

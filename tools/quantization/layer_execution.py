@@ -152,7 +152,8 @@ class LayerExecution:
         except (RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(
-                f"{self.graph.model.where}: a part of the model cannot be run: {reason}"
+                "model.runtime",
+                f"{self.graph.model.where}: a part of the model cannot be run: {reason}",
             ) from None
         self.values |= found
         for operator in operators:

@@ -99,5 +99,6 @@ def no_match(what: str, pattern: str, names: Iterable[str]) -> InputError:
     near = _near(pattern, names)
     told = f"near it: {', '.join(near)}" if near else f"one of them is {names[0]}" if names else ""
     return InputError(
-        f"{what}: {pattern} matches none of {len(names)} names{'; ' + told if told else ''}"
+        "settings.pattern",
+        f"{what}: {pattern} matches none of {len(names)} names{'; ' + told if told else ''}",
     )

@@ -215,8 +215,9 @@ def prepare(
         refuse_unmeasurable(model)
         if data is None:
             raise InputError(
+                "scheme.needs_data",
                 f"{where}: {settings.scheme} needs a representative dataset; give "
-                "--calibration_data"
+                "--calibration_data",
             )
         work.statistics = data.gather(model, data.samples, data.told("calibrating"))
         entries += run_passes(passes.WITH_RANGES, work)
@@ -265,8 +266,9 @@ def finish(prepared: Prepared) -> QuantizationResult:
     entries = run_passes(passes.ON_THE_ARTIFACT, work)
     if len(work.content) >= len(prepared.master):
         raise InputError(
+            "scheme.larger",
             f"{model.where}: {settings.scheme} makes it larger ({len(prepared.master)} to "
-            f"{len(work.content)} bytes); it has too few weights that this scheme quantizes"
+            f"{len(work.content)} bytes); it has too few weights that this scheme quantizes",
         )
     warnings = _warnings(planned.recipe) + _tried(prepared, work.content)
     warnings += _left_float(work.model, len(prepared.master), len(work.content))

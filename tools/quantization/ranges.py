@@ -133,8 +133,9 @@ def plan_ranges(
         matched = [index for index, name in names.items() if re.search(pattern, name)]
         if not matched:
             raise InputError(
+                "settings.pattern",
                 f"{graph.model.where}: the pattern {pattern} of a range is found in no "
-                f"activation's name (such as {next(iter(names.values()))}); correct or remove it"
+                f"activation's name (such as {next(iter(names.values()))}); correct or remove it",
             )
         for index in matched:
             given.pop(index, None)

@@ -68,7 +68,9 @@ def apply_recipe(model: TfliteModel, recipe: list[dict], ranges: dict | None) ->
         except Exception as error:
             # It asserts, and follows fields that a model may leave out.
             reason = " ".join(str(error).split())[:300]
-            raise InputError(f"{model.where}: the recipe cannot be applied: {reason}") from error
+            raise InputError(
+                "recipe.refused", f"{model.where}: the recipe cannot be applied: {reason}"
+            ) from error
     return bytes(result.quantized_model)
 
 

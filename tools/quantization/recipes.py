@@ -212,24 +212,28 @@ def check_recipe(recipe: list, where: str) -> None:
         or one that is not known, or a regex that is none.
     """
     if not recipe:
-        raise InputError(f"{where}: a recipe without entries; it would quantize nothing")
+        raise InputError(
+            "recipe.field", f"{where}: a recipe without entries; it would quantize nothing"
+        )
     for number, entry in enumerate(recipe):
         at = f"{where}: entry {number}"
         if not isinstance(entry, dict):
-            raise InputError(f"{at} is {json.dumps(entry)[:40]}; give an object")
+            raise InputError("recipe.field", f"{at} is {json.dumps(entry)[:40]}; give an object")
         unknown = sorted(set(entry) - set(_FIELDS))
         if unknown:
-            raise InputError(f"{at}: unknown field {unknown[0]}")
+            raise InputError("recipe.field", f"{at}: unknown field {unknown[0]}")
         for field, kind in _FIELDS.items():
             # The library itself leaves the configuration of no_quantize out.
             if field == "op_config" and entry.get("algorithm_key") == _NO_QUANTIZATION:
                 continue
             if not isinstance(entry.get(field), kind):
-                raise InputError(f"{at}: {field} is missing or no {_JSON_NAMES[kind]}")
+                raise InputError(
+                    "recipe.field", f"{at}: {field} is missing or no {_JSON_NAMES[kind]}"
+                )
         try:
             re.compile(entry["regex"])
         except re.error as error:
-            raise InputError(f"{at}: regex {entry['regex']}: {error}") from None
+            raise InputError("recipe.field", f"{at}: regex {entry['regex']}: {error}") from None
 
 
 _JSON_NAMES = {dict: "object", str: "string"}

@@ -123,8 +123,9 @@ def _listen(
                 first = running.pop(connection)
                 if first not in results and not failures:
                     failures[samples] = InputError(
+                        "model.runtime",
                         "a process that runs calibration samples was ended: the runtime fails on "
-                        "this model, or memory ran out; try fewer samples"
+                        "this model, or memory ran out; try fewer samples",
                     )
                 continue
             if what == "done":

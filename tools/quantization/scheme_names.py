@@ -68,7 +68,9 @@ def canonical_scheme(name: str) -> str:
     """
     upper = name.upper()
     if upper not in SCHEMES:
-        raise InputError(f"no quantization type {name}; choose one of {', '.join(SCHEMES)}")
+        raise InputError(
+            "scheme.unknown", f"no quantization type {name}; choose one of {', '.join(SCHEMES)}"
+        )
     return "int8" if upper == "FULL_INTEGER" else upper.lower()
 
 
@@ -85,5 +87,8 @@ def canonical_layer_scheme(name: str) -> str:
       InputError: when there is no such scheme for an operator.
     """
     if name.lower() not in LAYER_SCHEMES:
-        raise InputError(f"no scheme {name} for a layer; choose one of {', '.join(LAYER_SCHEMES)}")
+        raise InputError(
+            "scheme.unknown",
+            f"no scheme {name} for a layer; choose one of {', '.join(LAYER_SCHEMES)}",
+        )
     return name.lower()

@@ -250,8 +250,9 @@ class _Forms:
         if first_unfit and not fits:
             operator, missing = first_unfit
             raise InputError(
+                "scheme.fits_none",
                 f"{graph.model.where}: {scheme} fits no operator of this model; "
-                f"{_told(graph, operator)}: {missing}"
+                f"{_told(graph, operator)}: {missing}",
             )
 
     def give(self, operator: schema.OperatorT, form: _Form, reason: str | None) -> None:
@@ -277,8 +278,9 @@ class _Forms:
         if all(missing for _, _, missing in chosen):
             first, _, missing = chosen[0]
             raise InputError(
+                "scheme.fits_none",
                 f"{where}: {scheme} fits none of the {len(found)} operators that {pattern} "
-                f"matches; {_told(graph, first)}: {missing}"
+                f"matches; {_told(graph, first)}: {missing}",
             )
         for operator, form, _ in chosen:
             self.give(operator, form, f"layers give it {scheme}: {_arithmetic(form)}")
@@ -334,8 +336,9 @@ def _with_weight_algorithm(recipe: list[dict], graph: Topology, algorithm: str) 
                 changed += 1
     if not changed:
         raise InputError(
+            "scheme.fits_none",
             f"{graph.model.where}: weight algorithm {algorithm} fits no operator of this model "
-            "in this scheme"
+            "in this scheme",
         )
     return result
 

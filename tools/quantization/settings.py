@@ -104,9 +104,11 @@ class RangeSettings:
         _one_of("range estimator", self.estimator, RANGE_ESTIMATORS)
         for name in ("percentile", "value_percentile"):
             if not 0 <= getattr(self, name) <= 50:
-                raise InputError(f"{name} {getattr(self, name):g}: give 0 to 50 (percent)")
+                raise InputError(
+                    "settings.value", f"{name} {getattr(self, name):g}: give 0 to 50 (percent)"
+                )
         if not 0 <= self.smoothing <= 1:
-            raise InputError(f"smoothing {self.smoothing:g}: give 0 to 1")
+            raise InputError("settings.value", f"smoothing {self.smoothing:g}: give 0 to 1")
         for pattern, *choice in self.tensors:
             _compile(pattern)
             if len(choice) == 1:
@@ -115,8 +117,9 @@ class RangeSettings:
             low, high = choice
             if not (math.isfinite(low) and math.isfinite(high) and low < high):
                 raise InputError(
+                    "settings.value",
                     f"range of {pattern}: {low:g} to {high:g} is none; give finite numbers, "
-                    "the smaller first"
+                    "the smaller first",
                 )
 
 
@@ -153,13 +156,15 @@ class QuantizationSettings:
             object.__setattr__(self, "scheme", canonical_scheme(self.scheme))
         elif self.scheme != "recipe" or self.layers or self.weight_algorithm != "min_max":
             raise InputError(
+                "settings.conflict",
                 "a recipe says itself how each layer and its weights are quantized; "
-                "leave scheme, layers and weight algorithm out"
+                "leave scheme, layers and weight algorithm out",
             )
         elif {self.input_type, self.output_type} != {"float32"}:
             raise InputError(
+                "settings.conflict",
                 "a recipe says itself what inputs and outputs are, in entries for INPUT and "
-                "OUTPUT; leave their types out"
+                "OUTPUT; leave their types out",
             )
         _one_of("input type", self.input_type, INPUT_OUTPUT_TYPES)
         _one_of("output type", self.output_type, INPUT_OUTPUT_TYPES)
@@ -169,7 +174,10 @@ class QuantizationSettings:
         layers = tuple((pattern, canonical_layer_scheme(name)) for pattern, name in self.layers)
         object.__setattr__(self, "layers", layers)
         if self.scheme == "mixed" and not layers:
-            raise InputError("scheme mixed is int8 with layers of other schemes; give layers")
+            raise InputError(
+                "settings.conflict",
+                "scheme mixed is int8 with layers of other schemes; give layers",
+            )
         for name, choices in self.passes.items():
             _one_of("pass", name, PASSES)
             for choice, value in choices.items():
@@ -202,13 +210,15 @@ class QuantizationSettings:
 
 def _one_of(what: str, value: Any, known) -> None:
     if value not in known:
-        raise InputError(f"no {what} {value}; choose one of {', '.join(known)}")
+        raise InputError("settings.value", f"no {what} {value}; choose one of {', '.join(known)}")
 
 
 def _same_type(where: str, value: Any, default: Any) -> None:
     number = isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
     if default is not None and type(value) is not type(default) and not number:
-        raise InputError(f"{where} is {json.dumps(value)}; give {_TYPE_NAMES[type(default)]}")
+        raise InputError(
+            "settings.value", f"{where} is {json.dumps(value)}; give {_TYPE_NAMES[type(default)]}"
+        )
 
 
 _TYPE_NAMES = {
@@ -222,7 +232,9 @@ def _compile(pattern: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise InputError(f"pattern {pattern}: no regular expression: {error}") from None
+        raise InputError(
+            "settings.pattern", f"pattern {pattern}: no regular expression: {error}"
+        ) from None
 
 
 def document_of(settings: QuantizationSettings) -> Settings:
@@ -302,4 +314,4 @@ def settings_from_json(value: Any, where: str = "settings") -> QuantizationSetti
             recipe=document.recipe or None,
         )
     except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+        raise InputError(error.code, f"{where}: {error}") from None

@@ -56,7 +56,9 @@ class _Tokens:
         while at < len(text):
             found = _TOKEN.match(text, at)
             if found is None:
-                raise InputError(f"{where}: line {line}: {text[at]!r} was not expected here")
+                raise InputError(
+                    "settings.syntax", f"{where}: line {line}: {text[at]!r} was not expected here"
+                )
             if found.lastgroup:
                 self.left.append((found.lastgroup, found.group(), line))
             line += found.group().count("\n")
@@ -67,7 +69,8 @@ class _Tokens:
         kind, word, self.line = self.left.pop(0) if self.left else ("end", "end", self.line)
         if kind not in kinds and word not in kinds:
             raise InputError(
-                f"{self.where}: line {self.line}: {word} where {' or '.join(kinds)} was expected"
+                "settings.syntax",
+                f"{self.where}: line {self.line}: {word} where {' or '.join(kinds)} was expected",
             )
         # A regular expression's backslashes stay; only quotes and backslashes are escaped.
         return _ESCAPED.sub(_unescaped, word[1:-1]) if kind == "string" else word
@@ -76,7 +79,9 @@ class _Tokens:
         return self.left[0][1] if self.left else ""
 
     def refuse(self, word: str, known: str) -> InputError:
-        return InputError(f"{self.where}: line {self.line}: no field {word}; there are {known}")
+        return InputError(
+            "settings.field", f"{self.where}: line {self.line}: no field {word}; there are {known}"
+        )
 
 
 def _unescaped(found: re.Match) -> str:
@@ -103,11 +108,14 @@ def _layer(tokens: _Tokens) -> tuple[str, str]:
         else:
             raise tokens.refuse(word, "layer_name, quantize, scheme")
     if name is None:
-        raise InputError(f"{tokens.where}: line {start}: layer_params without a layer_name")
+        raise InputError(
+            "settings.field", f"{tokens.where}: line {start}: layer_params without a layer_name"
+        )
     if scheme is None:
         raise InputError(
+            "settings.field",
             f"{tokens.where}: line {start}: layer_params for {name} say nothing; give "
-            '"quantize: false" or a scheme'
+            '"quantize: false" or a scheme',
         )
     return name, scheme
 
@@ -127,7 +135,9 @@ def _parse_text(text: str, where: str) -> SettingsFile:
         else:
             raise tokens.refuse(word, "quantization_type, layer_params")
     if not layers and scheme is None:
-        raise InputError(f"{where}: it says nothing; give layer_params or a quantization_type")
+        raise InputError(
+            "settings.field", f"{where}: it says nothing; give layer_params or a quantization_type"
+        )
     return SettingsFile(scheme, layers=tuple(layers))
 
 
@@ -149,7 +159,7 @@ def parse_settings(text: str, where: str) -> SettingsFile:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise InputError(f"{where}: no JSON: {error}") from None
+        raise InputError("settings.syntax", f"{where}: no JSON: {error}") from None
     if isinstance(document, list):
         check_recipe(document, where)
         return SettingsFile("recipe", QuantizationSettings("recipe", recipe=tuple(document)))
@@ -186,11 +196,16 @@ def read_settings(
         try:
             said = parse_settings(path.read_text(encoding="utf-8"), str(path))
         except UnicodeDecodeError:
-            raise InputError(f"{path}: neither JSON nor text; give a settings file") from None
+            raise InputError(
+                "settings.syntax", f"{path}: neither JSON nor text; give a settings file"
+            ) from None
     if wanted and said.scheme and wanted != said.scheme:
-        raise InputError(f"{path}: its scheme is {said.scheme}, not {wanted}; give one of them")
+        raise InputError(
+            "settings.conflict",
+            f"{path}: its scheme is {said.scheme}, not {wanted}; give one of them",
+        )
     if not wanted and not said.scheme:
-        raise InputError("nothing says how to quantize; give --quantization_type")
+        raise InputError("settings.field", "nothing says how to quantize; give --quantization_type")
     if said.settings is None:
         settings = QuantizationSettings(wanted or said.scheme, layers=said.layers + layers)
     else:

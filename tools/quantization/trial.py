@@ -301,7 +301,8 @@ def try_artifact(
         fault, warnings = f"{error.reason} as it {error.step}", []
     if fault:
         raise InputError(
+            "scheme.unusable",
             f"{where}: {settings.scheme} makes an artifact that cannot be used: {fault}; keep the "
-            "layer float or take another scheme"
+            "layer float or take another scheme",
         )
     return warnings

@@ -85,8 +85,9 @@ def refuse_overlap(calibration: SampleSet | KnownSamples, test: SampleSet) -> No
         (known, name), count = shared[0], len(shared)
         more = f" and {count - 1} more" if count > 1 else ""
         raise InputError(
+            "data.overlap",
             f"test sample {name} is calibration sample {known}{more}; a model is not tested on "
-            "what it was calibrated with: remove them from one of the sets"
+            "what it was calibrated with: remove them from one of the sets",
         )
 
 
@@ -125,7 +126,9 @@ def refuse_other_summary(
       InputError: when the summary is of another artifact.
     """
     if summary and summary.artifact.sha256 != file_identity(artifact).sha256:
-        raise InputError(f"{where}: the summary is of another artifact; quantize again")
+        raise InputError(
+            "document.other", f"{where}: the summary is of another artifact; quantize again"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -98,7 +98,8 @@ def _by_name(name: str, setting, entries: tuple, what: str, where: str):
     unknown = sorted(set(by_name) - set(names) - types - {"*"})
     if unknown:
         raise InputError(
-            f"{where}: {name} names the {what} {unknown[0]}; the model's are {', '.join(names)}"
+            "gate.unknown",
+            f"{where}: {name} names the {what} {unknown[0]}; the model's are {', '.join(names)}",
         )
     for entry in entries:
         keys = [key for key in (entry.name, getattr(entry, "type", "*"), "*") if key in by_name]
@@ -115,8 +116,9 @@ def _task_value(name: str, field: str, task: TaskFigures, where: str) -> float |
     if field in _NOTHING_FOUND and not without_presence:
         return 0.0
     raise InputError(
+        "gate.not_judged",
         f"{where}: {name} needs {field}, which the {task.name} task of this model does not "
-        "give; docs/gates.md says what each gate needs"
+        "give; docs/gates.md says what each gate needs",
     )
 
 
@@ -132,8 +134,9 @@ def _found(
     if not tasks:
         wanted = " or ".join(f"{kind}(...)" for kind in metric.tasks)
         raise InputError(
+            "gate.not_judged",
             f"{where}: {name} needs to know how outputs are decoded; give the float_model "
-            f"task = {wanted}"
+            f"task = {wanted}",
         )
     for task, threshold in _by_name(name, setting, tasks, "task", where):
         yield task, _task_value(name, metric.fields[task.type], task, where), threshold, "task"
@@ -223,8 +226,9 @@ def _oldest_runtime(wanted: Any, needed: MinRuntime, where: str) -> JudgedGate:
     limit = version_key(wanted, f"{where}: oldest_runtime")
     if needed.unknown:
         raise InputError(
+            "gate.not_judged",
             f"{where}: oldest_runtime cannot be judged: nobody says since when TensorFlow Lite has "
-            f"{', '.join(needed.unknown)}; leave the gate out"
+            f"{', '.join(needed.unknown)}; leave the gate out",
         )
     version = needed.version or "0.0.0"
     return JudgedGate(
@@ -240,7 +244,9 @@ def _of_the_model(name: str, setting, evidence: Evidence, where: str) -> JudgedG
     """Judges a gate of the whole model; None where the model has nothing that it judges."""
     if name == "smaller_than_source":
         if not evidence.source_bytes:
-            raise InputError(f"{where}: smaller_than_source, and the report names no source")
+            raise InputError(
+                "gate.not_judged", f"{where}: smaller_than_source, and the report names no source"
+            )
         # One byte less is smaller.
         return _judged(name, evidence.bytes, evidence.source_bytes - 1, False)
     if name == "oldest_runtime":
