@@ -16,9 +16,9 @@ from tools.graph.float_master import make_float_master
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings
 
-# Twice the operators may take this many times as long; where each looked at all others it
-# would be four.
-_MOST_GROWTH = 2.6
+# Four times the operators may take this many times as long; where each looked at all others it
+# would be sixteen. CPU time itself swings by half on a machine that others use.
+_MOST_GROWTH = 7
 _ROUNDS = 2
 
 
@@ -66,6 +66,6 @@ def test_time_is_linear_in_the_number_of_operators(scheme):
     seconds(10, scheme)  # Imports are not the model's.
     few, many = [], []
     for _ in range(_ROUNDS):
-        few.append(seconds(400, scheme))
-        many.append(seconds(800, scheme))
+        few.append(seconds(300, scheme))
+        many.append(seconds(1200, scheme))
     assert min(many) / min(few) < _MOST_GROWTH
