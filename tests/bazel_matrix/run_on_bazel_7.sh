@@ -112,7 +112,7 @@ for mode in $modes; do
         bash -ec "$write_sums"
         # What differs between Bazels is rules, runfiles and environments: Python that
         # runs in all of them alike is tested once, elsewhere.
-        run "$mode" test //models:face_int8_similarity_test //models:face_int8_fps_test \
+        run "$mode" test //models:face_int8_similarity_test \
             //tests/bazelw/... //tests/locks/... //tests/rules/... //tests/samples/... \
             //tests/tools:command_line_test //tests/tools:make_float_master_test \
             //tests/registry:record_test //tests/similarity:commands_test \
