@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from scenes.shading import SKIN, Lighting, bump, lit, mixed, noise, step, to_linear
+from scenes.shading import SKIN, Lighting, angle_of, bump, lit, mixed, noise, step, to_linear
 
 _HAIR = ((22, 18, 17), (52, 36, 28), (94, 62, 40), (150, 104, 60), (205, 170, 115), (150, 150, 150))
 _IRIS = ((60, 38, 22), (92, 66, 36), (80, 110, 80), (78, 112, 148), (120, 130, 135))
@@ -441,7 +441,7 @@ def render(
         radii = (person.width * size * 1.02, 1.0 * size, 0.95 * size)
         hit, z, spot, bent = _ellipsoid(turn, px, py, (0, -0.05, -0.05), radii)
         sx, sy, sz = spot.T
-        strand = noise(person.texture_seed + 4, np.arctan2(sx, -sy - 0.4) * 2, sy * 0.2, 9)
+        strand = noise(person.texture_seed + 4, angle_of(sx, -sy - 0.4) * 2, sy * 0.2, 9)
         curl = noise(person.texture_seed + 5, sx + 0.3 * sz, sy, 8)
         texture = curl if person.hair == "curly" else strand
         edge = person.hairline + 0.55 * np.power(np.abs(sx) / person.width, 3) + 0.05 * texture

@@ -25,6 +25,15 @@ def to_linear(srgb) -> np.ndarray:
     return (np.asarray(srgb, np.float32) / np.float32(255)) ** np.float32(2.2)
 
 
+def angle_of(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Computes the angle of points, in radians, in float32.
+
+    C libraries round arctan2 of float32 in two ways. It is computed in float64 and rounded
+    once, so that the same scenes have the same pixels under each.
+    """
+    return np.arctan2(y.astype(np.float64), x.astype(np.float64)).astype(np.float32)
+
+
 @dataclasses.dataclass(frozen=True)
 class Lighting:
     """One lamp and the light from all around.

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 # That XNNPACK does not take.
-_LEFT = {"LOG_SOFTMAX"}
+_LEFT = {"GATHER", "LOG_SOFTMAX"}
 _KNOWN = {
     "graph", "num_threads", "num_runs", "min_secs", "max_secs", "warmup_runs",
     "warmup_min_secs", "use_xnnpack", "report_peak_memory_footprint", "result_file_path",

@@ -298,10 +298,19 @@ def test_actions_read_their_own_tool_and_no_other(built):
         "tools/make_float_master.py",
         "tools/persistent_worker.py",
     }
-    assert {name.split("/")[1] for name in master if name.count("/") == 2} == {"graph"}
+    assert {name.split("/")[1] for name in master if name.count("/") == 2} == {
+        "documents",
+        "graph",
+    }
+    # A document's form makes no float master anew.
+    assert {name for name in master if name.startswith("tools/documents/")} == {
+        "tools/documents/__init__.py",
+        "tools/documents/json_file.py",
+    }
     quantize = _sources(built, "QuantizeModel")
     assert {name.split("/")[1] for name in quantize if name.count("/") == 2} == {
         "bundle",
+        "documents",
         "graph",
         "quantization",
         "samples",
