@@ -85,7 +85,16 @@ def programs(modules: Mapping[str, Path]) -> set[str]:
     }
 
 
-def _reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:
+def reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:
+    """Finds what a module imports, directly or through others.
+
+    Args:
+      graph: from `import_graph`.
+      start: one of its modules.
+
+    Returns:
+      Names of modules; `start` only where it imports itself.
+    """
     seen: set[str] = set()
     waiting = [start]
     while waiting:
@@ -104,7 +113,7 @@ def cycles(graph: Mapping[str, set[str]]) -> list[tuple[str, ...]]:
     Returns:
       For each group its modules, sorted.
     """
-    reach = {module: _reachable(graph, module) for module in graph}
+    reach = {module: reachable(graph, module) for module in graph}
     return sorted(
         {
             tuple(sorted(other for other in reach[module] if module in reach[other]))
