@@ -20,7 +20,7 @@ def refused(code: str, says: str = "") -> Iterator[pytest.ExceptionInfo[InputErr
     Yields:
       What was raised, once it was.
     """
-    with pytest.raises(InputError, match=says) as raised:
+    with pytest.raises(InputError, match=says or None) as raised:
         yield raised
     assert raised.value.code == code, raised.value
     # A message of several lines is shown with their ends as escapes.

@@ -12,6 +12,7 @@ from typing import Any
 
 from tools.command_line import new_parser, output_path, run, user_path, whole_file
 from tools.documents.document import from_json, write_document
+from tools.documents.known_samples import KnownSamples
 from tools.documents.models import (
     DataIdentity,
     FileIdentity,
@@ -59,7 +60,6 @@ IMPORTS = (
     "tools.graph.float_master",
     "tools.quantization.pipeline",
     "tools.quantization.settings_file",
-    "tools.samples.known_samples",
     "tools.samples.model_inputs",
     "tqdm",
 )
@@ -366,7 +366,6 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.graph.flatbuffer import read_bytes
     from tools.quantization.recipes import recipe_text
     from tools.quantization.settings import settings_text
-    from tools.samples.known_samples import write_known_samples
 
     if not (arguments.output_model or arguments.prepared_output):
         raise InputError("flag.missing", "give --output_model, the file to write")
@@ -408,8 +407,8 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.settings_output:
         with whole_file(arguments.settings_output, "w") as file:
             file.write(settings_text(prepared.settings))
-    if listed:
-        write_known_samples(listed, samples)
+    if listed and samples is not None:
+        write_document(listed, KnownSamples.of(samples.names, samples.sample_digests))
     if made and arguments.summary_output:
         write_document(arguments.summary_output, made.summary())
     # Inside a build nobody reads this; a person who typed the command does.

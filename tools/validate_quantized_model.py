@@ -16,6 +16,7 @@ from tools.command_line import (
     user_path,
 )
 from tools.documents.document import read_document, write_document
+from tools.documents.known_samples import KnownSamples
 from tools.documents.report import BundleReport, Report
 from tools.documents.summary import BundleSummary, Summary
 from tools.documents.verdict import Verdict
@@ -56,7 +57,6 @@ IMPORTS = (
     "numpy.ma",
     "tools.bundle.task_bundle",
     "tools.graph.float_master",
-    "tools.samples.known_samples",
     "tools.samples.model_inputs",
     "tools.similarity.comparison",
     "tools.similarity.layers",
@@ -223,7 +223,6 @@ class _Pair:
 def _compared(pair: _Pair, choice: PreprocessingChoice) -> Report:
     """Makes the report of one artifact."""
     from tools.documents.json_file import read_json
-    from tools.samples.known_samples import read_known_samples
     from tools.samples.model_inputs import load_model_samples
     from tools.similarity.comparison import Compared, compare_outputs, make_report, refuse_overlap
     from tools.similarity.layers import compare_layers
@@ -238,7 +237,7 @@ def _compared(pair: _Pair, choice: PreprocessingChoice) -> Report:
     quantized = ModelOutputs(pair.artifact, pair.where)
     test = samples(pair.test_data)
     if pair.calibration_samples:
-        refuse_overlap(read_known_samples(pair.calibration_samples), test)
+        refuse_overlap(read_document(pair.calibration_samples, KnownSamples), test)
     if pair.calibration_data:
         refuse_overlap(samples(pair.calibration_data), test)
     bar = progress_bar()

@@ -261,11 +261,12 @@ def test_test_data_that_was_calibrated_with_is_refused(folder, tmp_path):
     assert done.returncode == 0, done.stderr
     known = f"--calibration_samples={tmp_path / 'samples.json'}"
     assert _one_line(_validate(folder, "--test_data=test_images/", known)) == line
-    for name in ("cup.png", "again.tflite"):
+    (tmp_path / "other.json").write_text('{"kind": "rules_quantize.report", "schema_version": 1}')
+    for name, said in (("cup.png", "not JSON"), ("other.json", "--calibration_samples_output=")):
         other = f"--calibration_samples={tmp_path / name}"
-        assert f"{name}: no list of samples; quantize_model" in _one_line(
-            _validate(folder, "--test_data=test_images/", other)
-        )
+        line = _one_line(_validate(folder, "--test_data=test_images/", other))
+        assert f"{name}: " in line
+        assert said in line
 
 
 def _nan_model(folder):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union
 
 from tools.documents.document import Document, hints_of, is_optional
+from tools.documents.known_samples import KnownSamples
 from tools.documents.latency import Latency
 from tools.documents.layers import LayerReport
 from tools.documents.model_bundle import Manifest, MeasuredFps
@@ -25,6 +26,7 @@ from tools.documents.verdict import Verdict
 DOCUMENTS: tuple[type[Document], ...] = (
     BundleReport,
     BundleSummary,
+    KnownSamples,
     Latency,
     LayerReport,
     Manifest,

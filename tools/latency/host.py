@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from tools.errors import InputError
+from tools.graph.child_process import in_child
 from tools.latency.backend import Backend, Options, Round, RunStatistics, turns
-from tools.latency.child_process import said_by_child
 from tools.latency.device import allow_cpus, describe_host, pin_to_cpus, usable_cpus
 
 _ROUND_SECONDS = 0.15
@@ -118,7 +118,7 @@ def load_cost(
       both added in 2**20 bytes); NaN what the system does not tell.
     """
 
-    def load() -> str:
+    def load(_) -> tuple[float, float, float]:
         from tools.graph.runtime import open_interpreter
 
         before = _resident_kb()
@@ -130,13 +130,14 @@ def load_cost(
         interpreter.invoke()
         done = time.perf_counter_ns()
         memory = (_resident_kb() - before) / 1024
-        return f"{(loaded - start) / 1e6} {(done - given) / 1e6} {memory}"
+        return (loaded - start) / 1e6, (done - given) / 1e6, memory
 
-    words = said_by_child(load).split()
-    if len(words) != 3:
-        raise InputError("model.runtime", f"{where}: the runtime ended while it loaded this model")
-    load_ms, first_ms, memory_mb = map(float, words)
-    return load_ms, first_ms, memory_mb
+    try:
+        return in_child(load)
+    except RuntimeError as error:
+        raise InputError(
+            "model.runtime", f"{where}: the runtime cannot load and run this model: {error}"
+        ) from None
 
 
 def _invoker(

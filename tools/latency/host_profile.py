@@ -8,15 +8,14 @@ have the same XNNPACK.
 """
 
 import ctypes
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tools.errors import InputError
+from tools.graph.child_process import in_child
 from tools.graph.flatbuffer import parse_model, tensor_name
-from tools.latency.child_process import said_by_child
 
 _WARM_UP_RUNS = 5
 _RUNS = 30
@@ -169,15 +168,12 @@ def host_operator_times(content: bytes, where: str, threads: int) -> list[dict]:
       InputError: when this build of the runtime gives no profile of it.
     """
 
-    def profile() -> str:
-        try:
-            return json.dumps(_CompiledModel(content, threads).events())
-        except (AttributeError, OSError, RuntimeError) as error:
-            return json.dumps(str(error))
-
-    runs = json.loads(said_by_child(profile) or '"the runtime ended"')
-    if isinstance(runs, str) or not runs[0] or len({len(run) for run in runs}) > 1:
-        reason = runs if isinstance(runs, str) else "its runs differ"
+    try:
+        runs = in_child(lambda _: _CompiledModel(content, threads).events())
+        reason = "" if runs[0] and len({len(run) for run in runs}) == 1 else "its runs differ"
+    except RuntimeError as error:
+        reason = str(error)
+    if reason:
         raise InputError(
             "model.runtime", f"{where}: the runtime gives no profile of this model: {reason}"
         )

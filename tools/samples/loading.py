@@ -16,9 +16,9 @@ from typing import Protocol
 import numpy as np
 from PIL import Image, ImageOps
 
+from tools.documents.known_samples import KnownSamples
 from tools.errors import InputError
 from tools.samples.endings import IMAGE_ENDINGS, SAMPLE_ENDINGS
-from tools.samples.known_samples import KnownSamples
 
 # A sample is asked for several times (run, digested, searched in another set), and decoding
 # an image takes longer than many a model. So many bytes of a set's pixels are remembered:

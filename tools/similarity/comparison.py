@@ -7,6 +7,7 @@ from typing import Any
 
 from tools.documents.document import from_json
 from tools.documents.json_file import rounded, significant
+from tools.documents.known_samples import KnownSamples
 from tools.documents.models import DataIdentity, FileIdentity, ModelDescription
 from tools.documents.report import DataSets, MinRuntime, Report, Similarity, SizeReduction
 from tools.documents.summary import BundleSummary, Summary
@@ -14,7 +15,6 @@ from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_to_read
 from tools.graph.min_runtime import min_runtime
-from tools.samples.known_samples import KnownSamples
 from tools.samples.loading import NamedSamples, SampleSet, overlapping
 from tools.similarity.metrics import OutputSimilarity
 from tools.similarity.model_outputs import RunModel, paired
