@@ -90,7 +90,7 @@ def landmarks(
         the float model says so are points compared. Without it every sample counts.
       presence_logits: whether a sigmoid is still to be applied to that output.
       min_presence: probability from which the object is there.
-      world: name of the output with the points in space, `dims` numbers each.
+      world: name of the output with the points in space in metres, `dims` numbers each.
       name: of the task, in the report and in gates.
 
     Returns:

@@ -17,20 +17,24 @@ _QUALITY_GATES = {
     "max_score_error": {"by_name": True, "kind": "number", "least": 0, "most": 1, "tasks": ["detection"], "wanted": "a number from 0 to 1"},
     "max_box_error_px": {"by_name": True, "kind": "number", "least": 0, "tasks": ["detection"], "wanted": "a number from 0"},
     "min_box_iou": {"by_name": True, "kind": "number", "least": 0, "most": 1, "tasks": ["detection"], "wanted": "a number from 0 to 1"},
+    "max_keypoint_error_px": {"by_name": True, "kind": "number", "least": 0, "tasks": ["detection"], "wanted": "a number from 0"},
+    "max_worst_keypoint_error_px": {"by_name": True, "kind": "number", "least": 0, "tasks": ["detection"], "wanted": "a number from 0"},
     "min_precision": {"by_name": True, "kind": "number", "least": 0, "most": 1, "tasks": ["detection", "landmarks"], "wanted": "a number from 0 to 1"},
     "min_recall": {"by_name": True, "kind": "number", "least": 0, "most": 1, "tasks": ["detection", "landmarks"], "wanted": "a number from 0 to 1"},
     "max_landmark_error": {"by_name": True, "kind": "number", "least": 0, "tasks": ["landmarks"], "wanted": "a number from 0"},
     "max_landmark_error_px": {"by_name": True, "kind": "number", "least": 0, "tasks": ["landmarks"], "wanted": "a number from 0"},
     "max_worst_landmark_error": {"by_name": True, "kind": "number", "least": 0, "tasks": ["landmarks"], "wanted": "a number from 0"},
     "max_worst_landmark_error_px": {"by_name": True, "kind": "number", "least": 0, "tasks": ["landmarks"], "wanted": "a number from 0"},
-    "max_world_error": {"by_name": True, "kind": "number", "least": 0, "tasks": ["landmarks"], "wanted": "a number from 0"},
+    "max_world_error_mm": {"by_name": True, "kind": "number", "least": 0, "tasks": ["landmarks"], "wanted": "a number from 0"},
+    "max_worst_world_error_mm": {"by_name": True, "kind": "number", "least": 0, "tasks": ["landmarks"], "wanted": "a number from 0"},
     "max_presence_error": {"by_name": True, "kind": "number", "least": 0, "most": 1, "tasks": ["landmarks"], "wanted": "a number from 0 to 1"},
     "min_segmentation_iou": {"by_name": True, "kind": "number", "least": 0, "most": 1, "tasks": ["segmentation"], "wanted": "a number from 0 to 1"},
+    "min_soft_iou": {"by_name": True, "kind": "number", "least": 0, "most": 1, "tasks": ["segmentation"], "wanted": "a number from 0 to 1"},
     "min_top1_agreement": {"by_name": True, "kind": "number", "least": 0, "most": 1, "tasks": ["classification"], "wanted": "a number from 0 to 1"},
     "min_top5_agreement": {"by_name": True, "kind": "number", "least": 0, "most": 1, "tasks": ["classification"], "wanted": "a number from 0 to 1"},
     "min_accuracy": {"by_name": True, "kind": "number", "least": 0, "most": 1, "tasks": ["classification"], "wanted": "a number from 0 to 1"},
-    "max_degradation": {"kind": "number", "least": 0, "metrics": ["accuracy", "box_error_px", "box_iou", "cosine", "cosine_p5", "landmark_error", "landmark_error_px", "max_abs_error", "mean_abs_error", "precision", "presence_error", "recall", "scale_error", "score_error", "segmentation_iou", "top1_agreement", "top5_agreement", "world_error", "worst_cosine", "worst_landmark_error", "worst_landmark_error_px"], "wanted": "a number from 0"},
-    "max_degradation_percent": {"kind": "number", "least": 0, "metrics": ["accuracy", "box_iou", "cosine", "cosine_p5", "precision", "recall", "segmentation_iou", "top1_agreement", "top5_agreement", "worst_cosine"], "most": 100, "wanted": "a number from 0 to 100"},
+    "max_degradation": {"kind": "number", "least": 0, "metrics": ["accuracy", "box_error_px", "box_iou", "cosine", "cosine_p5", "keypoint_error_px", "landmark_error", "landmark_error_px", "max_abs_error", "mean_abs_error", "precision", "presence_error", "recall", "scale_error", "score_error", "segmentation_iou", "soft_iou", "top1_agreement", "top5_agreement", "world_error_mm", "worst_cosine", "worst_keypoint_error_px", "worst_landmark_error", "worst_landmark_error_px", "worst_world_error_mm"], "wanted": "a number from 0"},
+    "max_degradation_percent": {"kind": "number", "least": 0, "metrics": ["accuracy", "box_iou", "cosine", "cosine_p5", "precision", "recall", "segmentation_iou", "soft_iou", "top1_agreement", "top5_agreement", "worst_cosine"], "most": 100, "wanted": "a number from 0 to 100"},
     "min_positives": {"default": 1, "kind": "count", "least": 1, "wanted": "a whole number from 1"},
     "min_layer_correlation": {"default": 0.5, "kind": "number", "least": -1, "most": 1, "wanted": "a number from -1 to 1"},
     "max_size_bytes": {"kind": "count", "least": 1, "wanted": "a whole number from 1"},
@@ -111,11 +115,14 @@ def quality_gates(
       classification: gates of every classification task, by name: min_top1_agreement,
         min_top5_agreement, min_accuracy.
       detection: gates of every detection task, by name: max_score_error, max_box_error_px,
-        min_box_iou, min_precision, min_recall.
+        min_box_iou, max_keypoint_error_px, max_worst_keypoint_error_px, min_precision,
+        min_recall.
       landmarks: gates of every landmarks task, by name: min_precision, min_recall,
         max_landmark_error, max_landmark_error_px, max_worst_landmark_error,
-        max_worst_landmark_error_px, max_world_error, max_presence_error.
-      segmentation: gates of every segmentation task, by name: min_segmentation_iou.
+        max_worst_landmark_error_px, max_world_error_mm, max_worst_world_error_mm,
+        max_presence_error.
+      segmentation: gates of every segmentation task, by name: min_segmentation_iou,
+        min_soft_iou.
       **unknown: refused, with the names that are near it.
 
     Returns:

@@ -141,6 +141,7 @@ _SHOWN = {
         ("score error", "score_error_mean"),
         ("box error px", "box_error_px_mean"),
         ("IoU of boxes", "box_iou_mean"),
+        ("keypoint error px", "keypoint_error_px_mean"),
         ("precision", "box_precision"),
         ("recall", "box_recall"),
     ),
@@ -148,11 +149,16 @@ _SHOWN = {
         ("error px", "landmark_error_px_mean"),
         ("of the box", "landmark_error_mean"),
         ("worst px", "landmark_error_px_max"),
-        ("world error", "world_error_mean"),
+        ("world error mm", "world_error_mm_mean"),
         ("presence error", "presence_error_mean"),
         ("recall", "recall"),
     ),
-    "segmentation": (("IoU", "iou_mean"), ("worst IoU", "iou_min")),
+    "segmentation": (
+        ("IoU", "iou_mean"),
+        ("worst IoU", "iou_min"),
+        ("soft IoU", "soft_iou_mean"),
+        ("worst soft IoU", "soft_iou_min"),
+    ),
 }
 
 

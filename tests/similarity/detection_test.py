@@ -181,8 +181,24 @@ def test_all_boxes_are_compared():
     assert (figures.box_precision, figures.box_recall) == (0.75, 0.75)
     assert figures.box_iou_min == pytest.approx(25 / 35, rel=1e-5)
     assert figures.box_iou_mean == pytest.approx((2 + 25 / 35) / 3, rel=1e-5)
+    # Only the box moves: the keypoints stay on their anchor.
     assert figures.keypoint_error_px_mean == pytest.approx(0, abs=1e-9)
+    assert figures.keypoint_error_px_max == pytest.approx(0, abs=1e-9)
     assert (figures.precision, figures.recall) == (1.0, 1.0)
+
+
+def test_keypoints_of_matched_boxes_are_compared():
+    similarity = DetectionSimilarity(read_detection_task(_TASK, "face"), _SHAPES, "face")
+    pair = _boxes((4, 2.0, 0.0, 30), (200, 3.0, 0.0, 30))
+    moved = _boxes((4, 2.0, 0.0, 30), (200, 3.0, 0.0, 30), (700, 3.0, 0.0, 30))
+    # Of six keypoints of one box one moves by 3 and 4 pixels, of a box too many all.
+    moved["regressors"][0, 200, 8:10] += [3, 4]
+    moved["regressors"][0, 700, 4:] += 50
+    similarity.add(pair, moved)
+    figures = similarity.figures()
+    assert figures.matched_boxes == 2
+    assert figures.keypoint_error_px_max == pytest.approx(5)
+    assert figures.keypoint_error_px_mean == pytest.approx(5 / 12, rel=1e-5)
 
 
 def test_without_detections_there_is_no_box_error():

@@ -28,7 +28,14 @@ from tools.similarity.gate_definitions import (
 from tools.similarity.gates import Evidence, check_gates, failure_lines
 
 _GATES = QUALITY_GATES | SPEED_GATES
-_UNITS = {" dB": "_db", " px": "_px", "%": "_percent", " bytes": "_bytes", " ms": "_ms"}
+_UNITS = {
+    " dB": "_db",
+    " bytes": "_bytes",
+    " mm": "_mm",
+    " ms": "_ms",
+    " px": "_px",
+    "%": "_percent",
+}
 
 
 def _document(source_bytes=2000):

@@ -67,6 +67,16 @@ def _failed(settings, document=None):
             {"max_mean_abs_error": {"boxes": 0.4}},
             {("max_mean_abs_error", "boxes")},
         ),
+        (
+            {"max_keypoint_error_px": 0.4},
+            {"max_keypoint_error_px": 0.39},
+            {("max_keypoint_error_px", None)},
+        ),
+        (
+            {"max_worst_keypoint_error_px": 1.6},
+            {"max_worst_keypoint_error_px": 1.5},
+            {("max_worst_keypoint_error_px", None)},
+        ),
         ({"min_box_iou": 0.9}, {"min_box_iou": 0.91}, {("min_box_iou", None)}),
         ({"min_precision": 0.75}, {"min_precision": 0.76}, {("min_precision", None)}),
         ({"min_recall": 0.6}, {"min_recall": 0.61}, {("min_recall", None)}),
@@ -96,11 +106,13 @@ def _failed_tasks(settings, *tasks):
         ("max_landmark_error_px", 1.5, 1.4),
         ("max_worst_landmark_error", 0.2, 0.19),
         ("max_worst_landmark_error_px", 9, 8.9),
-        ("max_world_error", 0.005, 0.004),
+        ("max_world_error_mm", 5, 4.9),
+        ("max_worst_world_error_mm", 20, 19),
         ("max_presence_error", 0.04, 0.03),
         ("min_precision", 0.9, 0.91),
         ("min_recall", 0.8, 0.81),
         ("min_segmentation_iou", 0.95, 0.96),
+        ("min_soft_iou", 0.94, 0.95),
         ("min_top1_agreement", 0.9, 0.91),
         ("min_top5_agreement", 0.99, 0.995),
         ("min_accuracy", 0.76, 0.77),
@@ -167,6 +179,16 @@ def test_an_artifact_that_finds_nothing_has_no_precision():
     document = _with_task(artifact_boxes=0, box_precision=None, box_iou_mean=None, box_recall=0.0)
     for gate in ("min_precision", "min_box_iou", "min_recall"):
         assert _failed({gate: 0.5}, document) == {(gate, None)}
+
+
+def test_the_keypoints_of_boxes_that_are_not_there_are_far_off():
+    document = _with_task(keypoint_error_px_max=None, keypoint_error_px_mean=None, matched_boxes=0)
+    for gate in ("max_keypoint_error_px", "max_worst_keypoint_error_px"):
+        assert _failed({gate: 50}, document) == {(gate, None)}
+    # A detector that finds its boxes and has no keypoints is not judged by them.
+    document = _with_task(keypoint_error_px_mean=None)
+    with refused("gate.not_judged", "max_keypoint_error_px needs keypoint_error_px_mean"):
+        _failed({"max_keypoint_error_px": 50}, document)
 
 
 def test_the_worst_layer():
@@ -415,8 +437,8 @@ def test_reasons(settings, reason):
             r"task = segmentation\(",
         ),
         (
-            {"max_world_error": 1},
-            report_of(replace(LANDMARKS, world_error_mean=None)),
+            {"max_world_error_mm": 1},
+            report_of(replace(LANDMARKS, world_error_mm_mean=None)),
             "gate.not_judged",
             "needs world",
         ),

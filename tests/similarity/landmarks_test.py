@@ -44,8 +44,9 @@ def test_distances():
     assert figures.landmark_error_mean == pytest.approx((5 * 3 + 30) / 6 / 40)
     assert figures.landmark_error_max == pytest.approx(30 / 40)
     assert figures.depth_error_px_mean == pytest.approx(0.5)
-    assert figures.world_error_mean == pytest.approx(0.1 * np.sqrt(3) / 2, rel=1e-5)
-    assert figures.world_error_max == pytest.approx(0.1 * np.sqrt(3), rel=1e-5)
+    # In the second sample every point moves by 0.1 m along each of three axes.
+    assert figures.world_error_mm_mean == pytest.approx(100 * np.sqrt(3) / 2, rel=1e-5)
+    assert figures.world_error_mm_max == pytest.approx(100 * np.sqrt(3), rel=1e-5)
     assert figures.worst_sample == "b"
 
 
@@ -68,7 +69,7 @@ def test_nothing_seen_defines_nothing():
     similarity.add(_outputs(presence=0.1), _outputs(presence=0.1))
     figures = similarity.figures()
     assert figures.positives == 0
-    for field in ("landmark_error_px_mean", "world_error_max", "recall", "worst_sample"):
+    for field in ("landmark_error_px_mean", "world_error_mm_max", "recall", "worst_sample"):
         assert getattr(figures, field) is None
     assert figures.presence_agreement == 1.0
 
@@ -87,7 +88,7 @@ def test_without_presence_every_sample_counts():
     similarity.add(_outputs(presence=0.0), _outputs(presence=0.0))
     figures = similarity.figures()
     assert (figures.positives, figures.negatives) == (1, 0)
-    for field in ("presence_error_mean", "precision", "recall", "world_error_mean"):
+    for field in ("presence_error_mean", "precision", "recall", "world_error_mm_mean"):
         assert getattr(figures, field) is None
 
 

@@ -152,13 +152,13 @@ _TASKS = {
             "type": "landmarks",
             "world": "Identity_3",
         },
-        {"max_landmark_error_px": 0.5, "max_presence_error": 0.05, "max_world_error": 0.005},
+        {"max_landmark_error_px": 0.5, "max_presence_error": 0.05, "max_world_error_mm": 5},
         # By the output that is damaged; of the left or right hand (Identity_2) no gate knows.
         {
             "Identity": {"max_landmark_error_px"},
             "Identity_1": {"max_presence_error"},
             "Identity_2": set(),
-            "Identity_3": {"max_world_error"},
+            "Identity_3": {"max_world_error_mm"},
         },
     ),
     "selfie_segmentation": (

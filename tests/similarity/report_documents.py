@@ -34,6 +34,7 @@ DETECTION = DetectionFigures(
     box_precision=0.75,
     box_recall=0.6,
     float_boxes=4,
+    keypoint_error_px_max=1.6,
     keypoint_error_px_mean=0.4,
     matched_boxes=3,
     name="detection",
@@ -58,8 +59,8 @@ LANDMARKS = LandmarkFigures(
     presence_error_max=0.3,
     presence_error_mean=0.04,
     recall=0.8,
-    world_error_max=0.02,
-    world_error_mean=0.005,
+    world_error_mm_max=20.0,
+    world_error_mm_mean=5.0,
     worst_sample="hand_0002.png",
 )
 SEGMENTATION = SegmentationFigures(
@@ -69,6 +70,8 @@ SEGMENTATION = SegmentationFigures(
     name="segmentation",
     negatives=0,
     positives=3,
+    soft_iou_mean=0.94,
+    soft_iou_min=0.6,
     worst_sample="person_0001.png",
 )
 CLASSIFICATION = ClassificationFigures(

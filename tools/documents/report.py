@@ -114,7 +114,9 @@ class DetectionFigures:
       box_precision: share of the artifact's boxes that are matched.
       box_recall: share of the float model's boxes that are matched.
       float_boxes: how many the float model finds in all samples.
-      keypoint_error_px_mean: mean distance of the keypoints of matched boxes, in pixels.
+      keypoint_error_px_max: of one keypoint of a matched box: its distance from the float
+        model's, in pixels of the input.
+      keypoint_error_px_mean: the mean over all keypoints of matched boxes.
       matched_boxes: pairs of boxes with an IoU of 0.5 or more.
       name: of the task.
       negatives: samples in which the float model finds nothing.
@@ -136,6 +138,7 @@ class DetectionFigures:
     box_precision: float | None
     box_recall: float | None
     float_boxes: Count
+    keypoint_error_px_max: float | None
     keypoint_error_px_mean: float | None
     matched_boxes: Count
     name: str
@@ -168,8 +171,8 @@ class LandmarkFigures:
       presence_error_mean: mean difference of the probabilities.
       recall: of the samples in which the float model finds it, the share in which the artifact
         does.
-      world_error_max: of one point in space, in the output's unit.
-      world_error_mean: over all points, in the output's unit.
+      world_error_mm_max: of one point in space, in millimetres.
+      world_error_mm_mean: over all points of the positive samples, in millimetres.
       worst_sample: name of the sample with the largest mean error.
       type: of the task.
     """
@@ -187,8 +190,8 @@ class LandmarkFigures:
     presence_error_max: float | None
     presence_error_mean: float | None
     recall: float | None
-    world_error_max: float | None
-    world_error_mean: float | None
+    world_error_mm_max: float | None
+    world_error_mm_mean: float | None
     worst_sample: str | None
     type: Literal["landmarks"] = "landmarks"
 
@@ -204,6 +207,8 @@ class SegmentationFigures:
       name: of the task.
       negatives: samples in which the float model's mask is empty, or finds no object.
       positives: samples in which the float model's mask covers something.
+      soft_iou_mean: mean soft IoU of the masks' probabilities.
+      soft_iou_min: of the worst sample.
       worst_sample: name of the sample with the smallest IoU.
       type: of the task.
     """
@@ -214,6 +219,8 @@ class SegmentationFigures:
     name: str
     negatives: Count
     positives: Count
+    soft_iou_mean: float | None
+    soft_iou_min: float | None
     worst_sample: str | None
     type: Literal["segmentation"] = "segmentation"
 

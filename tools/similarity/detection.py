@@ -294,7 +294,8 @@ class DetectionSimilarity:
         # Over all pictures: boxes of the float model, of the artifact, and their pairs.
         self._expected = self._found = 0
         self._ious: list[float] = []
-        self._keypoints: list[float] = []
+        # Of each pair: the distance of each keypoint.
+        self._keypoints: list[np.ndarray] = []
 
     def add(
         self, expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], sample: str = ""
@@ -326,7 +327,7 @@ class DetectionSimilarity:
             self._ious.append(iou)
             if task.keypoints:
                 apart = truth.keypoints[one] - found.keypoints[other]
-                self._keypoints.append(float(np.hypot(*apart.T).mean()))
+                self._keypoints.append(np.hypot(*apart.T))
 
     def figures(self) -> DetectionFigures:
         """Sums up for a report.
@@ -352,6 +353,7 @@ class DetectionSimilarity:
             box_precision=rounded(pairs / self._found) if self._found else None,
             box_recall=rounded(pairs / self._expected) if self._expected else None,
             float_boxes=self._expected,
+            keypoint_error_px_max=rounded(np.max(self._keypoints)) if self._keypoints else None,
             keypoint_error_px_mean=rounded(np.mean(self._keypoints)) if self._keypoints else None,
             matched_boxes=pairs,
             name=self._task.name,

@@ -80,6 +80,7 @@ def _tolerance(name: str, about: str, metric: str, default: float | None = None)
 
 _BOX = "as a share of the longer side of the box around the float model's points"
 _CROP = "in pixels of the crop"
+_INPUT = "in pixels of the input"
 
 _DEFINITIONS = (
     _tolerance(
@@ -111,10 +112,20 @@ _DEFINITIONS = (
     ),
     _error(
         "max_box_error_px",
-        "mean difference of the best box's sides, in pixels of the input",
+        f"mean difference of the best box's sides, {_INPUT}",
         "box_error_px",
     ),
     _share("min_box_iou", "mean intersection over union of matched boxes", "box_iou"),
+    _error(
+        "max_keypoint_error_px",
+        f"mean distance of matched boxes' keypoints, {_INPUT}",
+        "keypoint_error_px",
+    ),
+    _error(
+        "max_worst_keypoint_error_px",
+        f"distance of the worst keypoint of all matched boxes, {_INPUT}",
+        "worst_keypoint_error_px",
+    ),
     _share(
         "min_precision",
         "share of the artifact's boxes, or presences, that the float model has too",
@@ -137,8 +148,11 @@ _DEFINITIONS = (
         f"distance of the worst point of all samples, {_CROP}",
         "worst_landmark_error_px",
     ),
+    _error("max_world_error_mm", "mean distance of points in space, in mm", "world_error_mm"),
     _error(
-        "max_world_error", "mean distance of points in space, in the output's unit", "world_error"
+        "max_worst_world_error_mm",
+        "distance of the worst point in space of all samples, in mm",
+        "worst_world_error_mm",
     ),
     QualityGate(
         "max_presence_error",
@@ -148,6 +162,7 @@ _DEFINITIONS = (
         metric="presence_error",
     ),
     _share("min_segmentation_iou", "mean intersection over union of masks", "segmentation_iou"),
+    _share("min_soft_iou", "mean intersection over union of the masks' probabilities", "soft_iou"),
     _share(
         "min_top1_agreement",
         "share of samples in which the float model's class is first",

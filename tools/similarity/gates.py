@@ -34,6 +34,9 @@ _BEYOND = 1000.0
 # What an artifact has none of when it finds nothing where the float model finds something.
 _NOTHING_FOUND = frozenset({"box_iou_mean", "box_precision", "precision"})
 
+# Errors that an artifact has no number for when none of its boxes is the float model's.
+_OF_MATCHED_BOXES = frozenset({"keypoint_error_px_max", "keypoint_error_px_mean"})
+
 # Whose worst sample is the entry's `worst_sample`.
 _WITH_A_SAMPLE = frozenset(
     {
@@ -115,6 +118,8 @@ def _task_value(name: str, field: str, task: TaskFigures, where: str) -> float |
     without_presence = task.type == "landmarks" and task.presence_error_mean is None
     if field in _NOTHING_FOUND and not without_presence:
         return 0.0
+    if field in _OF_MATCHED_BOXES and task.type == "detection" and task.matched_boxes == 0:
+        return _BEYOND
     raise InputError(
         "gate.not_judged",
         f"{where}: {name} needs {field}, which the {task.name} task of this model does not "

@@ -8,6 +8,9 @@ float model's and b the artifact's, a point's error is the distance |a - b| in x
 * normalised by the box: over the longer side of the box around the float model's points of
   the sample, so that it is a share of the object's size, however large the object is.
 
+Points in space are in metres, as MediaPipe's models give them, and their errors, the distances
+|a - b| of all coordinates, in millimetres.
+
 Only samples in which the float model finds its object count: elsewhere the points are noise.
 """
 
@@ -21,6 +24,8 @@ from tools.documents.json_file import rounded
 from tools.documents.report import LandmarkFigures
 from tools.errors import InputError
 from tools.similarity.task_outputs import Firing, Presence, required_size, text_field
+
+_MM_PER_METRE = 1000.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +42,8 @@ class LandmarkTask:
       crop_size: (width, height) of the input in pixels.
       normalized: whether coordinates are shares of the crop instead of pixels.
       presence: how it says whether the object is there, or None.
-      world: name of the output with the points in space, `dims` values a point, or None.
+      world: name of the output with the points in space in metres, `dims` values a point, or
+        None.
     """
 
     name: str
@@ -164,7 +170,7 @@ class LandmarkSimilarity:
             shape = (task.count, task.dims)
             space = expected[task.world].reshape(shape).astype(np.float64)
             apart = space - actual[task.world].reshape(shape)
-            self._world.append(np.linalg.norm(apart, axis=1))
+            self._world.append(np.linalg.norm(apart, axis=1) * _MM_PER_METRE)
 
     def figures(self) -> LandmarkFigures:
         """Sums up for a report.
@@ -183,7 +189,7 @@ class LandmarkSimilarity:
         for name, errors in (
             ("landmark_error_px", self._pixels),
             ("landmark_error", self._relative),
-            ("world_error", self._world),
+            ("world_error_mm", self._world),
         ):
             result[f"{name}_mean"] = rounded(np.mean(errors)) if errors else None
             result[f"{name}_max"] = rounded(np.max(errors)) if errors else None

@@ -1,4 +1,5 @@
-"""What a segmentation model's output means: a mask, by a threshold on its probabilities.
+"""What a segmentation model's output means: each pixel's probability, and a mask of those above
+a threshold.
 
 With A the float model's mask and B the artifact's, as sets of pixels, intersection over union
 is |A and B| / |A or B| = 1 - |A xor B| / |A or B|. Of two empty masks it says nothing, and
@@ -9,6 +10,14 @@ be no smaller than a floor:
 
 with a floor of `min_area` of all pixels: two empty masks have 1, noise of a tenth of the floor
 0.9, and a mask where there is none 0. Above the floor it is the usual IoU.
+
+A mask that is blended with a background is used as probabilities. With p the float model's and
+q the artifact's, soft IoU is the similarity of Ruzicka (Biologia 13, 1958), which is IoU where
+every probability is 0 or 1:
+
+    soft IoU = sum min(p, q) / sum max(p, q) = 1 - sum |p - q| / sum max(p, q)
+
+with the same floor below the sum of max(p, q).
 """
 
 import dataclasses
@@ -102,6 +111,24 @@ def intersection_over_union(expected: np.ndarray, actual: np.ndarray, min_area: 
     return max(0.0, 1 - different / max(union, min_area * expected.size))
 
 
+def soft_intersection_over_union(
+    expected: np.ndarray, actual: np.ndarray, min_area: float
+) -> float:
+    """Compares the probabilities of two masks.
+
+    Args:
+      expected: float64, 0 to 1, the float model's.
+      actual: float64 of the same shape, 0 to 1, the artifact's.
+      min_area: share of all pixels that the sum of the larger ones is taken to be at least.
+
+    Returns:
+      0 to 1; 1 where both are equal.
+    """
+    union = float(np.maximum(expected, actual).sum())
+    different = float(np.abs(expected - actual).sum())
+    return max(0.0, 1 - different / max(union, min_area * expected.size))
+
+
 class SegmentationSimilarity:
     """Gathers how alike an artifact's masks are to the float model's."""
 
@@ -123,6 +150,7 @@ class SegmentationSimilarity:
         self._samples = 0
         self._names: list[str] = []
         self._ious: list[float] = []
+        self._soft_ious: list[float] = []
         self._areas: list[float] = []
 
     def add(
@@ -139,18 +167,20 @@ class SegmentationSimilarity:
         self._samples += 1
         if task.presence and task.presence.probability(expected) < task.presence.threshold:
             return
-        mask, other = (
-            probabilities(outputs[task.mask], task.logits) >= task.threshold
+        soft, other_soft = (
+            np.clip(probabilities(outputs[task.mask], task.logits), 0, 1)
             for outputs in (expected, actual)
         )
+        mask, other = soft >= task.threshold, other_soft >= task.threshold
         self._names.append(sample)
         self._areas.append(float(mask.mean()))
         self._ious.append(intersection_over_union(mask, other, task.min_area))
+        self._soft_ious.append(soft_intersection_over_union(soft, other_soft, task.min_area))
 
     def figures(self) -> SegmentationFigures:
         """Sums up for a report.
 
-        Positive are samples in which the float model's mask covers min_area or more; IoU is
+        Positive are samples in which the float model's mask covers min_area or more; both IoUs are
         over these and over those with an empty mask, but not over those in which the float
         model finds no object at all (presence). What no sample defines is None.
         """
@@ -163,5 +193,7 @@ class SegmentationSimilarity:
             name=self._task.name,
             negatives=self._samples - positives,
             positives=positives,
+            soft_iou_mean=rounded(np.mean(self._soft_ious)) if self._soft_ious else None,
+            soft_iou_min=rounded(min(self._soft_ious)) if self._soft_ious else None,
             worst_sample=self._names[int(ious.argmin())] if ious.size else None,
         )
