@@ -19,7 +19,8 @@ _MASTER = make_float_master(tiny_model())[0]
 
 
 def _statistics(lowest, highest) -> TensorStatistics:
-    return TensorStatistics(np.float32(lowest), np.float32(highest), np.ones(1))
+    lowest, highest = np.float32(lowest), np.float32(highest)
+    return TensorStatistics(lowest, highest, np.ones(1), lowest[:1], highest[:1])
 
 
 def estimate(lowest, highest, percentile: float, which: str = "scores") -> tuple[float, float]:

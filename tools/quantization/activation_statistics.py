@@ -15,7 +15,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -49,8 +49,8 @@ class TensorStatistics:
     lowest: np.ndarray
     highest: np.ndarray
     channel_magnitude: np.ndarray
-    channel_lowest: np.ndarray | None = None
-    channel_highest: np.ndarray | None = None
+    channel_lowest: np.ndarray
+    channel_highest: np.ndarray
     channel_mean: np.ndarray | None = None
 
 
@@ -64,7 +64,7 @@ class Rows:
 
     def write(self, number: int, row: np.ndarray) -> None:
         """Puts a sample's row where it belongs; from any process."""
-        content = memoryview(np.ascontiguousarray(row, np.float32)).cast("B")
+        content = np.ascontiguousarray(row, np.float32).data.cast("B")
         place = number * self.width * 4
         while content:
             written = os.pwrite(self._file.fileno(), content, place)
@@ -75,7 +75,7 @@ class Rows:
         for start in range(0, self.samples, size):
             count = min(size, self.samples - start)
             block = np.empty((count, self.width), np.float32)
-            content, place = memoryview(block).cast("B"), start * self.width * 4
+            content, place = block.data.cast("B"), start * self.width * 4
             while content:
                 read = os.preadv(self._file.fileno(), [content], place)
                 if not read:
@@ -110,7 +110,7 @@ class ActivationStatistics(Mapping[int, TensorStatistics]):
         layout: Layout,
         rows: Rows,
         tensors: Sequence[int],
-        means: Sequence[int] = (),
+        means: Collection[int] = (),
         indices: Mapping[int, int] | None = None,
         scales: Mapping[int, np.ndarray] | None = None,
     ):

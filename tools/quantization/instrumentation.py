@@ -309,7 +309,7 @@ class _Extension:
                 continue
             options = schema.ReducerOptionsT()
             options.keepDims = False
-            shape = [size for axis, size in enumerate(shape) if axis not in part]
+            shape = tuple(size for axis, size in enumerate(shape) if axis not in part)
             operator, index = self.operator(name, [index, self.integers(part)], shape, options)
             operators.append(operator)
         if is_row or not shape:
@@ -349,8 +349,7 @@ def instrumented(model: TfliteModel, layout: Layout) -> bytes:
         operators += [new for index in operator.outputs for new in added.get(int(index), [])]
     outputs = []
     for statistic, parts in results.items():
-        places = layout.columns[statistic].values()
-        width = sum(place.stop - place.start for place in places)
+        width = sum(place.stop - place.start for place in layout.columns[statistic].values())
         options = schema.ConcatenationOptionsT()
         joined, result = extension.operator("CONCATENATION", parts, [width], options)
         operators.append(joined)

@@ -45,7 +45,7 @@ def _least_widths(graph: Topology, bounds: dict[int, list[float]]) -> None:
 
     def step(index: int) -> float:
         if graph.is_constant(index):
-            values = graph.model.tensor_data(graph.tensor(index))
+            values = graph.constant(index)
             low, high = float(values.min()), float(values.max())
         else:
             low, high = bounds.get(int(index), (0, 0))
@@ -57,7 +57,7 @@ def _least_widths(graph: Topology, bounds: dict[int, list[float]]) -> None:
         if result not in bounds:
             continue
         if name in WEIGHTED and graph.is_constant(operator.inputs[1]):
-            weights = graph.model.tensor_data(graph.tensor(operator.inputs[1]))
+            weights = graph.constant(operator.inputs[1])
             source = operator.inputs[2 if name == "TRANSPOSE_CONV" else 0]
             summed = step(source) * float(np.abs(weights).max()) / _WEIGHT_STEPS
         elif name in ("ADD", "SUB"):
@@ -140,9 +140,9 @@ def plan_ranges(
         for index in matched:
             given.pop(index, None)
             if len(choice) == 1:
-                estimators[index] = choice[0]
+                estimators[index] = str(choice[0])
             else:
-                given[index] = (choice[0], choice[1])
+                given[index] = (float(choice[0]), float(choice[1]))
     magnitudes = {}
     for index, estimator in estimators.items():
         reach = max(-float(statistics[index].lowest.min()), float(statistics[index].highest.max()))
@@ -181,15 +181,15 @@ def estimate_ranges(
         if index in plan.given:
             low, high = plan.given[index]
         elif index in plan.magnitudes:
-            estimate = _FROM_VALUES[plan.estimators[index]]
-            low, high = estimate((histograms or {})[index], settings)
+            from_values = _FROM_VALUES[plan.estimators[index]]
+            low, high = from_values((histograms or {})[index], settings)
             # Bins reach beyond the values in them.
             low = max(low, min(float(values.lowest.min()), 0.0))
             high = min(high, max(float(values.highest.max()), 0.0))
         else:
             # Without any magnitude all estimators agree.
-            estimate = _FROM_EXTREMES.get(plan.estimators[index], _FROM_EXTREMES["min_max"])
-            low, high = estimate(values.lowest, values.highest, settings)
+            from_extremes = _FROM_EXTREMES.get(plan.estimators[index], _FROM_EXTREMES["min_max"])
+            low, high = from_extremes(values.lowest, values.highest, settings)
         bounds[index] = [float(low), float(high)]
     _least_widths(graph, bounds)
     ranges = {}

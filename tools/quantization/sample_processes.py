@@ -8,11 +8,14 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
+from typing import Any, TypeVar
 
 from tools.errors import InputError
 
 # Opening a model costs about as much as running this many samples of it.
 _LEAST_SAMPLES = 8
+
+_Worker = TypeVar("_Worker", bound=Callable[[int], None])
 
 
 def process_count(samples: int, wanted: int | None = None) -> int:
@@ -31,8 +34,8 @@ def process_count(samples: int, wanted: int | None = None) -> int:
 
 def _work(
     numbers: range,
-    open_worker: Callable[[], Callable[[int], None]],
-    result: Callable[[Callable[[int], None]], object] | None,
+    open_worker: Callable[[], _Worker],
+    result: Callable[[_Worker], Any] | None,
     connection: Connection,
 ) -> None:
     """Runs in a process of its own: tells of each sample, of a failure, and of the end."""
@@ -56,11 +59,11 @@ def _work(
 
 def over_samples(
     samples: int,
-    open_worker: Callable[[], Callable[[int], None]],
+    open_worker: Callable[[], _Worker],
     progress: Callable[[int], None] | None = None,
     processes: int | None = None,
-    result: Callable[[Callable[[int], None]], object] | None = None,
-) -> list:
+    result: Callable[[_Worker], Any] | None = None,
+) -> list[Any]:
     """Calls a worker for every sample number.
 
     Args:
@@ -112,15 +115,18 @@ def _listen(
     Returns:
       What they sent at their ends, in the order of their first samples.
     """
-    results: dict[int, object] = {}
+    results: dict[int, Any] = {}
     failures: dict[int, BaseException] = {}
     done = 0
     while running:
-        for connection in wait(list(running)):
+        ready = set(wait(list(running)))
+        for connection, first in list(running.items()):
+            if connection not in ready:
+                continue
             try:
                 what, number, content = connection.recv()
             except EOFError:
-                first = running.pop(connection)
+                del running[connection]
                 if first not in results and not failures:
                     failures[samples] = InputError(
                         "model.runtime",
@@ -133,7 +139,7 @@ def _listen(
                 if progress:
                     progress(done)
             elif what == "end":
-                results[running[connection]] = content
+                results[first] = content
             else:
                 failures[number] = content
     if failures:

@@ -251,9 +251,9 @@ def document_of(settings: QuantizationSettings) -> Settings:
             percentile=ranges.percentile,
             smoothing=ranges.smoothing,
             tensors=tuple(
-                TensorEstimator(choice[0], pattern)
+                TensorEstimator(str(choice[0]), pattern)
                 if len(choice) == 1
-                else FixedRange(choice[1], choice[0], pattern)
+                else FixedRange(float(choice[1]), float(choice[0]), pattern)
                 for pattern, *choice in ranges.tensors
             ),
             value_percentile=ranges.value_percentile,

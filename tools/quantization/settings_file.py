@@ -204,11 +204,15 @@ def read_settings(
             "settings.conflict",
             f"{path}: its scheme is {said.scheme}, not {wanted}; give one of them",
         )
-    if not wanted and not said.scheme:
+    scheme = wanted or said.scheme
+    if not scheme:
         raise InputError("settings.field", "nothing says how to quantize; give --quantization_type")
     if said.settings is None:
-        settings = QuantizationSettings(wanted or said.scheme, layers=said.layers + layers)
+        settings = QuantizationSettings(scheme, layers=said.layers + layers)
     else:
         settings = dataclasses.replace(said.settings, layers=said.settings.layers + layers)
-    ends = {"input_type": input_type, "output_type": output_type}
-    return dataclasses.replace(settings, **{k: v for k, v in ends.items() if v is not None})
+    return dataclasses.replace(
+        settings,
+        input_type=settings.input_type if input_type is None else input_type,
+        output_type=settings.output_type if output_type is None else output_type,
+    )

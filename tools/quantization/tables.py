@@ -82,7 +82,8 @@ class _Rewriting:
     """Adds DEQUANTIZE operators to a graph."""
 
     def __init__(self, graph: Topology):
-        self.graph, self._code = graph, None
+        self.graph = graph
+        self._code: int | None = None
 
     def dequantize(self, source: int, result: int) -> schema.OperatorT:
         codes = self.graph.model.schema.operatorCodes
@@ -119,7 +120,7 @@ def _expanded(
 ) -> schema.OperatorT | None:
     """Puts a constant behind DEQUANTIZE; None where it stays as it is."""
     index = int(operator.inputs[place])
-    values = work.graph.model.tensor_data(work.graph.tensor(index))
+    values = work.graph.constant(index)
     by_row = wanted == "int8" and values.ndim == 2 and work.graph.name(operator) != "GATHER"
     rounded = _codes(values, by_row) if wanted == "int8" else None
     if rounded is not None:
@@ -138,7 +139,7 @@ def _expanded(
 def _picked(work: _Rewriting, operator: schema.OperatorT) -> schema.OperatorT | None:
     """Has GATHER pick rows of int8; None where too little would be left of them."""
     graph, index, result = work.graph, int(operator.inputs[0]), int(operator.outputs[0])
-    rounded = _codes(graph.model.tensor_data(graph.tensor(index)), False)
+    rounded = _codes(graph.constant(index), False)
     if rounded is None:
         return None
     codes, scales = rounded
@@ -159,7 +160,7 @@ def _candidates(graph: Topology, operator: schema.OperatorT) -> list[int]:
         index = int(operator.inputs[place]) if place < len(operator.inputs) else -1
         if index == -1 or graph.tensor(index).type != _FLOAT32 or not graph.is_constant(index):
             continue
-        values = graph.model.tensor_data(graph.tensor(index))
+        values = graph.constant(index)
         if values.ndim and values.nbytes > _LEAST_BYTES:
             found.append(place)
     return found
