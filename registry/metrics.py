@@ -1,14 +1,17 @@
 """The names by which metrics are recorded.
 
 A metric of the whole model is recorded as METRIC, one of an output as METRIC/OUTPUT, one of a
-task as task/NAME/METRIC.
+task as task/NAME/METRIC, and that of the float model on test images saved as JPEG as
+task/NAME/jpeg/METRIC.
 """
 
+import dataclasses
 from collections.abc import Iterable
 
 from tools.documents.metrics import MODEL, OUTPUT, TASK_TYPES, Metric, by_field
 
 _TASK = "task"
+_JPEG = "jpeg"
 
 MODEL_METRICS = by_field(MODEL)
 # By their fields in the report (docs/report.md).
@@ -26,6 +29,11 @@ def task_metric(task: str, metric: str) -> str:
     return f"{_TASK}/{task}/{metric}"
 
 
+def jpeg_metric(task: str, metric: str) -> str:
+    """Gives the full name of a task's metric of the float model on JPEG images."""
+    return task_metric(task, f"{_JPEG}/{metric}")
+
+
 def definition(name: str) -> Metric | None:
     """Finds what is known of a metric.
 
@@ -38,6 +46,10 @@ def definition(name: str) -> Metric | None:
     first, *more = name.split("/")
     if not more:
         return MODEL_METRICS.get(name) or OUTPUT_METRICS.get(name) or TASK_METRICS.get(name)
+    if first == _TASK and len(more) == 3 and more[1] == _JPEG:
+        # What it measures is the test images: of two versions neither is better for it.
+        known = TASK_METRICS.get(more[2])
+        return known and dataclasses.replace(known, better=None)
     if first == _TASK:
         return TASK_METRICS.get(more[1]) if len(more) == 2 else None
     return OUTPUT_METRICS.get(first) if len(more) == 1 else None

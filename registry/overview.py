@@ -4,6 +4,8 @@ from markupsafe import Markup
 
 from registry.formatting import number
 from registry.record import Record
+from tools.documents.latency import LatencyGate
+from tools.documents.metrics import by_field
 from tools.documents.verdict import JudgedGate
 from tools.pages.chart import COLORS, FILE, PAGE, Bar, Palette, bars
 from tools.pages.page import Table, render
@@ -54,6 +56,13 @@ def overview_charts(record: Record, palette: Palette) -> Markup:
     return bars(title, groups, palette)
 
 
+def _of(gate: JudgedGate | LatencyGate) -> str:
+    """Names what a gate is of: a metric, an output or a task."""
+    if not isinstance(gate, JudgedGate):
+        return ""
+    return " of ".join(part for part in (gate.metric, gate.output or gate.task) if part)
+
+
 def overview(record: Record) -> str:
     """Makes the page of an artifact.
 
@@ -78,12 +87,27 @@ def overview(record: Record) -> str:
         ],
         numbers=("mean cosine", "lowest cosine", "largest error", "SQNR dB"),
     )
+    tasks = Table(
+        ["task", "metric", "artifact", "float model on JPEG"],
+        [
+            [
+                task.name,
+                metric.label,
+                number(getattr(task, field)),
+                number((task.jpeg or {}).get(field)),
+            ]
+            for task in record.report.similarity.tasks
+            for field, metric in sorted(by_field(task.type).items())
+            if metric.better and getattr(task, field) is not None
+        ],
+        numbers=("artifact", "float model on JPEG"),
+    )
     held = Table(
-        ["gate", "output", "value", "threshold", ""],
+        ["gate", "of", "value", "threshold", ""],
         [
             [
                 gate.name,
-                (isinstance(gate, JudgedGate) and gate.output) or "",
+                _of(gate),
                 number(gate.value),
                 number(gate.threshold),
                 "passed" if gate.passed else "FAILED",
@@ -106,5 +130,5 @@ def overview(record: Record) -> str:
         gates=record.gates,
         scheme=record.scheme,
         sha256=record.artifact.sha256,
-        tables={"Outputs": outputs, "Gates": held, "Passes": passes},
+        tables={"Outputs": outputs, "Tasks": tasks, "Gates": held, "Passes": passes},
     )

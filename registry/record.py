@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from registry.metrics import OUTPUT_METRICS, task_metric
+from registry.metrics import OUTPUT_METRICS, jpeg_metric, task_metric
 from registry.tags import MIN_RUNTIME_TAG, UNKNOWN_OPERATORS_TAG
 from tools.documents.document import read_document
 from tools.documents.latency import Latency, LatencyGate, Speed
@@ -303,8 +303,9 @@ def _judgement(verdict: Verdict | None, latency: Latency | None) -> tuple[str, t
 
 
 def _failed_gate(gate: JudgedGate | LatencyGate) -> str:
-    of = (gate.output or gate.task) if isinstance(gate, JudgedGate) else None
-    where = f" of {of}" if of else ""
+    where = ""
+    if isinstance(gate, JudgedGate):
+        where = "".join(f" of {of}" for of in (gate.metric, gate.output or gate.task) if of)
     value = f"{gate.value:.6g}" if isinstance(gate.value, int | float) else gate.value
     return f"{gate.name}{where}: {value} against a threshold of {gate.threshold}"
 
@@ -327,6 +328,8 @@ def _report_metrics(report: Report) -> dict[str, float | None]:
     for task in similarity.tasks:
         for key in by_field(task.type):
             metrics[task_metric(names[task.name], key)] = getattr(task, key)
+        for key, value in (task.jpeg or {}).items():
+            metrics[jpeg_metric(names[task.name], key)] = value
     return metrics
 
 

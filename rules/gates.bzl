@@ -35,6 +35,7 @@ _QUALITY_GATES = {
     "min_accuracy": {"by_name": True, "kind": "number", "least": 0, "most": 1, "tasks": ["classification"], "wanted": "a number from 0 to 1"},
     "max_degradation": {"kind": "number", "least": 0, "metrics": ["accuracy", "box_error_px", "box_iou", "cosine", "cosine_p5", "keypoint_error_px", "landmark_error", "landmark_error_px", "max_abs_error", "mean_abs_error", "precision", "presence_error", "recall", "scale_error", "score_error", "segmentation_iou", "soft_iou", "top1_agreement", "top5_agreement", "world_error_mm", "worst_cosine", "worst_keypoint_error_px", "worst_landmark_error", "worst_landmark_error_px", "worst_world_error_mm"], "wanted": "a number from 0"},
     "max_degradation_percent": {"kind": "number", "least": 0, "metrics": ["accuracy", "box_iou", "cosine", "cosine_p5", "precision", "recall", "segmentation_iou", "soft_iou", "top1_agreement", "top5_agreement", "worst_cosine"], "most": 100, "wanted": "a number from 0 to 100"},
+    "max_jpeg_ratio": {"kind": "number", "least": 0, "metrics": ["box_error_px", "box_iou", "keypoint_error_px", "landmark_error", "landmark_error_px", "precision", "presence_error", "recall", "score_error", "segmentation_iou", "soft_iou", "top1_agreement", "top5_agreement", "world_error_mm"], "of_all_metrics": True, "wanted": "a number from 0"},
     "min_positives": {"default": 1, "kind": "count", "least": 1, "wanted": "a whole number from 1"},
     "min_layer_correlation": {"default": 0.5, "kind": "number", "least": -1, "most": 1, "wanted": "a number from -1 to 1"},
     "max_size_bytes": {"kind": "count", "least": 1, "wanted": "a whole number from 1"},
@@ -66,6 +67,7 @@ def quality_gates(
         max_mean_abs_error = None,
         max_degradation = {},
         max_degradation_percent = {},
+        max_jpeg_ratio = None,
         min_positives = 1,
         min_layer_correlation = 0.5,
         max_size_bytes = None,
@@ -101,6 +103,8 @@ def quality_gates(
         from 0).
       max_degradation_percent: by metric, how many percent of the float model's own it may be
         worse (a number from 0 to 100).
+      max_jpeg_ratio: how many times as far from the float model's own a task's metrics may be
+        as those of the float model on the test images saved as JPEG (a number from 0).
       min_positives: in how many samples the float model must see something, for each task (a
         whole number from 1).
       min_layer_correlation: smallest correlation of a layer's values with the float model's (a
@@ -142,6 +146,7 @@ def quality_gates(
             "max_mean_abs_error": max_mean_abs_error,
             "max_degradation": max_degradation,
             "max_degradation_percent": max_degradation_percent,
+            "max_jpeg_ratio": max_jpeg_ratio,
             "min_positives": min_positives,
             "min_layer_correlation": min_layer_correlation,
             "max_size_bytes": max_size_bytes,

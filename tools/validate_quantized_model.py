@@ -5,7 +5,7 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tools.command_line import (
     EXIT_GATE_FAILED,
@@ -17,7 +17,7 @@ from tools.command_line import (
 )
 from tools.documents.document import read_document, write_document
 from tools.documents.known_samples import KnownSamples
-from tools.documents.report import BundleReport, Report
+from tools.documents.report import BundleReport, Report, TaskFigures
 from tools.documents.summary import BundleSummary, Summary
 from tools.documents.verdict import Verdict
 from tools.errors import InputError
@@ -162,6 +162,16 @@ _SHOWN = {
 }
 
 
+def _in_words(task: TaskFigures, figures: Mapping[str, Any]) -> str:
+    """Puts the figures of a task that tell most, of the artifact or of JPEG, in a line."""
+    values = [
+        f"{label} {figures[field]:.4g}"
+        for label, field in _SHOWN[task.type]
+        if figures[field] is not None
+    ]
+    return ", ".join(values) or "nothing to compare"
+
+
 def _print_tables(report: Report, verdict: Verdict) -> None:
     from tools.similarity.gates import table_lines
 
@@ -179,15 +189,12 @@ def _print_tables(report: Report, verdict: Verdict) -> None:
             f"  {output.max_abs_error:11.4g}  {sqnr:>7}"
         )
     for task in similarity.tasks:
-        values = [
-            f"{label} {getattr(task, field):.4g}"
-            for label, field in _SHOWN[task.type]
-            if getattr(task, field) is not None
-        ]
         print(
             f"{task.name}: {task.positives} of {similarity.samples} samples detected by "
-            f"the float model; {', '.join(values) or 'nothing to compare'}"
+            f"the float model; {_in_words(task, vars(task))}"
         )
+        if task.jpeg:
+            print(f"  the float model on JPEG images: {_in_words(task, task.jpeg)}")
     print("\n".join(table_lines(verdict)))
 
 
@@ -253,6 +260,7 @@ def _compared(pair: _Pair, choice: PreprocessingChoice) -> Report:
         test,
         read_json(user_path(pair.task)) if pair.task else None,
         lambda done: bar("comparing", done, len(test)),
+        test.saved_as_jpeg(),
     )
     layers = compare_layers(master, pair.artifact, test, pair.where)
     compared = Compared(

@@ -54,11 +54,17 @@ def _check_by_name(gate, threshold, where):
             _check(gate, value, "{} of {}".format(where, name))
 
 def _check_changes(gate, threshold, where):
+    of_all = gate.get("of_all_metrics")
+    if of_all and type(threshold) != "dict":
+        _check(gate, threshold, where)
+        return
     if type(threshold) != "dict":
         fail("{} = {}; give a dict of thresholds by metric".format(where, repr(threshold)))
     for metric, value in threshold.items():
-        if metric not in gate["metrics"]:
+        if metric not in gate["metrics"] and not (of_all and metric == "*"):
             fail("{}: no metric {}; {}".format(where, metric, near_names(metric, gate["metrics"])))
+        if of_all and value == None:
+            continue
         _check_by_name(gate, value, "{} of {}".format(where, metric))
 
 def _groups_of(gate, name):

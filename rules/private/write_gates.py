@@ -16,7 +16,13 @@ from tools.documents.metrics import TASK_TYPES
 from tools.errors import InputError
 from tools.gate_definition import GateDefinition
 from tools.latency.gate_definitions import SPEED_GATES, SpeedGate
-from tools.similarity.gate_definitions import CHANGE, QUALITY_GATES, QualityGate, scope_of
+from tools.similarity.gate_definitions import (
+    CHANGE,
+    JPEG,
+    QUALITY_GATES,
+    QualityGate,
+    scope_of,
+)
 
 _CONSTRUCTORS = Path("rules/gates.bzl")
 _PAGE = Path("docs/gates.md")
@@ -95,8 +101,10 @@ def _known(gate: GateDefinition) -> dict[str, object]:
             known["by_name"] = True
         if gate.tasks:
             known["tasks"] = gate.tasks
-        if gate.of == CHANGE:
+        if gate.by_metric:
             known["metrics"] = gate.metrics()
+        if gate.of == JPEG:
+            known["of_all_metrics"] = True
     return known
 
 
@@ -251,9 +259,9 @@ def _speed_table() -> str:
     )
 
 
-def _metrics() -> str:
-    """Names the metrics whose change can be held."""
-    names = ", ".join(f"`{name}`" for name in QUALITY_GATES["max_degradation"].metrics())
+def _metrics(gate: str) -> str:
+    """Names the metrics whose change a gate can hold."""
+    names = ", ".join(f"`{name}`" for name in QUALITY_GATES[gate].metrics())
     lines = textwrap.wrap(f"Metrics: {names}.", 100, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines)
 
@@ -262,7 +270,8 @@ def _page(text: str, where: Path) -> str:
     """Writes the tables into docs/gates.md."""
     parts = {
         "quality gates": _quality_table(),
-        "metrics": _metrics(),
+        "metrics": _metrics("max_degradation"),
+        "metrics of JPEG": _metrics("max_jpeg_ratio"),
         "speed gates": _speed_table(),
     }
     for name, table in parts.items():

@@ -58,10 +58,24 @@ _FIGURES = {
 
 @pytest.mark.parametrize("kind", _FIGURES)
 def test_every_figure_of_a_report_is_a_metric(kind):
-    words = {"channel_groups", "name", "shape", "type", "worst_sample"}
+    words = {"channel_groups", "jpeg", "name", "shape", "type", "worst_sample"}
     fields = {field.name for field in dataclasses.fields(_FIGURES[kind])} - words
     # Of an output: how many samples its cosine says little of.
     assert fields - {"near_zero_samples"} == set(by_field(kind))
+
+
+def test_a_distance_is_from_what_the_float_model_has_itself():
+    assert GATED_METRICS["box_iou"].distance(0.75) == 0.25
+    assert GATED_METRICS["world_error_mm"].distance(4.5) == 4.5
+    assert GATED_METRICS["recall"].distance(1.0) == 0
+    # The float model's accuracy is beside it, and its SQNR infinite.
+    assert GATED_METRICS["accuracy"].distance(0.5) is None
+    assert GATED_METRICS["sqnr_db"].distance(20.0) is None
+
+
+def test_the_worst_of_a_metric_is_marked():
+    worst = {metric.name for metric in METRICS if metric.is_worst}
+    assert worst == {name for name in GATED_METRICS if name.startswith("worst_")} - {"worst_cosine"}
 
 
 @pytest.mark.parametrize("kind", TASK_TYPES)

@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.e2e.workspaces import HERE, WORKSPACE, bazel
 from tests.random_models import tiny_model
@@ -34,7 +35,13 @@ float_model(
     visibility = ["//visibility:public"],
 )
 
-exports_files(glob(["*.npy", "*.json"]))
+exports_files(glob(["*.npy", "*.json", "*.tflite"]))
+
+filegroup(
+    name = "images",
+    srcs = glob(["images/*.png"], allow_empty = True),
+    visibility = ["//visibility:public"],
+)
 """
 
 _MODEL = """\
@@ -177,6 +184,18 @@ _REFUSED = [
         "quality_gates(max_degradation_percent = 3)",
         "quality_gates: max_degradation_percent = 3; give a dict of thresholds by metric",
     ),
+    (
+        "quality_gates(max_jpeg_ratio = -1)",
+        "quality_gates: max_jpeg_ratio = -1; give a number from 0",
+    ),
+    (
+        'quality_gates(max_jpeg_ratio = {"soft_io": 2})',
+        "quality_gates: max_jpeg_ratio: no metric soft_io; near it: soft_iou",
+    ),
+    (
+        'quality_gates(max_jpeg_ratio = {"*": -1})',
+        "quality_gates: max_jpeg_ratio of * = -1; give a number from 0",
+    ),
     ("speed_gates(min_spedup = 2)", "speed_gates: no gate min_spedup; near it: min_speedup"),
     ("speed_gates(min_speedup = 0)", "speed_gates: min_speedup = 0; give a number above 0"),
     (
@@ -257,6 +276,32 @@ def test_gates_of_tasks_are_read_by_type_and_by_name(app):
     assert gates["min_recall"] == {"detection": 0.98, "eye": 0.9, "landmarks": 0.8}
     assert gates["max_landmark_error_px"] == {"landmarks": 3}
     assert gates["tolerance"] == {"*": 0.05, "boxes": 0.01}
+
+
+def test_an_artifact_is_held_to_what_jpeg_changes(app):
+    images = app.folder / "images"
+    images.mkdir()
+    pixels = np.random.default_rng(2).integers(0, 256, (8, 16, 16, 3), np.uint8)
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(images / f"{number}.png")
+    mask = 'segmentation(logits = True, mask = "scores", min_area = 0.01)'
+    for name, ratio in (("loose", "{'*': 1000, 'segmentation_iou': None}"), ("strict", "0.0001")):
+        gates = f"quality_gates({_OFF}, max_jpeg_ratio = {ratio})"
+        app.declare(f"jpeg_{name}", f"quality = {gates}, {_SCHEME}")
+        path = app.folder / f"jpeg_{name}/BUILD.bazel"
+        text = path.read_text().replace('model = "//:net"', 'model = ":net"')
+        text = text.replace('"//:test.npy"', '"//:images"')
+        path.write_text(
+            text
+            + 'load("@rules_quantize//rules:defs.bzl", "float_model", "segmentation")\n'
+            + f'float_model(name = "net", src = "//:source.tflite", task = {mask})\n'
+        )
+    (task,) = _built(app, "jpeg_loose")["similarity"]["tasks"]
+    assert 0 < task["jpeg"]["soft_iou_mean"] < 1
+    assert _gates_of(app, "jpeg_loose")["max_jpeg_ratio"] == {"*": 1000, "segmentation_iou": None}
+    refused = app.run("build", "//jpeg_strict")
+    assert refused.returncode == 1
+    assert "max_jpeg_ratio of task segmentation: mean soft IoU of masks changes" in refused.stderr
 
 
 _STRICT = """\

@@ -1,13 +1,16 @@
+import re
 import xml.etree.ElementTree as ElementTree
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from registry import formatting
 from registry.catalog import Move, Version
 from registry.dashboard_page import dashboard, pareto_front
 from registry.overview import pages_of
 from registry.record import read_record
-from tests.registry.registration_files import write_files
+from tests.registry.registration_files import write_files, written
+from tools.documents.report import Report
 
 _FIGURE = st.integers(1, 4)
 
@@ -81,6 +84,21 @@ def test_page_of_versions_without_latency():
     assert len(_drawings(page)) == 3
     assert "none was measured" in page
     assert "No alias has moved." in page
+
+
+def test_the_page_has_the_tasks_figures_beside_those_of_jpeg(tmp_path):
+    report = written("face_int8.report.json", Report)
+    files = write_files(tmp_path, report_changes={"similarity": report.similarity})
+    (task,) = report.similarity.tasks
+    page = pages_of(read_record(files, "face", "//models:face_int8"))["overview.html"]
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", page)
+    at = cells.index("mean IoU of boxes")
+    assert cells[at - 1 : at + 3] == [
+        "detection",
+        "mean IoU of boxes",
+        formatting.number(task.box_iou_mean),
+        formatting.number(task.jpeg["box_iou_mean"]),
+    ]
 
 
 def test_pages_of_a_registration(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
-from PIL import Image
+from PIL import Image, ImageOps
 
 from tests.refused import refused
 from tools.errors import InputError
@@ -74,6 +74,53 @@ def test_a_jpeg_is_nearly_what_it_was(tmp_path):
     pixels = np.full((16, 16, 3), (200, 100, 50), np.uint8)
     found = one(save(tmp_path / "a.jpeg", pixels))
     np.testing.assert_allclose(found, pixels[:4, :4], atol=4)
+
+
+def _in_quality_90(image: Image.Image) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=90)
+    return Image.open(file)
+
+
+def test_images_as_they_are_after_they_were_saved_as_jpeg(tmp_path):
+    pixels = noise(8, 12)
+    save(tmp_path / "a.png", pixels)
+    save(tmp_path / "b.png", pixels[..., 0])
+    samples = load(tmp_path)
+    saved = samples.saved_as_jpeg()
+    assert saved.names == samples.names
+    for number, shape in enumerate((pixels, pixels[..., 0])):
+        # Pillow's own defaults, which are 4:2:0; resized after that.
+        image = _in_quality_90(Image.fromarray(shape)).convert("RGB")
+        shown = ImageOps.pad(image, (4, 4), Image.Resampling.BILINEAR, color=0)
+        (values,) = saved[number].values()
+        np.testing.assert_array_equal(values[0], np.asarray(shown, np.float32))
+        assert not np.array_equal(values, next(iter(samples[number].values())))
+    assert saved.digest == samples.saved_as_jpeg().digest
+
+
+def test_images_of_other_modes_are_saved_in_colour(tmp_path):
+    colours = Image.fromarray(noise(4, 4))
+    for number, image in enumerate((colours.convert("CMYK"), colours.convert("P"))):
+        image.save(tmp_path / f"{number}.{'tif' if image.mode == 'CMYK' else 'png'}")
+    transparent = colours.copy()
+    transparent.putalpha(128)
+    transparent.save(tmp_path / "transparent.png")
+    for sample in load(tmp_path).saved_as_jpeg():
+        assert sample["image"].shape == RGB.shape
+
+
+def test_an_image_that_jpeg_cannot_hold_stays_as_it_is(tmp_path):
+    save(tmp_path / "long.png", noise(1, 65501))
+    samples = load(tmp_path)
+    assert samples.saved_as_jpeg().digest == samples.digest
+
+
+def test_arrays_are_not_saved_as_jpeg(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((1, 4, 4, 3), np.float32))
+    assert load(tmp_path).saved_as_jpeg() is None
+    save(tmp_path / "b.png", noise(4, 4))
+    assert load(tmp_path).saved_as_jpeg() is None
 
 
 @pytest.mark.parametrize(("mean", "std"), [(127.5, 127.5), (0, 255), (128, -1)])

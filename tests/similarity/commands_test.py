@@ -141,23 +141,27 @@ def test_a_report_without_judgement(folder, tmp_path):
     assert again.read_bytes() == path.read_bytes()
 
 
+_DETECTION = {
+    "anchors": {
+        "anchor_offset": 0.5,
+        "aspect_ratios": [1.0],
+        "fixed_anchor_size": True,
+        "input_size": [128, 128],
+        "interpolated_scale_aspect_ratio": 1.0,
+        "max_scale": 0.75,
+        "min_scale": 0.15,
+        "strides": [8, 16, 16, 16],
+    },
+    "boxes": "regressors",
+    "keypoints": 6,
+    "min_score": 0.5,
+    "scores": "classificators",
+    "type": "detection",
+}
+
+
 def test_a_task_adds_scores_and_boxes(folder, tmp_path):
-    task = {
-        "anchors": {
-            "anchor_offset": 0.5,
-            "aspect_ratios": [1.0],
-            "fixed_anchor_size": True,
-            "input_size": [128, 128],
-            "interpolated_scale_aspect_ratio": 1.0,
-            "max_scale": 0.75,
-            "min_scale": 0.15,
-            "strides": [8, 16, 16, 16],
-        },
-        "boxes": "regressors",
-        "min_score": 0.5,
-        "scores": "classificators",
-        "type": "detection",
-    }
+    task = dict(_DETECTION)
     (tmp_path / "task.json").write_text(json.dumps(task))
     flags = ("--test_data=test_images/", f"--task={tmp_path / 'task.json'}")
     result = _validate(folder, *flags)
@@ -166,6 +170,41 @@ def test_a_task_adds_scores_and_boxes(folder, tmp_path):
     task["scores"] = "logits"
     (tmp_path / "task.json").write_text(json.dumps(task))
     assert "no output logits" in _one_line(_validate(folder, *flags))
+
+
+def test_jpeg_says_how_much_a_change_is(folder, tmp_path):
+    (tmp_path / "task.json").write_text(json.dumps(_DETECTION))
+    path = tmp_path / "report.json"
+    flags = ("--test_data=test_images/", f"--task={tmp_path / 'task.json'}", f"--report={path}")
+    metrics = ("box_error_px", "box_iou", "keypoint_error_px", "score_error")
+    result = _validate(folder, *flags, *(f"--max_jpeg_ratio={one}=1000" for one in metrics))
+    assert result.returncode == 0, result.stderr
+    assert "\n  the float model on JPEG images: score error " in result.stdout
+    (task,) = json.loads(path.read_text())["similarity"]["tasks"]
+    assert 0 < task["jpeg"]["box_iou_mean"] < 1
+    assert 0 < task["jpeg"]["score_error_mean"] < 0.1
+    # 1% less than the change that was measured.
+    ratio = (1 - task["box_iou_mean"]) / (1 - task["jpeg"]["box_iou_mean"])
+    result = _validate(folder, *flags, f"--max_jpeg_ratio=box_iou={0.99 * ratio:.6f}")
+    assert result.returncode == 1
+    assert "max_jpeg_ratio of task detection: mean IoU of boxes changes" in result.stderr
+    assert _validate(folder, *flags, f"--max_jpeg_ratio=box_iou={1.01 * ratio:.6f}").returncode == 0
+
+
+def test_jpeg_says_nothing_of_arrays(folder, tmp_path):
+    (tmp_path / "task.json").write_text(json.dumps(_DETECTION))
+    image = Image.open(photo_path("astronaut.png")).convert("RGB").resize((128, 128))
+    np.save(tmp_path / "face.npy", np.asarray(image, np.float32)[None] / 127.5 - 1)
+    path = tmp_path / "report.json"
+    flags = (
+        f"--test_data={tmp_path / 'face.npy'}",
+        f"--task={tmp_path / 'task.json'}",
+        f"--report={path}",
+    )
+    assert _validate(folder, *flags).returncode == 0
+    assert "jpeg" not in json.loads(path.read_text())["similarity"]["tasks"][0]
+    line = _one_line(_validate(folder, *flags, "--max_jpeg_ratio=2"))
+    assert "max_jpeg_ratio compares with the float model on test images saved as JPEG" in line
 
 
 _GATES_OF_WEIGHTS = ("--test_data=test_images/", "--tolerance=0.05")

@@ -20,7 +20,6 @@ from tools.documents.models import FileIdentity
 from tools.gate_definition import COUNT, NUMBER, SWITCH, VERSION, near
 from tools.latency.gate_definitions import SPEED_GATES
 from tools.similarity.gate_definitions import (
-    CHANGE,
     DEFAULTS,
     QUALITY_GATES,
     check_settings,
@@ -53,7 +52,7 @@ def _thresholds(gate):
     if gate.kind == COUNT:
         low, high = int(low), int(high)
     loose, strict = (low, high) if gate.at_least else (high, low)
-    if getattr(gate, "of", "") != CHANGE:
+    if not getattr(gate, "by_metric", False):
         return loose, strict
     return dict.fromkeys(gate.metrics(), loose), dict.fromkeys(gate.metrics(), strict)
 

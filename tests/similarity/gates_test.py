@@ -23,6 +23,7 @@ from tools.documents.document import read_document, write_document
 from tools.documents.models import FileIdentity
 from tools.documents.report import ChannelGroupFigures, MinRuntime, OperatorRuntime
 from tools.documents.verdict import Verdict
+from tools.similarity.gate_definitions import QUALITY_GATES
 from tools.similarity.gates import (
     NOT_REPRESENTATIVE,
     Evidence,
@@ -173,6 +174,76 @@ def test_a_better_artifact_has_not_degraded():
     better = replace(CLASSIFICATION, accuracy=0.9)
     settings = {"max_degradation": {"accuracy": 0}, "max_degradation_percent": {"accuracy": 0}}
     assert _failed_tasks(settings, better) == set()
+
+
+_TASKS = (CLASSIFICATION, DETECTION, LANDMARKS, SEGMENTATION)
+
+
+@pytest.mark.parametrize("metric", QUALITY_GATES["max_jpeg_ratio"].metrics())
+def test_a_metric_may_change_so_many_times_as_much_as_by_jpeg(metric):
+    # report_documents: each changes by twice as much.
+    document = report_of(*_TASKS)
+    verdict = _judged({"max_jpeg_ratio": {metric: 2}}, document)
+    judged = [gate for gate in verdict.gates if gate.name == "max_jpeg_ratio"]
+    assert judged
+    assert verdict.passed
+    for gate in judged:
+        assert (gate.metric, gate.value) == (metric, 2)
+    verdict = _judged({"max_jpeg_ratio": {metric: 1.99}}, document)
+    assert {(gate.name, gate.metric) for gate in verdict.failed()} == {("max_jpeg_ratio", metric)}
+
+
+def test_a_refusal_says_how_many_times_jpeg_it_is():
+    verdict = _judged({"max_jpeg_ratio": {"box_iou": 1.5}})
+    assert failure_lines(verdict, "r")[1] == (
+        "  max_jpeg_ratio of task detection: mean IoU of boxes changes 2 times as much as by "
+        "saving the images as JPEG, allowed 1.5"
+    )
+    (row,) = [line for line in table_lines(verdict) if line.startswith("max_jpeg_ratio")]
+    assert row.split("  ")[1].strip() == "box_iou of task detection"
+
+
+def _ratios(setting, *tasks):
+    gates = _judged({"max_jpeg_ratio": setting}, report_of(*tasks)).gates
+    return {(gate.metric, gate.task) for gate in gates if gate.name == "max_jpeg_ratio"}
+
+
+def test_a_number_is_of_every_metric_that_a_task_has():
+    of_masks = {("segmentation_iou", "segmentation"), ("soft_iou", "segmentation")}
+    assert _ratios(2, SEGMENTATION) == of_masks
+    assert len(_ratios(2, *_TASKS)) == 2 + 2 + 6 + 6
+    # A detector without keypoints has none, and is judged by the rest.
+    none = {"keypoint_error_px_max": None, "keypoint_error_px_mean": None}
+    without = replace(DETECTION, jpeg=DETECTION.jpeg | none, **none)
+    assert len(_ratios(2, without)) == 5
+
+
+def test_what_is_named_goes_before_the_others():
+    assert _ratios({"soft_iou": 2}, *_TASKS) == {("soft_iou", "segmentation")}
+    assert _ratios({"*": 2, "soft_iou": None}, SEGMENTATION) == {
+        ("segmentation_iou", "segmentation")
+    }
+    assert _failed_tasks({"max_jpeg_ratio": {"*": 1, "soft_iou": 3}}, SEGMENTATION) == {
+        ("max_jpeg_ratio", "segmentation")
+    }
+    by_task = {"*": {"landmarks": 2}, "soft_iou": {"segmentation": 2}}
+    assert {task for _, task in _ratios(by_task, *_TASKS)} == {"landmarks", "segmentation"}
+    with refused("gate.unknown", "max_jpeg_ratio names the task nose"):
+        _ratios({"*": {"nose": 2}}, *_TASKS)
+
+
+def test_no_change_is_no_multiple_of_jpegs():
+    perfect = replace(SEGMENTATION, iou_mean=1.0, soft_iou_mean=1.0)
+    assert _failed_tasks({"max_jpeg_ratio": 0}, perfect) == set()
+    same = replace(perfect, jpeg=dict.fromkeys(SEGMENTATION.jpeg, 1.0))
+    assert _failed_tasks({"max_jpeg_ratio": 0}, same) == set()
+
+
+def test_an_artifact_that_finds_nothing_changes_as_much_as_can_be():
+    document = _with_task(artifact_boxes=0, box_precision=None, box_iou_mean=None, box_recall=0.0)
+    verdict = _judged({"max_jpeg_ratio": {"box_iou": 2}}, document)
+    # 1 - 0 against 1 - 0.95.
+    assert [gate.value for gate in verdict.failed()] == [20]
 
 
 def test_an_artifact_that_finds_nothing_has_no_precision():
@@ -449,6 +520,56 @@ def test_reasons(settings, reason):
             "needs precision, which the landmarks task of this model does not give",
         ),
         ({"max_degradation": 0.1}, report(), "gate.value", "give a dict of thresholds by metric"),
+        (
+            {"max_jpeg_ratio": 2},
+            report_of(),
+            "gate.not_judged",
+            "max_jpeg_ratio needs to know how outputs are decoded",
+        ),
+        (
+            {"max_jpeg_ratio": 2},
+            report_of(replace(SEGMENTATION, jpeg=None)),
+            "gate.not_judged",
+            "the test data are no images; leave the gate out",
+        ),
+        (
+            {"max_jpeg_ratio": 2},
+            report_of(replace(SEGMENTATION, jpeg=SEGMENTATION.jpeg | {"iou_mean": 1.0})),
+            "gate.not_judged",
+            "max_jpeg_ratio of segmentation_iou of the segmentation task cannot be judged: saving "
+            "the test images as JPEG does not change it",
+        ),
+        (
+            {"max_jpeg_ratio": 2},
+            report_of(replace(DETECTION, jpeg=DETECTION.jpeg | {"keypoint_error_px_mean": None})),
+            "gate.not_judged",
+            "keypoint_error_px of the detection task cannot be judged: .* leaves nothing",
+        ),
+        (
+            {"max_jpeg_ratio": {"soft_iou": 2}},
+            report_of(DETECTION),
+            "gate.not_judged",
+            r"task = segmentation\(",
+        ),
+        ({"max_jpeg_ratio": -1}, report(), "gate.value", "max_jpeg_ratio = -1; give a number"),
+        (
+            {"max_jpeg_ratio": {"soft_io": 2}},
+            report(),
+            "gate.unknown",
+            "max_jpeg_ratio: no metric soft_io; near it: soft_iou",
+        ),
+        (
+            {"max_jpeg_ratio": {"accuracy": 2}},
+            report(),
+            "gate.not_judged",
+            "max_jpeg_ratio of accuracy: it holds means of tasks that are perfect where both",
+        ),
+        (
+            {"max_jpeg_ratio": {"*": "x"}},
+            report(),
+            "gate.value",
+            r"max_jpeg_ratio of \* = 'x'; give a number",
+        ),
         (
             {"max_degradation": {"recal": 0.1}},
             report(),

@@ -34,6 +34,7 @@ class Metric:
         that holds it; None where it has none (the SQNR of a model against itself is
         infinite).
       unit: follows its values, with a space before it.
+      is_worst: whether it is of one sample or point, the worst, and not over all.
       on_device: whether a device has it, not the model.
     """
 
@@ -43,6 +44,7 @@ class Metric:
     name: str | None = None
     own_value: float | str | None = None
     unit: str = ""
+    is_worst: bool = False
     on_device: bool = False
 
     @property
@@ -54,6 +56,19 @@ class Metric:
     def tasks(self) -> tuple[str, ...]:
         """The types of tasks that have it, sorted; none for a metric of outputs or the model."""
         return tuple(sorted(set(self.fields) & set(TASK_TYPES)))
+
+    def distance(self, value: float) -> float | None:
+        """Says how far a value is from that of a model which gives what the float model gives.
+
+        Args:
+          value: of the metric.
+
+        Returns:
+          0 or more; None where no such distance is known.
+        """
+        if not isinstance(self.own_value, float):
+            return None
+        return self.own_value - value if self.higher_is_better else value - self.own_value
 
 
 def _model(label: str, field: str, better: str, unit: str = "", on_device: bool = False) -> Metric:
@@ -124,6 +139,7 @@ METRICS = (
         "worst_keypoint_error_px",
         0.0,
         " px",
+        is_worst=True,
     ),
     Metric("precision of the samples", {DETECTION: "precision"}, HIGHER),
     Metric("recall of the samples", {DETECTION: "recall"}, HIGHER),
@@ -153,6 +169,7 @@ METRICS = (
         "worst_landmark_error",
         0.0,
         _BOX,
+        is_worst=True,
     ),
     Metric(
         "worst landmark error",
@@ -161,6 +178,7 @@ METRICS = (
         "worst_landmark_error_px",
         0.0,
         " px",
+        is_worst=True,
     ),
     Metric("agreement of presence", {LANDMARKS: "presence_agreement"}, HIGHER),
     Metric("worst presence error", {LANDMARKS: "presence_error_max"}, LOWER),
@@ -180,6 +198,7 @@ METRICS = (
         "worst_world_error_mm",
         0.0,
         " mm",
+        is_worst=True,
     ),
     _undirected("mean area of the float model's mask", "area_mean", SEGMENTATION),
     Metric("mean IoU of masks", {SEGMENTATION: "iou_mean"}, HIGHER, "segmentation_iou", 1.0),

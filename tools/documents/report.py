@@ -74,6 +74,10 @@ class OutputFigures:
     channel_groups: tuple[ChannelGroupFigures, ...] | None = None
 
 
+# Figures of a task that have a direction, of the float model on JPEG images.
+JpegFigures = Mapping[str, float | None] | None
+
+
 @dataclasses.dataclass(frozen=True)
 class ClassificationFigures:
     """How often a classifier prefers the float model's classes.
@@ -88,6 +92,8 @@ class ClassificationFigures:
       top1_agreement: share of the samples for which both models prefer the same class.
       top5_agreement: share for which the float model's class is among the artifact's five best.
       type: of the task.
+      jpeg: the same figures of the float model on the test images saved as JPEG, by their names
+        here; missing where the test data are no images.
     """
 
     accuracy: float | None
@@ -98,6 +104,7 @@ class ClassificationFigures:
     top1_agreement: float | None
     top5_agreement: float | None
     type: Literal["classification"] = "classification"
+    jpeg: JpegFigures = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +135,8 @@ class DetectionFigures:
       score_error_max: largest difference of the best scores, 0 to 1.
       score_error_mean: mean difference of the best scores.
       type: of the task.
+      jpeg: the same figures of the float model on the test images saved as JPEG, by their names
+        here; missing where the test data are no images.
     """
 
     artifact_boxes: Count
@@ -149,6 +158,7 @@ class DetectionFigures:
     score_error_max: float | None
     score_error_mean: float | None
     type: Literal["detection"] = "detection"
+    jpeg: JpegFigures = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,6 +185,8 @@ class LandmarkFigures:
       world_error_mm_mean: over all points of the positive samples, in millimetres.
       worst_sample: name of the sample with the largest mean error.
       type: of the task.
+      jpeg: the same figures of the float model on the test images saved as JPEG, by their names
+        here; missing where the test data are no images.
     """
 
     depth_error_px_mean: float | None
@@ -194,6 +206,7 @@ class LandmarkFigures:
     world_error_mm_mean: float | None
     worst_sample: str | None
     type: Literal["landmarks"] = "landmarks"
+    jpeg: JpegFigures = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,6 +224,8 @@ class SegmentationFigures:
       soft_iou_min: of the worst sample.
       worst_sample: name of the sample with the smallest IoU.
       type: of the task.
+      jpeg: the same figures of the float model on the test images saved as JPEG, by their names
+        here; missing where the test data are no images.
     """
 
     area_mean: float | None
@@ -223,6 +238,7 @@ class SegmentationFigures:
     soft_iou_min: float | None
     worst_sample: str | None
     type: Literal["segmentation"] = "segmentation"
+    jpeg: JpegFigures = None
 
 
 TaskFigures = ClassificationFigures | DetectionFigures | LandmarkFigures | SegmentationFigures

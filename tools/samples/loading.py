@@ -7,6 +7,7 @@ file of it, and what is remembered of decoded images.
 import collections
 import dataclasses
 import hashlib
+import io
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,11 @@ from tools.samples.endings import IMAGE_ENDINGS, SAMPLE_ENDINGS
 # an image takes longer than many a model. So many bytes of a set's pixels are remembered:
 # 445 images of 224 x 224.
 _REMEMBERED_BYTES = 1 << 26
+
+# Of images that are saved again: what cameras and programs save photographs with.
+JPEG_QUALITY = 90
+# The longest side that an image of libjpeg may have, in pixels.
+_LONGEST_JPEG_SIDE = 65500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +101,22 @@ def _open_image(path: Path) -> Image.Image:
     return image
 
 
+def _saved_as_jpeg(image: Image.Image) -> Image.Image:
+    """Gives what is left of an image that is saved as JPEG and opened again.
+
+    Colours are stored at half the resolution (4:2:0), which is Pillow's default. An image that is
+    longer than JPEG can hold stays as it is.
+    """
+    if max(image.size) > _LONGEST_JPEG_SIDE:
+        return image
+    file = io.BytesIO()
+    shown = image if image.mode in ("L", "RGB") else image.convert("RGB")
+    shown.save(file, "JPEG", quality=JPEG_QUALITY, subsampling="4:2:0")
+    saved = Image.open(file)
+    saved.load()
+    return saved
+
+
 def _image_layout(spec: InputSpec) -> tuple[int, int, int, bool] | None:
     """Reads how an input takes an image.
 
@@ -118,8 +140,15 @@ def _image_layout(spec: InputSpec) -> tuple[int, int, int, bool] | None:
 class _ImageFiles:
     """Files that are one sample: one, or as many as the model takes at once."""
 
-    def __init__(self, files: Sequence[tuple[str, Path]], spec: InputSpec, how: Preprocessing):
+    def __init__(
+        self,
+        files: Sequence[tuple[str, Path]],
+        spec: InputSpec,
+        how: Preprocessing,
+        as_jpeg: bool = False,
+    ):
         (first, _), (last, _) = files[0], files[-1]
+        self._files, self._as_jpeg = files, as_jpeg
         self.names = (first if len(files) == 1 else f"{first}..{last}",)
         self.paths, self.spec, self.how = [path for _, path in files], spec, how
         self.bytes = math.prod(self.spec.shape)
@@ -134,11 +163,17 @@ class _ImageFiles:
         read = []
         for path in self.paths:
             image, mode = _open_image(path), "RGB" if channels == 3 else "L"
+            if self._as_jpeg:
+                image = _saved_as_jpeg(image)
             image = image if image.mode == mode else image.convert(mode)
             pixels = np.asarray(_resized(image, width, height, self.how.resize))
             pixels = pixels.reshape(height, width, channels)
             read.append(pixels.transpose(2, 0, 1) if channels_first else pixels)
         return np.stack(read).reshape(self.spec.shape)
+
+    def saved_as_jpeg(self) -> "_ImageFiles":
+        """Gives the same sample of images that were saved as JPEG."""
+        return _ImageFiles(self._files, self.spec, self.how, as_jpeg=True)
 
     def load(self, _: int) -> dict[str, np.ndarray]:
         pixels = self._read() if self._pixels is None else self._pixels
@@ -387,6 +422,21 @@ class SampleSet(Sequence[dict[str, np.ndarray]]):
                 f"{error}; {others} other image{'s' if others > 1 else ''} of this set cannot be "
                 "read either",
             ) from None
+
+    def saved_as_jpeg(self) -> "SampleSet | None":
+        """Gives the same images after each was saved as JPEG and opened again.
+
+        An image is saved as large as its file has it, with JPEG_QUALITY, and becomes the model's
+        input afterwards as the others do.
+
+        Returns:
+          A set of the same names; None where a sample is an array.
+        """
+        if not self.are_images:
+            return None
+        return SampleSet(
+            [source.saved_as_jpeg() for source in self._sources if isinstance(source, _ImageFiles)]
+        )
 
     def _unreadable_images(self) -> int:
         """Counts the images that cannot be decoded."""

@@ -8,8 +8,16 @@ from typing import Any
 from tools.documents.document import from_json
 from tools.documents.json_file import rounded, significant
 from tools.documents.known_samples import KnownSamples
+from tools.documents.metrics import by_field
 from tools.documents.models import DataIdentity, FileIdentity, ModelDescription
-from tools.documents.report import DataSets, MinRuntime, Report, Similarity, SizeReduction
+from tools.documents.report import (
+    DataSets,
+    MinRuntime,
+    Report,
+    Similarity,
+    SizeReduction,
+    TaskFigures,
+)
 from tools.documents.summary import BundleSummary, Summary
 from tools.errors import InputError
 from tools.graph.description import describe
@@ -18,7 +26,7 @@ from tools.graph.min_runtime import min_runtime
 from tools.samples.loading import NamedSamples, SampleSet, overlapping
 from tools.similarity.metrics import OutputSimilarity
 from tools.similarity.model_outputs import RunModel, paired
-from tools.similarity.tasks import task_similarities
+from tools.similarity.tasks import TaskSimilarity, task_similarities
 
 
 def compare_outputs(
@@ -27,8 +35,12 @@ def compare_outputs(
     samples: NamedSamples,
     tasks: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
     progress: Callable[[int], None] | None = None,
+    as_jpeg: NamedSamples | None = None,
 ) -> Similarity:
     """Runs both models over the samples.
+
+    The float model runs over `as_jpeg` as well, where that is given and there are tasks: how far
+    it gets from itself says what a change of the input means that nobody sees.
 
     Args:
       reference: the float model.
@@ -37,6 +49,7 @@ def compare_outputs(
       tasks: how outputs are decoded (`detection(...)` of a BUILD file): one task, a list
         of them, or None.
       progress: called with the number of samples done.
+      as_jpeg: the same samples, of images that were saved as JPEG; None where there are none.
 
     Returns:
       How alike they are, without the layers.
@@ -52,25 +65,52 @@ def compare_outputs(
     ]
     shapes = dict(zip(reference.outputs, reference.shapes, strict=True))
     decoded = task_similarities(tasks, shapes, reference.where)
+    of_jpeg = task_similarities(tasks, shapes, reference.where) if as_jpeg else []
+    saved = iter(as_jpeg) if as_jpeg and of_jpeg else None
     for number, sample in enumerate(samples):
         expected = reference(sample)
         found = artifact({theirs: sample[ours] for theirs, ours in names.items()})
         actual = [found[position] for position in order]
         for output, ours, theirs in zip(outputs, expected, actual, strict=True):
             output.add(samples.names[number], ours, theirs)
-        for task in decoded:
-            task.add(
-                dict(zip(reference.outputs, expected, strict=True)),
-                dict(zip(reference.outputs, actual, strict=True)),
-                samples.names[number],
-            )
+        pairs = [(decoded, actual)]
+        if saved:
+            pairs.append((of_jpeg, reference(next(saved))))
+        for similarities, others in pairs:
+            for task in similarities:
+                task.add(
+                    dict(zip(reference.outputs, expected, strict=True)),
+                    dict(zip(reference.outputs, others, strict=True)),
+                    samples.names[number],
+                )
         if progress:
             progress(number + 1)
     return Similarity(
         layers=None,
         outputs=tuple(output.figures() for output in outputs),
         samples=len(samples),
-        tasks=tuple(task.figures() for task in decoded),
+        tasks=_with_jpeg(decoded, of_jpeg),
+    )
+
+
+def _with_jpeg(
+    decoded: Sequence[TaskSimilarity], of_jpeg: Sequence[TaskSimilarity]
+) -> tuple[TaskFigures, ...]:
+    """Sums up tasks, each with the figures of JPEG images where those were run."""
+    found = tuple(task.figures() for task in decoded)
+    if not of_jpeg:
+        return found
+    saved = [task.figures() for task in of_jpeg]
+    return tuple(
+        dataclasses.replace(
+            task,
+            jpeg={
+                field: getattr(jpeg, field)
+                for field, metric in by_field(task.type).items()
+                if metric.better
+            },
+        )
+        for task, jpeg in zip(found, saved, strict=True)
     )
 
 

@@ -14,6 +14,9 @@ from tools.gate_definition import COUNT, SWITCH, VERSION, GateDefinition, near
 # What a gate is of, beside MODEL, and an output or task that has its metric.
 SAMPLES = "samples"
 CHANGE = "change"
+JPEG = "jpeg"
+# In place of a metric's name, for a gate of JPEG: those that are not named.
+OTHERS = "*"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +26,9 @@ class QualityGate(GateDefinition):
     Attributes:
       metric: that it holds, a name in GATED_METRICS; "" where the threshold is of `of`.
       below_one: whether it holds 1 - metric.
-      of: MODEL, SAMPLES (of each task), or CHANGE: thresholds by metric, each of how much
-        worse than the float model's own it may be.
+      of: MODEL, SAMPLES (of each task), CHANGE: thresholds by metric, each of how much
+        worse than the float model's own it may be; or JPEG: a threshold, or thresholds by
+        metric, of how many times as much it may be worse as on JPEG images.
       unit: follows values where `metric` does not say it, with a space before it.
       reason: what a refusal says of a gate of the model: a format of {value}, {threshold},
         and {layer} or {operator}.
@@ -56,8 +60,19 @@ class QualityGate(GateDefinition):
         """Whether a threshold may be a dict by output or task."""
         return self.of_outputs or bool(self.tasks)
 
+    @property
+    def by_metric(self) -> bool:
+        """Whether thresholds may be given by metric."""
+        return self.of in (CHANGE, JPEG)
+
     def metrics(self) -> list[str]:
-        """Names the metrics whose change a gate of CHANGE can hold."""
+        """Names the metrics whose change a gate of CHANGE or JPEG can hold."""
+        if self.of == JPEG:
+            return [
+                name
+                for name, metric in GATED_METRICS.items()
+                if metric.tasks and isinstance(metric.own_value, float) and not metric.is_worst
+            ]
         percent = self.name.endswith("_percent")
         return [
             name
@@ -189,6 +204,13 @@ _DEFINITIONS = (
         unit="%",
     ),
     QualityGate(
+        "max_jpeg_ratio",
+        "how many times as far from the float model's own a task's metrics may be as those of the "
+        "float model on the test images saved as JPEG",
+        least=0,
+        of=JPEG,
+    ),
+    QualityGate(
         "min_positives",
         "in how many samples the float model must see something, for each task",
         COUNT,
@@ -257,7 +279,8 @@ def check_settings(settings: Mapping[str, Any], where: str) -> None:
 
     Args:
       settings: thresholds by gate; those that switch a gate off are let through. Of gates
-        of outputs and tasks they may be dicts by name, of CHANGE they are dicts by metric.
+        of outputs and tasks they may be dicts by name, of CHANGE they are dicts by metric, of
+        JPEG they may be.
       where: how messages name the settings.
 
     Raises:
@@ -271,7 +294,7 @@ def check_settings(settings: Mapping[str, Any], where: str) -> None:
         gate = QUALITY_GATES[name]
         if is_off(threshold):
             continue
-        if gate.of != CHANGE:
+        if not gate.by_metric or (gate.of == JPEG and not isinstance(threshold, Mapping)):
             _check_thresholds(gate, threshold, f"{where}: {name}")
             continue
         if not isinstance(threshold, Mapping):
@@ -281,11 +304,12 @@ def check_settings(settings: Mapping[str, Any], where: str) -> None:
             )
         for metric, thresholds in threshold.items():
             _check_metric(gate, metric, where)
-            _check_thresholds(gate, thresholds, f"{where}: {name} of {metric}")
+            if gate.of != JPEG or thresholds is not None:
+                _check_thresholds(gate, thresholds, f"{where}: {name} of {metric}")
 
 
 def _check_thresholds(gate: QualityGate, threshold: Any, where: str) -> None:
-    by_name = gate.by_name or gate.of == CHANGE
+    by_name = gate.by_name or gate.by_metric
     if not (by_name and isinstance(threshold, Mapping)):
         gate.check(threshold, where)
         return
@@ -295,12 +319,18 @@ def _check_thresholds(gate: QualityGate, threshold: Any, where: str) -> None:
 
 
 def _check_metric(gate: QualityGate, metric: str, where: str) -> None:
-    if metric in gate.metrics():
+    if metric in gate.metrics() or (gate.of == JPEG and metric == OTHERS):
         return
     if metric not in GATED_METRICS:
         raise InputError(
             "gate.unknown",
             f"{where}: {gate.name}: no metric {metric}; {near(metric, gate.metrics())}",
+        )
+    if gate.of == JPEG:
+        raise InputError(
+            "gate.not_judged",
+            f"{where}: {gate.name} of {metric}: it holds means of tasks that are perfect where "
+            f"both models give the same: {', '.join(gate.metrics())}",
         )
     own = "0" if GATED_METRICS[metric].own_value == 0 else "infinite"
     raise InputError(
@@ -316,4 +346,6 @@ def scope_of(gate: QualityGate) -> str:
         return " or ".join(f"`{task}`" for task in gate.tasks)
     if gate.of_outputs:
         return "every output"
-    return {CHANGE: "any metric", MODEL: "the model", SAMPLES: "every task"}[gate.of]
+    return {CHANGE: "any metric", JPEG: "every task", MODEL: "the model", SAMPLES: "every task"}[
+        gate.of
+    ]

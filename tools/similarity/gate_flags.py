@@ -8,7 +8,13 @@ from tools.command_line import user_path
 from tools.documents.json_file import read_json
 from tools.errors import InputError
 from tools.gate_definition import COUNT, SWITCH, VERSION
-from tools.similarity.gate_definitions import CHANGE, DEFAULTS, QUALITY_GATES, QualityGate
+from tools.similarity.gate_definitions import (
+    CHANGE,
+    DEFAULTS,
+    OTHERS,
+    QUALITY_GATES,
+    QualityGate,
+)
 
 
 def _reader(gate: QualityGate) -> Callable[[str], tuple[str, Any]]:
@@ -26,7 +32,7 @@ def _reader(gate: QualityGate) -> Callable[[str], tuple[str, Any]]:
             raise argparse.ArgumentTypeError(f"{text!r}: give {gate.wanted}")
         if gate.of == CHANGE and not name:
             raise argparse.ArgumentTypeError(f"{text!r}: give METRIC=NUMBER, or METRIC=NAME=NUMBER")
-        if name and not gate.by_name and gate.of != CHANGE:
+        if name and not gate.by_name and not gate.by_metric:
             raise argparse.ArgumentTypeError(
                 f"{text!r}: it is of the whole model; give {gate.wanted}"
             )
@@ -38,6 +44,8 @@ def _reader(gate: QualityGate) -> Callable[[str], tuple[str, Any]]:
 def _metavar(gate: QualityGate) -> str:
     if gate.of == CHANGE:
         return "METRIC=[NAME=]NUMBER"
+    if gate.by_metric:
+        return "[METRIC=[NAME=]]NUMBER"
     if gate.kind == VERSION:
         return "VERSION"
     return "[NAME=]NUMBER" if gate.by_name else "NUMBER"
@@ -66,12 +74,12 @@ def add_gate_flags(parser: argparse.ArgumentParser) -> None:
 
 def _setting(gate: QualityGate, given: list[tuple[str, Any]]) -> Any:
     by_name = dict(given)
-    if gate.of != CHANGE:
+    if not gate.by_metric:
         return by_name["*"] if set(by_name) == {"*"} else by_name
     result: dict[str, dict[str, float]] = {}
     for name, number in given:
         metric, _, of = name.partition("=")
-        result.setdefault(metric, {})[of or "*"] = number
+        result.setdefault(metric, {})[of or OTHERS] = number
     return result
 
 

@@ -3,7 +3,8 @@
 A gate holds a metric of the report to an absolute threshold: at most for errors and sizes, at
 least for reductions, agreement and SQNR; the tolerances hold 1 - cosine. `max_degradation` and
 `max_degradation_percent` hold the change of a metric against the float model's own value of
-it. Every gate is judged, so that a failure shows all that is wrong at once.
+it. `max_jpeg_ratio` holds the change of a task's metrics to that of the float model on the test
+images saved as JPEG. Every gate is judged, so that a failure shows all that is wrong at once.
 """
 
 import dataclasses
@@ -20,6 +21,8 @@ from tools.graph.runtime_version import version_key
 from tools.similarity.gate_definitions import (
     CHANGE,
     DEFAULTS,
+    JPEG,
+    OTHERS,
     QUALITY_GATES,
     SAMPLES,
     check_settings,
@@ -226,6 +229,74 @@ def _degradation(name: str, setting, similarity: Similarity, where: str) -> list
     return result
 
 
+def _jpeg_ratios(name: str, setting, similarity: Similarity, where: str) -> list[JudgedGate]:
+    """Judges how far metrics of tasks are from perfect, against what saving as JPEG costs them."""
+    if not similarity.tasks:
+        raise InputError(
+            "gate.not_judged",
+            f"{where}: {name} needs to know how outputs are decoded; give the float_model a task",
+        )
+    if not any(task.jpeg for task in similarity.tasks):
+        raise InputError(
+            "gate.not_judged",
+            f"{where}: {name} compares with the float model on test images saved as JPEG, and the "
+            "test data are no images; leave the gate out",
+        )
+    by_metric = setting if isinstance(setting, Mapping) else {OTHERS: setting}
+    if OTHERS in by_metric:
+        # What it names is any task of the model, whichever metrics that has.
+        list(_by_name(name, by_metric[OTHERS], similarity.tasks, "task", where))
+    result = []
+    for metric_name in QUALITY_GATES[name].metrics():
+        metric, what = GATED_METRICS[metric_name], f"{name} of {metric_name}"
+        thresholds = by_metric.get(metric_name, by_metric.get(OTHERS))
+        if is_off(thresholds):
+            continue
+        judged = similarity
+        if metric_name not in by_metric:
+            having = tuple(task for task in similarity.tasks if _has(task, metric))
+            if not having:
+                continue
+            judged = dataclasses.replace(similarity, tasks=having)
+            if isinstance(thresholds, Mapping):
+                known = {OTHERS, *(task.name for task in having), *(task.type for task in having)}
+                thresholds = {key: one for key, one in thresholds.items() if key in known}
+        for task, value, threshold, _ in _found(what, metric, thresholds, judged, where):
+            change = None if value is None else metric.distance(value)
+            if change is None:
+                continue
+            # No change is none, whatever JPEG's is.
+            ratio = rounded(change / _jpeg_change(what, metric, task, where)) if change else 0.0
+            about = {"metric": metric_name, **_about_entry(metric, task, "task")}
+            result.append(_judged(name, ratio, threshold, False, **about))
+    return result
+
+
+def _has(task: TaskFigures, metric: Metric) -> bool:
+    """Whether a task measures a metric: it has a value for the artifact, or for JPEG."""
+    field = metric.fields.get(task.type)
+    if field is None or not task.jpeg:
+        return False
+    return getattr(task, field) is not None or task.jpeg[field] is not None
+
+
+def _jpeg_change(what: str, metric: Metric, task: TaskFigures, where: str) -> float:
+    """Says how far a task's metric is from perfect on JPEG images; above 0."""
+    field = metric.fields[task.type]
+    value = task.jpeg[field] if task.jpeg else None
+    if value is None and field in _NOTHING_FOUND:
+        value = 0.0
+    change = None if value is None else metric.distance(value)
+    if not change:
+        reason = "leaves nothing to compare" if change is None else "does not change it"
+        raise InputError(
+            "gate.not_judged",
+            f"{where}: {what} of the {task.name} task cannot be judged: saving the test images as "
+            f"JPEG {reason}; give more test images, or None for this metric",
+        )
+    return change
+
+
 def _oldest_runtime(wanted: Any, needed: MinRuntime, where: str) -> JudgedGate:
     """Judges whether a version of TensorFlow Lite has all operators of the artifact."""
     limit = version_key(wanted, f"{where}: oldest_runtime")
@@ -275,7 +346,7 @@ def check_gates(evidence: Evidence, settings: Mapping[str, Any], where: str = "g
       settings: thresholds by the names in QUALITY_GATES; None, False or {} switches one
         off. What is about outputs or tasks may be a dict by their names, or by the tasks'
         types, in which "*" stands for the others. Those of CHANGE are dicts by the names in
-        GATED_METRICS.
+        GATED_METRICS, and those of JPEG may be.
       where: how messages name the settings.
 
     Raises:
@@ -298,6 +369,8 @@ def check_gates(evidence: Evidence, settings: Mapping[str, Any], where: str = "g
             gates += [judged] if judged else []
         elif gate.of == CHANGE:
             gates += _degradation(name, setting, similarity, where)
+        elif gate.of == JPEG:
+            gates += _jpeg_ratios(name, setting, similarity, where)
         else:
             gates += _absolute(name, setting, similarity, where)
     return Verdict(tuple(gates), evidence.name, all(gate.passed for gate in gates))
@@ -334,7 +407,7 @@ def _in_words(gate: JudgedGate) -> tuple[str, str]:
         return _told_apart(value, threshold, "%", 1)
     unit = definition.unit
     metric = GATED_METRICS.get(gate.metric or definition.metric)
-    if metric and not unit and not definition.below_one:
+    if metric and not unit and not definition.below_one and definition.of != JPEG:
         unit = metric.unit
     value, threshold = _told_apart(value, threshold, "g", 3)
     return value + unit, threshold + unit
@@ -365,6 +438,11 @@ def _reason(gate: JudgedGate) -> str:
     label = f"{metric.label} "
     if definition.below_one:
         label = f"1 - {metric.label} is "
+    elif definition.of == JPEG:
+        return (
+            f"{metric.label} changes {value} times as much as by saving the images as JPEG, "
+            f"allowed {threshold}"
+        )
     elif definition.of == CHANGE:
         label = f"{metric.label} is worse than the float model's by "
     return f"{label}{value}, {'wanted' if definition.at_least else 'allowed'} {threshold}"

@@ -29,15 +29,24 @@ HELD_OUT_EVERY = 4
 
 
 class Part(Sequence):
-    """Some samples of a set, held in memory."""
+    """Some samples of a set, held in memory.
 
-    def __init__(self, samples, numbers: Sequence[int]):
+    Attributes:
+      names: of each sample.
+      as_jpeg: the same samples, of images that were saved as JPEG; None where they are none, or
+        were not asked for.
+    """
+
+    def __init__(self, samples, numbers: Sequence[int], with_jpeg: bool = False):
         """Reads the samples.
 
         Args:
           samples: a tools.samples.loading.SampleSet.
           numbers: which of them.
+          with_jpeg: whether to read them as JPEG too.
         """
+        saved = samples.saved_as_jpeg() if with_jpeg else None
+        self.as_jpeg = Part(saved, numbers) if saved else None
         self.names = tuple(samples.names[number] for number in numbers)
         self._samples = [samples[number] for number in numbers]
 
@@ -70,16 +79,17 @@ def split(samples, most: int) -> tuple[Part, Part]:
     held_out = list(range(HELD_OUT_EVERY - 1, len(samples), HELD_OUT_EVERY))
     rest = sorted(set(range(len(samples))) - set(held_out))
     step = -(-len(held_out) // most)
-    return Part(samples, rest), Part(samples, held_out[::step])
+    return Part(samples, rest), Part(samples, held_out[::step], with_jpeg=True)
 
 
 class _Remembered:
-    """The float model's outputs on the held-out samples, computed once."""
+    """The float model's outputs on the held-out samples, and those as JPEG, computed once."""
 
     def __init__(self, reference: ModelOutputs, samples: Part):
         self.where, self.inputs, self.outputs = reference.where, reference.inputs, reference.outputs
         self.shapes, self.input_shapes = reference.shapes, reference.input_shapes
-        self._known = {id(sample): reference(sample) for sample in samples}
+        known = [*samples, *(samples.as_jpeg or ())]
+        self._known = {id(sample): reference(sample) for sample in known}
 
     def __call__(self, sample: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         return self._known[id(sample)]
@@ -190,7 +200,10 @@ class Evaluator:
     def _made(self, name: str, settings: QuantizationSettings) -> Made:
         content = self.artifact(settings)
         outputs = ModelOutputs(content, name)
-        similarity = compare_outputs(self._reference, outputs, self.model.held_out, self.model.task)
+        samples = self.model.held_out
+        similarity = compare_outputs(
+            self._reference, outputs, samples, self.model.task, as_jpeg=samples.as_jpeg
+        )
         digest = hashlib.sha256(content).hexdigest()
         return Made(len(content), digest, similarity, needed_runtime(content, name))
 
