@@ -160,6 +160,7 @@ def measure_model(model: dict, arguments: argparse.Namespace) -> list[dict]:
       speedup with its 95% interval (speedup_low, speedup_high), cosine (name of output
       to mean and worst), tasks; or refusal.
     """
+    from tools.documents.document import to_json
     from tools.similarity.comparison import compare_outputs
     from tools.similarity.model_outputs import ModelOutputs
 
@@ -181,7 +182,7 @@ def measure_model(model: dict, arguments: argparse.Namespace) -> list[dict]:
         row["reduction"] = rounded(1 - len(variant.content) / len(master))
         try:
             outputs = ModelOutputs(variant.content, variant.name)
-            similarity = compare_outputs(reference, outputs, test, task)
+            similarity = to_json(compare_outputs(reference, outputs, test, task))
         except InputError as error:
             row["refusal"] = str(error)
             continue
@@ -189,7 +190,7 @@ def measure_model(model: dict, arguments: argparse.Namespace) -> list[dict]:
             output["name"]: {"mean": output["cosine_mean"], "worst": output["cosine_min"]}
             for output in similarity["outputs"]
         }
-        row["tasks"] = similarity.get("tasks", [])
+        row["tasks"] = similarity["tasks"]
         timed.append((row, variant.content))
     _time([row for row, _ in timed], [content for _, content in timed], arguments)
     return rows
@@ -225,6 +226,7 @@ def _task_text(tasks: list[dict]) -> str:
             ("box_error_px_mean", "box error {:.2f} px"),
             ("landmark_error_px_mean", "landmarks {:.2f} px"),
             ("iou_mean", "IoU {:.3f}"),
+            ("soft_iou_mean", "soft IoU {:.3f}"),
         ):
             if task.get(key) is not None:
                 words.append(form.format(task[key]))
