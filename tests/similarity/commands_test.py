@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from tests.extent import WHOLE
 from tests.model_files import model_path
 from tests.scenes.photo_files import photo_path
 from tests.similarity.report_documents import report
+from tests.tools.commands import flags_of_printed
 from tools.command_line import run
 from tools.documents.document import write_document
 from tools.graph.flatbuffer import model_bytes, parse_model
@@ -106,15 +106,11 @@ def test_fails_beyond_the_tolerance_and_keeps_the_report(folder, tmp_path):
     assert result.returncode == 1
     first, *reasons, where, by_layer = result.stderr.splitlines()
     assert first == "quantized: refused, 2 of 5 gates failed"
-    words = shlex.split(by_layer.removeprefix("  error by layer: "))
-    # A test is a program that Bazel made, as one that `bazel run` starts.
-    at = words.index("--") if words[0] == "bazel" else 0
-    assert words[at - 1 if at else 0].endswith("layer_report")
-    layers = _run(
-        tools.layer_report, folder, *words[at + 1 : -1], f"--html={tmp_path / 'layers.html'}"
-    )
+    command = by_layer.removeprefix("  error by layer: ")
+    *words, page = flags_of_printed(command, "layer_report")
+    layers = _run(tools.layer_report, folder, *words, f"--html={tmp_path / 'layers.html'}")
     assert layers.returncode == 0, layers.stderr
-    assert words[-1] == "--html=quantized.layers.html"
+    assert page == "--html=quantized.layers.html"
     assert (tmp_path / "layers.html").exists()
     assert {reason.split(":")[0] for reason in reasons} == {
         "  tolerance of output regressors",

@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import runpy
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -77,6 +78,24 @@ def refusal(command: ModuleType | Path, *flags: str, **how) -> str:
     start = f"{name}: error: "
     assert line.startswith(start), line
     return line.removeprefix(start)
+
+
+def flags_of_printed(command: str, program: str) -> list[str]:
+    """Reads back a command that a program printed for its user to type.
+
+    Args:
+      command: the line, as for a shell.
+      program: the name of the command that it starts, in Bazel's form or another.
+
+    Returns:
+      The flags that it gives it.
+    """
+    words = shlex.split(command)
+    # A test is a program that Bazel made, as one that `bazel run` starts.
+    at = words.index("--") if words[0] == "bazel" else 0
+    started = words[at - 1 if at else 0]
+    assert started.endswith(program), command
+    return words[at + 1 :]
 
 
 def _python_path() -> str:

@@ -1,7 +1,6 @@
 """The tune_model command, as it is typed, on a small model, timed for real."""
 
 import json
-import shlex
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.random_models import tiny_model
-from tests.tools.commands import refusal, run_command
+from tests.tools.commands import flags_of_printed, refusal, run_command
 from tools import quantize_model, tune_model
 from tools.command_line import EXIT_GATE_FAILED
 
@@ -93,11 +92,7 @@ def test_it_ends_with_what_to_do_next(tuned, folder):
     *_, written, step, command = done.stdout.splitlines()
     assert written.startswith(f"{settings}: ")
     assert step == "next: review and commit it; it is applied by"
-    words = shlex.split(command)
-    # A test is a program that Bazel made, as one that `bazel run` starts.
-    at = words.index("--") if words[0] == "bazel" else 0
-    assert words[at - 1 if at else 0].endswith("quantize_model")
-    applied = run_command(quantize_model, *words[at + 1 :])
+    applied = run_command(quantize_model, *flags_of_printed(command, "quantize_model"))
     assert applied.returncode == 0, applied.stderr
     assert (output / "net.tflite").exists()
     # A rule says which target it is for.
