@@ -7,7 +7,14 @@ import tempfile
 from pathlib import Path
 
 from registry.store import add_patience_flag, explained, read_patiently
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import (
+    add_make_dirs,
+    new_parser,
+    refuse_missing_folder,
+    run,
+    user_path,
+    whole_file,
+)
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -27,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--output", required=True, help="the file to write, or a folder (with a / at its end)"
     )
+    add_make_dirs(result)
     add_patience_flag(result)
     return result
 
@@ -44,6 +52,8 @@ def main(arguments: argparse.Namespace) -> int:
       InputError: there is no such version, or its file is another than it was.
     """
     output = user_path(arguments.output)
+    if not arguments.make_dirs:
+        refuse_missing_folder("--output", output)
     with tempfile.TemporaryDirectory() as folder:
         version, fetched = read_patiently(
             lambda store, client: _download(store, client, arguments.version, folder),

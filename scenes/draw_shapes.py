@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from scenes.shapes import CLASSES, shapes
-from tools.command_line import new_parser, run, user_path
+from tools.command_line import new_parser, output_folder, run
 
 _EXAMPLES = """\
   draw_shapes --count=4000 --seed=2 --output=shapes/
@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     result = new_parser("draw_shapes", "Draws labelled pictures of shapes.", _EXAMPLES)
     result.add_argument("--count", type=int, required=True, help="of pictures, in all")
     result.add_argument("--seed", type=int, required=True, help="another one draws others")
-    result.add_argument("--output", type=user_path, required=True, help="directory to fill")
+    result.add_argument("--output", type=output_folder, required=True, help="directory to fill")
     return result
 
 

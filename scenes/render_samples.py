@@ -25,7 +25,7 @@ from scenes.crops import (
 )
 from scenes.float_models import KINDS, ModelOnPictures
 from scenes.photographs import read_photograph
-from tools.command_line import new_parser, run, user_path, whole_file
+from tools.command_line import new_parser, output_folder, run, user_path, whole_file
 from tools.errors import InputError
 
 # No photograph is in both: a model that is tested has never seen anything of the test.
@@ -164,7 +164,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--landmarks", type=user_path, help="for eyes: the float model that finds them in a face"
     )
-    result.add_argument("--output", required=True, type=user_path, help="folder, new or empty")
+    result.add_argument("--output", required=True, type=output_folder, help="folder, new or empty")
     return result
 
 

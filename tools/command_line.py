@@ -31,6 +31,8 @@ EXIT_INTERRUPTED = 130
 # A variable and not a flag: a script of CI sets it once, and no action's key changes.
 _ERROR_FORMAT = "RULES_QUANTIZE_ERROR_FORMAT"
 
+_MAKE_DIRS = "--make_dirs"
+
 # What comes first among the words that a rule writes for a tool (rules/private/tool_action.bzl).
 _WRITTEN_AS = "--written_as="
 _LETTER = "é"
@@ -213,9 +215,58 @@ def user_path(text: str) -> Path:
 def output_path(text: str) -> Path:
     """Resolves the path of a file that the command writes, as `user_path` does.
 
-    `run` refuses a command line in which another flag names the same file.
+    `run` refuses a command line in which another flag names the same file, and one whose
+    folder is not there, unless --make_dirs is given.
     """
     return user_path(text)
+
+
+def output_folder(text: str) -> Path:
+    """Resolves the path of a folder that the command fills, and makes where it is missing.
+
+    `run` refuses one that would lie in a folder that is not there, unless --make_dirs is given.
+    """
+    return user_path(text)
+
+
+def _outputs(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace
+) -> Iterator[tuple[str, Path]]:
+    """Gives the flags that name outputs, each with what it names."""
+    for action in parser._actions:
+        if action.type in (output_path, output_folder):
+            value = getattr(arguments, action.dest, None)
+            for path in value if isinstance(value, list) else [value]:
+                if isinstance(path, Path):
+                    yield (action.option_strings or [action.dest])[-1], path
+
+
+def refuse_missing_folder(flag: str, path: Path) -> None:
+    """Refuses an output whose folder is not there: a misspelt path is likelier than a new one.
+
+    Args:
+      flag: that names it.
+      path: of the file or folder to be made.
+
+    Raises:
+      InputError: with the folder and what to do.
+    """
+    if not path.parent.is_dir():
+        raise InputError(
+            "file.no_folder",
+            f"{flag}={path}: the folder {path.parent} does not exist; correct the path, or give "
+            "--make_dirs to have it made",
+        )
+
+
+def add_make_dirs(parser: argparse.ArgumentParser) -> None:
+    """Adds --make_dirs, by which folders of outputs are made.
+
+    `run` does it for every command that has a flag of the type `output_path` or `output_folder`.
+    """
+    parser.add_argument(
+        _MAKE_DIRS, action="store_true", help="make the folders of outputs that are missing"
+    )
 
 
 def _refuse_lost_files(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
@@ -332,8 +383,15 @@ def _say(program: str, code: str, message: str, exit_status: int) -> int:
 def _status(
     parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], int], words: list[str]
 ) -> int:
+    writes = {output_path, output_folder} & {action.type for action in parser._actions}
+    # A worker parses many command lines.
+    if writes and _MAKE_DIRS not in parser._option_string_actions:
+        add_make_dirs(parser)
     arguments = parser.parse_args(words)
     try:
+        if not getattr(arguments, "make_dirs", True):
+            for flag, path in _outputs(parser, arguments):
+                refuse_missing_folder(flag, path)
         _refuse_lost_files(parser, arguments)
         return main(arguments)
     except InputError as error:

@@ -4,7 +4,7 @@ import argparse
 import shutil
 import zlib
 
-from tools.command_line import new_parser, run, user_path
+from tools.command_line import new_parser, output_folder, run, user_path
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
         "--output",
         required=True,
         action="append",
-        type=user_path,
+        type=output_folder,
         help="folder to fill; give one for each shard",
     )
     return result

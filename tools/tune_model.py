@@ -8,6 +8,7 @@ from pathlib import Path
 from tools.command_line import (
     EXIT_GATE_FAILED,
     new_parser,
+    output_folder,
     output_path,
     own_command,
     run,
@@ -83,10 +84,12 @@ def parser() -> argparse.ArgumentParser:
         "--settings_output", required=True, type=output_path, help="settings file to write"
     )
     result.add_argument(
-        "--plots", type=user_path, help="folder for NAME.front.png, .html and .json"
+        "--plots", type=output_folder, help="folder for NAME.front.png, .html and .json"
     )
     result.add_argument(
-        "--journal", type=user_path, help="folder for what is known so far (default: user's cache)"
+        "--journal",
+        type=output_folder,
+        help="folder for what is known so far (default: user's cache)",
     )
     return result
 

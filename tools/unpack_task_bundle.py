@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tools.command_line import new_parser, output_path, run, user_path, whole_file
+from tools.command_line import new_parser, output_folder, output_path, run, user_path, whole_file
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("--input_bundle", required=True, type=user_path, help="the bundle")
     outputs = result.add_mutually_exclusive_group()
-    outputs.add_argument("--output_folder", type=user_path, help="folder for all members")
+    outputs.add_argument("--output_folder", type=output_folder, help="folder for all members")
     outputs.add_argument("--output", type=output_path, help="file for the one of --member")
     result.add_argument(
         "--member", help="path of a member, such as hand_landmarker.task/hand_detector.tflite"

@@ -31,8 +31,8 @@ refusal = functools.partial(commands.refusal, fresh=True)
 _COMMAND = """
 import sys
 import time
-from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, user_path
-from tools.command_line import whole_file
+from tools.command_line import EXIT_GATE_FAILED, new_parser, output_folder, output_path, run
+from tools.command_line import user_path, whole_file
 from tools.errors import InputError
 
 def parser():
@@ -41,6 +41,7 @@ def parser():
     result.add_argument("--path", type=user_path)
     result.add_argument("--output", type=output_path)
     result.add_argument("--also", type=output_path)
+    result.add_argument("--folder", type=output_folder)
     result.add_argument("files", nargs="*", type=user_path)
     result.add_argument("--number", type=int)
     return result
@@ -55,6 +56,9 @@ def main(arguments):
             file.write("whole")
     if arguments.do == "output":
         with whole_file(arguments.output, "w") as file:
+            file.write("whole")
+    if arguments.do == "fill":
+        with whole_file(arguments.folder / "a.txt", "w") as file:
             file.write("whole")
     if arguments.do == "halfway":
         with whole_file(arguments.path, "w") as file:
@@ -472,3 +476,26 @@ def test_an_output_may_replace_a_link_and_an_older_output(command, tmp_path):
         assert result.returncode == 0, result.stderr
         assert model.read_text() == "a model"
         assert link.read_text() == "whole"
+
+
+@pytest.mark.parametrize("flag", ["--output", "--also"])
+def test_the_folder_of_an_output_is_made_only_when_asked(command, tmp_path, flag):
+    path = tmp_path / "no" / "such" / "a.json"
+    flags = ("--do=output", f"--output={tmp_path / 'b.json'}", f"{flag}={path}")
+    line = refusal(command, *flags)
+    assert line.startswith(f"{flag}={path}: the folder {path.parent} does not exist")
+    assert list(tmp_path.iterdir()) == []
+    result = run_command(command, *flags, "--make_dirs")
+    assert result.returncode == 0, result.stderr
+    if flag == "--output":
+        assert path.read_text() == "whole"
+
+
+def test_a_folder_to_fill_is_made_and_those_above_it_only_when_asked(command, tmp_path):
+    deep = tmp_path / "no" / "folder"
+    assert str(deep.parent) in refusal(command, "--do=fill", f"--folder={deep}")
+    assert not deep.parent.exists()
+    for folder, more in ((tmp_path / "new", ()), (deep, ("--make_dirs",))):
+        result = run_command(command, "--do=fill", f"--folder={folder}", *more)
+        assert result.returncode == 0, result.stderr
+        assert (folder / "a.txt").read_text() == "whole"
