@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from registry.catalog import Version
+from registry.change import SPEEDUP, is_regression
 from registry.metrics import (
     MODEL_METRICS,
     OUTPUT_METRICS,
@@ -206,13 +207,10 @@ def _check_regression(policy, candidate, holder, metric, share) -> list[Check]:
             continue
         known = definition(name)
         assert known is not None, "the policy was read, so its metrics are known"
-        lower = known.better == LOWER
-        allowed = before + abs(before) * (share if lower else -share)
-        passed = value is not None and (value <= allowed if lower else value >= allowed)
-        word = "above" if lower else "below"
-        checks.append(
-            Check(name, device, before, value, f"at most {share:.3g} of it {word}", passed)
-        )
+        figures = holder.metrics_on(device), candidate.metrics_on(device)
+        passed = value is not None and not is_regression(name, *figures, share)
+        condition = f"at most {share:.3g} of it {'above' if known.better == LOWER else 'below'}"
+        checks.append(Check(name, device, before, value, condition, passed))
     return checks
 
 
@@ -260,6 +258,12 @@ def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPoli
             raise InputError(
                 "policy.field",
                 f"{path}: {at}neither more nor less of it is better; bound it in tolerances",
+            )
+        if is_on_device(metric) and metric != SPEEDUP:
+            raise InputError(
+                "policy.field",
+                f"{path}: {at}two versions are measured in two sessions, which differ by "
+                "themselves; name speedup, or bound it in tolerances",
             )
         if not (_is_number(share) and share >= 0):
             raise InputError("policy.field", f"{path}: {at}a share is wanted, such as 0.05")

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from registry.catalog import Move, Version
+from registry.change import judge_change
 from registry.formatting import aligned, date, number
-from registry.metrics import definition
 from registry.tags import MIN_RUNTIME_TAG
-from tools.documents.metrics import LOWER
 from tools.documents.promotion import Check
 
 # Tags in which two versions are worth comparing.
+_MASTER_TAG = "float_master_sha256"
 _ORIGIN_TAGS = (
     "scheme",
     "version",
     "gates",
     "artifact_sha256",
-    "float_master_sha256",
+    _MASTER_TAG,
     "source_sha256",
     "recipe_sha256",
     MIN_RUNTIME_TAG,
@@ -125,18 +125,18 @@ def comparison(before: Version, after: Version, device: str) -> dict[str, Any]:
 
     Returns:
       A document for JSON: `metrics` with `before`, `after`, `change` (a share of
-      `before`) and `better` (null where they are equal, one is missing or neither
-      direction is better), and the tags in `origin`.
+      `before`) and `judged` (what registry.change.judge_change says), and the tags in
+      `origin`.
     """
     first, second = before.metrics_on(device), after.metrics_on(device)
+    master = before.tags.get(_MASTER_TAG)
+    of_one_master = master is not None and master == after.tags.get(_MASTER_TAG)
     metrics = {}
     for key in sorted({*first, *second}):
         old, new = first.get(key), second.get(key)
-        change, better = None, None
-        if old is not None and new is not None:
-            change = (new - old) / abs(old) if old else None
-            better = _is_better(key, old, new)
-        metrics[key] = {"before": old, "after": new, "change": change, "better": better}
+        change = (new - old) / abs(old) if old and new is not None else None
+        judged = judge_change(key, first, second, of_one_master)
+        metrics[key] = {"before": old, "after": new, "change": change, "judged": judged}
     return {
         "before": before.reference,
         "after": after.reference,
@@ -150,28 +150,26 @@ def comparison(before: Version, after: Version, device: str) -> dict[str, Any]:
     }
 
 
-def _is_better(metric: str, old: float, new: float) -> bool | None:
-    known = definition(metric)
-    if known is None or known.better is None or old == new:
-        return None
-    return (new < old) == (known.better == LOWER)
-
-
 def comparison_table(document: Mapping[str, Any]) -> str:
     """Shows what `comparison` found."""
     rows = [("", document["before"], document["after"], "change", "")]
     for key, metric in document["metrics"].items():
         change = metric["change"]
-        word = {True: "better", False: "worse", None: ""}[metric["better"]]
         shown = f"{change:+.1%}" if change else ""
-        rows.append((key, number(metric["before"]), number(metric["after"]), shown, word))
+        values = number(metric["before"]), number(metric["after"])
+        rows.append((key, *values, shown, metric["judged"] or ""))
     table = aligned(rows, right=(1, 2, 3))
     origin = [("", document["before"], document["after"], "")]
     for tag, values in document["origin"].items():
         old, new = (str(values[side] or "-")[:16] for side in ("before", "after"))
         origin.append((tag, old, new, "" if old == new else "differs"))
     device = document["device"]
-    where = f"latency measured on {device}" if device else "no device has measured both"
+    where = (
+        f"measured on {device}, each in a session of its own: speedup is judged by its intervals, "
+        "and latency and fps are not"
+        if device
+        else "no device has measured both"
+    )
     return f"{table}\n\n{aligned(origin)}\n\n{where}"
 
 

@@ -18,7 +18,7 @@ tolerances = { cosine_mean = { min = 0.9 } }
 max_size_bytes = 10
 
 [models.face.aliases.canary]
-max_regression = { fps = 0.5 }
+max_regression = { speedup = 0.5 }
 """
 
 
@@ -36,7 +36,7 @@ def test_what_a_model_says_goes_before_what_all_say(tmp_path):
     assert policy.oldest_runtime == "2.14"
     assert policy.tolerances == {"cosine_mean": (0.9, None)}
     assert _policy(tmp_path, _TEXT, "hand").max_size_bytes == 1000
-    assert _policy(tmp_path, _TEXT, alias="canary").max_regression == {"fps": 0.5}
+    assert _policy(tmp_path, _TEXT, alias="canary").max_regression == {"speedup": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,8 @@ def test_what_a_model_says_goes_before_what_all_say(tmp_path):
         ("[aliases.production.tolerances]\nfps = {least = 3}", "unknown key 'least'"),
         ("[aliases.production.tolerances]\nfps = {min = 'a'}", "numbers are wanted"),
         ("[aliases.production.tolerances]\nfps = {min = nan}", "numbers are wanted"),
-        ("[aliases.production.max_regression]\nfps = -0.1", "a share is wanted"),
+        ("[aliases.production.max_regression]\nspeedup = -0.1", "a share is wanted"),
+        ("[aliases.production.max_regression]\nfps = 0.1", "two sessions.*name speedup"),
         (
             "[aliases.production.tolerances]\ncosine = {min = 1}",
             "did you mean cosine_p5 or cosine_min",

@@ -32,7 +32,7 @@ cosine_mean = { min = 0.97 }
 layer_correlation_min = { min = 0.5 }
 
 [aliases.production.max_regression]
-latency_p50_ms = 0.1
+speedup = 0.1
 cosine_mean = 0.0
 
 [models.phone.aliases.production]
@@ -113,7 +113,7 @@ def test_promoted_when_all_conditions_are_met(register, command, opened, name):
     ("artifact", "changes", "condition"),
     [
         (b"a much larger artifact", {}, "at most 20"),
-        (b"slow", {"p50_ms": 2.5}, "at most 0.1 of it above"),
+        (b"slow", {"p50_ms": 2.5}, "at most 0.1 of it below"),
         (b"unlike", {"cosine": 0.96}, "at least 0.97"),
         (b"less like", {"cosine": 0.975}, "at most 0 of it below"),
     ],
@@ -289,22 +289,24 @@ def test_compare(register, command, name):
 
     assert status == 0
     rows = {line.split()[0]: line.split() for line in printed.splitlines() if line.strip()}
-    assert rows["latency_p50_ms"] == ["latency_p50_ms", "2", "1", "-50.0%", "better"]
+    assert rows["latency_p50_ms"] == ["latency_p50_ms", "2", "1", "-50.0%"]
+    assert rows["speedup"] == ["speedup", "1.5", "3", "+100.0%", "better"]
     assert rows["size_bytes"] == ["size_bytes", "3", "7", "+133.3%", "worse"]
     assert rows["cosine_mean/regressors"] == ["cosine_mean/regressors", "0.99", "0.99"]
     row = rows["task/detection/score_error_max"]
     assert row == ["task/detection/score_error_max", "0.05706", "0.05706"]
     assert rows["min_runtime"] == ["min_runtime", "2.7.0", "2.7.0"]
     assert rows["artifact_sha256"][-1] == "differs"
-    assert printed.endswith("latency measured on host\n")
+    assert "measured on host, each in a session of its own" in printed
     document = json.loads(command(compare, f"{name}@1", f"{name}@2", "--format=json")[1])
     assert document["kind"] == "rules_quantize.comparison"
-    assert document["metrics"]["fps"] == {
-        "before": 500,
-        "after": 1000,
+    assert document["metrics"]["speedup"] == {
+        "before": 1.5,
+        "after": 3.0,
         "change": 1.0,
-        "better": True,
+        "judged": "better",
     }
+    assert document["metrics"]["fps"]["judged"] is None
 
 
 def test_compare_on_a_device(register, command, name):
@@ -317,7 +319,12 @@ def test_compare_on_a_device(register, command, name):
     _, printed = command(compare, f"{name}@1", f"{name}@2", "--device=pixel7")
 
     row = next(line for line in printed.splitlines() if line.startswith("latency_p50_ms"))
-    assert row.split() == ["latency_p50_ms", "4", "3", "-25.0%", "better"]
+    assert row.split() == ["latency_p50_ms", "4", "3", "-25.0%"]
+    register(b"three")
+    register(b"three", device="pixel7", p50_ms=3.1)
+    _, printed = command(compare, f"{name}@2", f"{name}@3", "--device=pixel7")
+    row = next(line for line in printed.splitlines() if line.startswith("speedup "))
+    assert row.endswith("same within noise")
 
 
 def test_list(register, command, name):
@@ -348,7 +355,9 @@ def test_fetch(register, command, name, tmp_path):
     register(b"one")
     assert _promoted(command, f"{name}@1", "staging")[0]
     output = tmp_path / "app" / "face.tflite"
-    _, printed = command(fetch, f"{name}@staging", f"--output={output}")
+    with refused("file.no_folder", "--make_dirs"):
+        command(fetch, f"{name}@staging", f"--output={output}")
+    _, printed = command(fetch, f"{name}@staging", f"--output={output}", "--make_dirs")
 
     assert output.read_bytes() == b"one"
     assert printed.startswith(f"{output}: {name}@1 (int8 1.0.0), sha256 ")
