@@ -60,6 +60,7 @@ def _plan(content: bytes, scheme: str, *layers: tuple[str, str], **choices):
     return plan(Topology(parse_model(content, "net")), settings)
 
 
+_ALL_ROUNDED = {"small_weights": {"enabled": False}}
 _STATIC = ("int4", "int8", "int16x8")
 
 
@@ -103,14 +104,15 @@ def test_dynamic_takes_the_layers_in_which_it_wins(inputs, outputs, dynamic):
 
 
 def test_dynamic_leaves_depthwise_layers_to_float(face):
-    kept = _plan(face, "dynamic").kept_float
+    kept = _plan(face, "dynamic", passes=_ALL_ROUNDED).kept_float
     reasons = list(kept.values())
     assert reasons.count("weights only: the delegate has no dynamic kernel for it") == 16
 
 
 def test_four_bits_where_an_operator_has_them(face):
     for scheme, bits in (("weight_only_int4", 4), ("dynamic_int4", 4), ("int4", 4)):
-        planned = _plan(face, scheme, passes={"output_heads": {"enabled": False}})
+        passes = _ALL_ROUNDED | {"output_heads": {"enabled": False}}
+        planned = _plan(face, scheme, passes=passes)
         kinds = {entry["operation"] for entry in planned.recipe if _bits(entry) == bits}
         assert kinds == {"CONV_2D"}
         assert sum(_bits(entry) == bits for entry in planned.recipe) == 21
@@ -230,6 +232,6 @@ def test_weight_algorithm_that_fits_nothing_is_one_line(face):
 
 @pytest.mark.parametrize("scheme", ["float16", "weight_only_int8"])
 def test_weights_only_keeps_all_arithmetic_float(scheme, face):
-    planned = _plan(face, scheme)
+    planned = _plan(face, scheme, passes=_ALL_ROUNDED)
     assert len(planned.recipe) == 1
     assert len(planned.kept_float) == 21 + 16

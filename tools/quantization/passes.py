@@ -225,6 +225,15 @@ def _tell_of_layers(work: Preparation) -> dict:
     return {"changed": sum(matched), "detail": "; ".join(told), "name": "layers"}
 
 
+def _tell_of_small_weights(work: Preparation) -> dict:
+    count = work.plan.small_weights
+    return {
+        "changed": count,
+        "detail": f"{count} operators of few weights have them in float16",
+        "name": "small_weights",
+    }
+
+
 def _correct_layers(work: Finishing) -> dict:
     choices, progress = work.settings.choices("layer_correction"), work.data.progress
     work.model, entry = correct_layers(
@@ -285,6 +294,7 @@ BY_THE_RECIPE: tuple[Pass[Preparation], ...] = (
         _add_hessians,
         lambda work: any(entry["algorithm_key"] == GPTQ for entry in work.plan.recipe),
     ),
+    Pass("small_weights", _tell_of_small_weights, lambda work: work.plan.small_weights > 0),
     Pass("layers", _tell_of_layers, lambda work: bool(work.settings.layers)),
 )
 ON_THE_ARTIFACT: tuple[Pass[Finishing], ...] = (

@@ -18,6 +18,7 @@ from tools.quantization.float_streams import float_streams
 from tools.quantization.output_heads import output_heads
 from tools.quantization.scheme_names import BLOCK_SIZES, STATIC
 from tools.quantization.settings import QuantizationSettings
+from tools.quantization.small_weights import smallest_weights
 
 _Form = Callable[..., dict]
 _INT8 = functools.partial(recipes.static, 8, 8)
@@ -86,12 +87,14 @@ class Plan:
       kept_float: name of an operator's output to the reason why it is computed in float.
       matched: how many operators each of the settings' layers names, in their order.
       float_outputs: whether the model's outputs are to stay float.
+      small_weights: how many operators have float16 weights because they are few.
     """
 
     recipe: list[dict]
     kept_float: dict[str, str]
     matched: tuple[int, ...] = ()
     float_outputs: bool = True
+    small_weights: int = 0
 
 
 def operation_name(graph: Topology, operator: schema.OperatorT) -> str:
@@ -270,6 +273,32 @@ class _Forms:
             elif self.graph.name(operator) not in _STORED:
                 self.give(operator, _FLOAT, what)
 
+    def spare_small(self, percent: float) -> int:
+        """Gives the smallest weights float16, where no integer kernel reads them.
+
+        Args:
+          percent: as of `smallest_weights`.
+
+        Returns:
+          How many operators have them.
+        """
+        graph = self.graph
+        rounded = []
+        for operator in graph.subgraph.operators:
+            entry = self.of[id(operator)](regex="")
+            weights = entry["op_config"].get("weight_tensor_config", {})
+            if weights.get("dtype") == "INT" and not recipes.is_static(entry):
+                rounded.append(operator)
+        chosen = [
+            operator
+            for operator in smallest_weights(graph, rounded, percent)
+            if _unfit(graph, operator, recipes.float16) is None
+        ]
+        for operator in chosen:
+            what = self.reasons.get(id(operator), "").partition(":")[0] or "its weights are few"
+            self.give(operator, recipes.float16, f"{what}: {_arithmetic(recipes.float16)}")
+        return len(chosen)
+
     def give_layer(self, pattern: str, scheme: str, before: patterns.EarlierScopes | None) -> int:
         """Gives what a pattern matches a scheme; returns how many operators that are."""
         graph, where = self.graph, f"{self.graph.model.where}: layers"
@@ -376,6 +405,10 @@ def plan(
         if settings.enabled("float_operators"):
             forms.keep(float_operators(graph), "its int8 kernel can fail or resolves too little")
         forms.keep(masks, "mask")
+    small = settings.choices("small_weights")
+    # Where activations are quantized, what is left in float is corrected (layer_correction).
+    percent = small["heads_percent" if scheme in STATIC else "percent"]
+    spared = forms.spare_small(percent) if small["enabled"] else 0
     matched = tuple(
         forms.give_layer(pattern, wanted, before) for pattern, wanted in settings.layers
     )
@@ -393,5 +426,6 @@ def plan(
             for index in operator.outputs
         },
         matched=matched,
+        small_weights=spared,
         float_outputs=settings.output_type == "float32",
     )

@@ -74,6 +74,7 @@ PASSES: dict[str, dict[str, Any]] = {
     "output_heads": {"enabled": True},
     "pointwise": {"enabled": True},
     "relu_fusion": {"enabled": True},
+    "small_weights": {"enabled": True, "heads_percent": 0.025, "percent": 0.25},
     "sparse_weights": {"enabled": True},
     "tables": {"enabled": True},
 }
