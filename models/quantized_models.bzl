@@ -74,7 +74,7 @@ GATES = {
                 "Identity": 0.001,
                 "Identity_1": 0.001,
                 "Identity_2": 0.001,
-                "Identity_3": 0.033,
+                "Identity_3": 0.0085,
             },
             min_size_reduction = 0.79,
             landmarks = {"max_landmark_error_px": 1.3, "max_presence_error": 0.018},

@@ -7,8 +7,10 @@ been through all corrected layers before it. The layer's weights are fitted to i
 (tools.quantization.bias_correction); only then does it run. Two candidates, with weights
 fitted and without, go through the layers beside one run of the float model.
 
-Layers that compute in float are left: what enters them is corrected, and of an output
-head a fit would serve the many places where nothing is seen before the few that decide.
+Layers that compute in float are left, but for output heads: with int8 weights, these are
+rounded anew (tools.quantization.head_correction). A fit would serve the many places where
+nothing is seen before the few that decide. A third candidate has nothing but its heads
+corrected.
 
 A quarter of the samples takes no part. It judges: of the model as it was, with biases
 corrected, and with weights fitted too, the one is kept whose outputs have the largest
@@ -16,7 +18,8 @@ signal-to-noise ratio on them, in decibels, averaged over outputs. Signal and no
 asinh(output), which is linear around zero and logarithmic beyond: a logit of -700 may
 move by a few units, one of 0 may not. What gains less than 0.75 decibels is not kept: other
 samples could judge otherwise, and corrected biases are no longer equal to each other,
-which costs bytes.
+which costs bytes. Heads that lead to the same outputs are kept, or put back, by what those
+outputs gain.
 """
 
 import dataclasses
@@ -32,6 +35,13 @@ from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, copied_model, shape_of, tensor_name
 from tools.graph.topology import Topology
 from tools.quantization.bias_correction import corrected_bias
+from tools.quantization.head_correction import (
+    Head,
+    find_heads,
+    groups,
+    moved_bias,
+    rounded_by_inputs,
+)
 from tools.quantization.layer_execution import LayerExecution, dequantized
 from tools.quantization.layer_inputs import LAYERS, LayerInputs, is_plain
 from tools.quantization.weight_refit import refitted, rounded_codes
@@ -47,6 +57,10 @@ _MOST_VALUES = 1 << 27
 _BIAS_TYPES = {schema.TensorType.INT32: np.int32, schema.TensorType.INT64: np.int64}
 # Decibels that a correction must gain.
 _LEAST_GAIN = 0.75
+# What is done to a candidate's layers.
+_AS_IT_WAS = "as they were"
+_WITH_BIASES = "given corrected biases"
+_FITTED = "fitted, and their biases corrected"
 # What these compute is not all in the operators of one piece.
 _STATEFUL = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"})
 
@@ -145,20 +159,20 @@ class _Candidate:
 
     Attributes:
       execution: of the copy.
-      layers: of the copy, paired with the float model's.
-      refit: whether weights are fitted too.
+      layers: of the copy, paired with the float model's, and heads, in the copy's order.
+      kind: what is done to layers that are no heads.
     """
 
     execution: LayerExecution
-    layers: list[_Layer]
-    refit: bool
+    layers: list[_Layer | Head]
+    kind: str
 
 
 class _Correction:
     """New constants of one layer of a candidate, which has run up to it."""
 
     def __init__(self, layer: _Layer, floating: _FloatLayer, candidate: _Candidate):
-        execution, self._refit = candidate.execution, candidate.refit
+        execution, self._refit = candidate.execution, candidate.kind == _FITTED
         self._layer, self._floating, self._graph = layer, floating, execution.graph
         source = int(layer.quantized.inputs[0])
         self._values, self._source = execution.values[source], self._graph.tensor(source)
@@ -190,6 +204,34 @@ class _Correction:
         _write_bias(self._graph, self._layer.bias, self._bias)
 
 
+class _HeadCorrection:
+    """New constants of one head of a candidate, which has run up to it."""
+
+    def __init__(self, head: Head, floating: _FloatLayer, candidate: _Candidate):
+        self._head, self._floating, self._model = head, floating, candidate.execution.graph.model
+        self._values = candidate.execution.values[int(head.quantized.inputs[0])]
+        self._scales = np.asarray(head.weights.quantization.scale, np.float64).reshape(-1, 1)
+        self._codes = np.empty(floating.weights.shape, np.int8)
+        self._bias = np.empty(floating.bias.size)
+
+    def find(self, part: slice, inputs: np.ndarray) -> None:
+        """Finds the constants of some outputs; as of `_Correction`."""
+        floating, places = self._floating, self._floating.places
+        changed, weights = places.rows(self._values, part=part), floating.weights[part]
+        scales = self._scales[part] if len(self._scales) > 1 else self._scales
+        codes = self._codes[part] = rounded_by_inputs(weights, scales, changed)
+        self._bias[part] = moved_bias(
+            floating.bias[part], weights, codes * scales, inputs, changed, places.of_a_sample
+        )
+
+    def write(self) -> None:
+        """Puts what was found into the candidate."""
+        head, codes = self._head, self._floating.places.weights(self._codes)
+        head.weights.buffer = self._model.add_constant(codes)
+        bias = self._bias.astype(np.float32).reshape(shape_of(head.bias))
+        head.bias.buffer = self._model.add_constant(bias)
+
+
 def _sweep(
     floating: LayerExecution,
     candidates: Sequence[_Candidate],
@@ -206,8 +248,12 @@ def _sweep(
             floating.run_through(producer)
         layer, corrections = _FloatLayer(floating, original), []
         for candidate, pair in zip(candidates, pairs, strict=True):
-            candidate.execution.run_until(pair.quantized)
-            corrections.append(_Correction(pair, layer, candidate))
+            if isinstance(pair, Head):
+                candidate.execution.run_until(pair.quantized)
+                corrections.append(_HeadCorrection(pair, layer, candidate))
+            elif candidate.kind != _AS_IT_WAS:
+                candidate.execution.run_until(pair.quantized)
+                corrections.append(_Correction(pair, layer, candidate))
         for part in layer.places.parts():
             inputs = layer.places.rows(layer.values, part=part)
             for correction in corrections:
@@ -219,16 +265,24 @@ def _sweep(
             progress(number + 1, len(originals))
 
 
-def _signal_to_noise(expected: list[np.ndarray | None], found: list[np.ndarray | None]) -> float:
-    """Gives the mean over outputs of the signal-to-noise ratio of asinh, in decibels."""
-    ratios = []
+def _signal_to_noise(
+    expected: list[np.ndarray | None], found: list[np.ndarray | None]
+) -> list[float | None]:
+    """Gives the signal-to-noise ratio of asinh of each output, in decibels."""
+    ratios: list[float | None] = []
     for one, other in zip(expected, found, strict=True):
         if one is None or other is None:
+            ratios.append(None)
             continue
         truth, value = (np.arcsinh(values.astype(np.float64)) for values in (one, other))
         signal, noise = np.square(truth).sum(), np.square(truth - value).sum()
-        ratios.append(10 * np.log10(max(signal, 1e-30) / max(noise, 1e-30)))
-    return float(np.mean(ratios)) if ratios else 0.0
+        ratios.append(float(10 * np.log10(max(signal, 1e-30) / max(noise, 1e-30))))
+    return ratios
+
+
+def _mean(ratios: Sequence[float | None]) -> float:
+    known = [ratio for ratio in ratios if ratio is not None]
+    return float(np.mean(known)) if known else 0.0
 
 
 def _reason_to_leave(graph: Topology, count: int) -> str:
@@ -249,33 +303,84 @@ class _Choice:
 
     Attributes:
       model: to go on with.
-      changed: how many layers are not as they were.
-      detail: what was done to them.
+      layers: how many layers are not as they were, heads apart.
+      heads: how many heads are not.
+      kind: what was done to the layers.
       before: decibels, of the artifact as it was.
       after: of the model.
     """
 
     model: TfliteModel
-    changed: int
-    detail: str
+    layers: int
+    heads: int
+    kind: str
     before: float
     after: float
+
+
+_Judge = Callable[[Topology], list[float | None]]
+
+
+def _keep_heads(
+    candidate: _Candidate, buffers: Sequence[tuple[int, int]], judged: _Judge
+) -> tuple[int, list[float | None], float]:
+    """Puts those heads of a candidate back that gain too little.
+
+    Args:
+      candidate: which has been through the sweep; changed in place.
+      buffers: of its heads' weights and biases before that.
+      judged: gives the ratio of each output.
+
+    Returns:
+      (how many heads are corrected, the ratios then, the mean of those without any).
+    """
+    graph = candidate.execution.graph
+    heads = [layer for layer in candidate.layers if isinstance(layer, Head)]
+    corrected = [(head.weights.buffer, head.bias.buffer) for head in heads]
+    ratios = judged(graph)
+
+    def put(head: Head, pair: tuple[int, int]) -> None:
+        head.weights.buffer, head.bias.buffer = pair
+
+    for head, pair in zip(heads, buffers, strict=True):
+        put(head, pair)
+    without = judged(graph) if heads else ratios
+    kept, result = 0, list(without)
+    for group in groups(heads):
+        outputs = frozenset().union(*(head.outputs for head in group))
+        changes = [ratios[place] - without[place] for place in outputs if ratios[place] is not None]
+        if not changes or np.mean(changes) < _LEAST_GAIN:
+            continue
+        kept += len(group)
+        for place in outputs:
+            result[place] = ratios[place]
+        for head, pair in zip(heads, corrected, strict=True):
+            if any(head is one for one in group):
+                put(head, pair)
+    return kept, result, _mean(without)
+
+
+def _in_order(graph: Topology, layers: Sequence[_Layer | Head]) -> list[_Layer | Head]:
+    places = {id(operator): place for place, operator in enumerate(graph.subgraph.operators)}
+    return sorted(layers, key=lambda layer: places[id(layer.quantized)])
 
 
 def _best(
     model: TfliteModel,
     artifact: Topology,
     used: Sequence[Mapping[str, np.ndarray]],
-    kinds: Sequence[bool],
+    kinds: Sequence[str],
+    with_heads: bool,
     progress: Callable[[int, int], None] | None,
 ) -> _Choice:
-    """Corrects copies of an artifact and chooses one, or none.
+    """Corrects copies of an artifact and chooses one.
 
     Args:
       model: the float model.
       artifact: the quantized one.
       used: the samples, of which every fourth judges.
-      kinds: for each copy, whether its weights are fitted too.
+      kinds: what is done to each copy's layers.
+      with_heads: whether heads are corrected.
       progress: called with (layers done, layers in all).
 
     Returns:
@@ -287,23 +392,33 @@ def _best(
     graph = Topology(model)
     expected = LayerExecution(graph, judges).run_all()
 
-    def judged(candidate: Topology) -> float:
-        return _signal_to_noise(expected, LayerExecution(candidate, judges, tables).run_all())
+    def judged(candidate: Topology) -> list[float | None]:
+        found = LayerExecution(candidate, judges, tables).run_all()
+        return _signal_to_noise(expected, found)
 
-    copies = [Topology(copied_model(artifact.model)) for _ in kinds]
-    candidates = [
-        _Candidate(LayerExecution(copy, learning, tables), _layers(graph, copy), refit)
-        for copy, refit in zip(copies, kinds, strict=True)
-    ]
+    candidates, buffers = [], []
+    for kind in kinds:
+        copy = Topology(copied_model(artifact.model))
+        heads = find_heads(graph, copy) if with_heads else []
+        buffers = [(head.weights.buffer, head.bias.buffer) for head in heads]
+        layers = _in_order(copy, [*_layers(graph, copy), *heads])
+        candidates.append(_Candidate(LayerExecution(copy, learning, tables), layers, kind))
+    count = len(candidates[0].layers) - len(buffers)
+    if not count:
+        candidates = candidates[:1]
     _sweep(LayerExecution(graph, learning), candidates, progress)
-    count = len(candidates[0].layers)
-    before = judged(artifact)
-    best = _Choice(artifact.model, 0, "as they were", before, before)
-    for copy, refit in zip(copies if count else (), kinds, strict=bool(count)):
-        ratio = judged(copy)
-        if ratio > best.after and ratio >= before + _LEAST_GAIN:
-            detail = "fitted, and their biases corrected" if refit else "given corrected biases"
-            best = _Choice(copy.model, count, detail, before, ratio)
+    best, least = None, 0.0
+    for candidate in candidates:
+        heads, ratios, alone = _keep_heads(candidate, buffers, judged)
+        ratio = _mean(ratios)
+        changed = candidate.execution.graph.model
+        if best is None:
+            model = changed if heads else artifact.model
+            best = _Choice(model, 0, heads, candidate.kind, alone, ratio)
+            least = ratio + _LEAST_GAIN
+        elif ratio > best.after and ratio >= least:
+            best = _Choice(changed, count, heads, candidate.kind, best.before, ratio)
+    assert best is not None
     return best
 
 
@@ -313,6 +428,7 @@ def correct_layers(
     samples: Sequence[Mapping[str, np.ndarray]],
     most_samples: int,
     refit: bool = True,
+    heads: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[TfliteModel, dict]:
     """Corrects what the quantizer wrote.
@@ -324,6 +440,7 @@ def correct_layers(
       samples: the representative dataset; each maps signature input names to arrays.
       most_samples: of those, how many are used, spread evenly.
       refit: whether weights are fitted too.
+      heads: whether output heads are rounded anew.
       progress: called with (layers done, layers in all).
 
     Returns:
@@ -338,16 +455,22 @@ def correct_layers(
     chosen = np.unique(np.linspace(0, len(samples) - 1, count).astype(int))
     used = [samples[int(number)] for number in chosen]
     try:
-        best = _best(model, graph, used, (False, True) if refit else (False,), progress)
+        kinds = (_AS_IT_WAS, _WITH_BIASES, _FITTED) if refit else (_AS_IT_WAS, _WITH_BIASES)
+        best = _best(model, graph, used, kinds, heads, progress)
     except InputError as error:
         # A kernel may run in the whole model alone; that was tried.
         entry = {"changed": 0, "detail": f"layers are left: {error}", "name": "layer_correction"}
         return artifact, entry
     judges = len(used[3::4])
+    learning = len(used) - judges
+    told = [
+        f"{best.layers} layers {best.kind}" if best.layers else "layers are as they were",
+        f"{best.heads} output heads rounded anew" if best.heads else "",
+    ]
     return best.model, {
-        "changed": best.changed,
-        "detail": f"{best.changed} layers {best.detail}, on {len(used) - judges} samples"
-        if best.changed
+        "changed": best.layers + best.heads,
+        "detail": f"{'; '.join(filter(None, told))}, on {learning} samples"
+        if best.layers + best.heads
         else "layers are as they were: no correction gained 0.75 dB",
         "gain": {
             "metric": f"signal-to-noise ratio of asinh(outputs) on {judges} other samples, dB",

@@ -21,7 +21,12 @@ LAYERS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"})
 
 
 class LayerInputs:
-    """Places of a layer's output, chosen at random, and the inputs that lead there."""
+    """Places of a layer's output, chosen at random, and the inputs that lead there.
+
+    Attributes:
+      name: of the layer's operator.
+      of_a_sample: how many places a sample has, before they are chosen.
+    """
 
     def __init__(self, graph: Topology, operator: schema.OperatorT, samples: int, rows: int):
         """Chooses places.
@@ -44,6 +49,8 @@ class LayerInputs:
             batch, *place = shape_of(graph.tensor(operator.outputs[0]))[:3]
             self._places = (samples * batch, *place)
         total = int(np.prod(self._places))
+        # Of a head of landmarks this is 1.
+        self.of_a_sample = total // max(samples, 1)
         chosen = np.arange(total)
         if total > rows:
             chosen = np.sort(np.random.default_rng(0).choice(total, rows, replace=False))

@@ -242,6 +242,7 @@ def _correct_layers(work: Finishing) -> dict:
         work.data.samples,
         choices["samples"],
         choices["fit_weights"],
+        choices["heads"],
         (lambda *counts: progress("correcting layers", *counts)) if progress else None,
     )
     return entry

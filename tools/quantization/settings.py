@@ -68,7 +68,7 @@ PASSES: dict[str, dict[str, Any]] = {
     "float16_constants": {"enabled": True},
     "float_operators": {"enabled": True},
     "float_streams": {"enabled": True},
-    "layer_correction": {"enabled": True, "fit_weights": True, "samples": 100},
+    "layer_correction": {"enabled": True, "fit_weights": True, "heads": True, "samples": 100},
     "masks": {"enabled": True},
     "narrow_convolutions": {"enabled": True},
     "output_heads": {"enabled": True},
