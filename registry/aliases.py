@@ -5,6 +5,7 @@ is moved and ended after, so a process that dies in between leaves a run that
 never ended; whoever comes next sees by the alias whether the move took place.
 """
 
+import dataclasses
 import tempfile
 import time
 from collections.abc import Mapping
@@ -26,6 +27,21 @@ _ALIAS_TAG = "alias"
 _FROM_TAG = "alias_from"
 _TO_TAG = "alias_to"
 _MOST_MOVES = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class PreviousHolders:
+    """What a rollback finds.
+
+    Attributes:
+      current: number of the version that holds the alias; None where it was deleted.
+      previous: of the one that a rollback returns to.
+      deleted: of those between them that were deleted, the newest first.
+    """
+
+    current: int | None
+    previous: int
+    deleted: tuple[int, ...]
 
 
 class Aliases:
@@ -86,32 +102,36 @@ class Aliases:
             )
         return moves[::-1]
 
-    def previous_holder(self, name: str, alias: str) -> int:
+    def previous_holders(self, name: str, alias: str) -> PreviousHolders:
         """Says to which version a rollback returns.
 
         Promotions are a stack: a rollback takes the top off, so that two of them
-        in a row go back two versions.
+        in a row go back two versions. Versions that were deleted are passed over.
 
         Args:
           name: of the registered model.
-          alias: name of the alias.
+          alias: name of the alias. It may point nowhere, where its version was deleted.
 
         Returns:
-          The version's number.
+          What held it.
 
         Raises:
-          InputError: the alias points nowhere, or never pointed elsewhere.
+          InputError: there never was such an alias, it never pointed elsewhere, or every
+            version that held it before was deleted.
         """
         holder = self._catalog.aliases(name).get(alias)
-        if holder is None:
+        moves = self.history(name, alias)
+        if holder is None and not moves:
             raise InputError(
                 "registry.alias", f"{name}: no alias {alias!r}; there is nothing to roll back"
             )
         stack: list[int] = []
-        for move in self.history(name, alias):
+        for move in moves:
             if move.kind == KIND_ROLLBACK:
-                if stack:
+                # More than one, where it passed over versions that were deleted.
+                while stack and stack[-1] != move.after:
                     stack.pop()
+                stack = stack or [move.after]
             else:
                 if move.before is not None and (not stack or stack[-1] != move.before):
                     # Moved by something else in between, such as MLflow's UI.
@@ -125,7 +145,20 @@ class Aliases:
                 f"{name}@{alias}: version {holder} is the first that held it; there is nothing to "
                 "return to",
             )
-        return stack[-1]
+        present = self._catalog.numbers(name)
+        # An alias stays when its version is deleted on some stores, and goes on others.
+        current = holder if holder in present else None
+        deleted: list[int] = []
+        for number in reversed(stack):
+            if number in present:
+                return PreviousHolders(current, number, tuple(deleted))
+            deleted.append(number)
+        listed = ", ".join(map(str, deleted))
+        raise InputError(
+            "registry.alias",
+            f"{name}@{alias}: every version that held it before was deleted ({listed}); promote "
+            "another one",
+        )
 
     def move(
         self,

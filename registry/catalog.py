@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # How many runs of one artifact are read: the newest.
 _MOST_RUNS = 1000
+# In one answer.
+_MOST_VERSIONS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,6 +215,23 @@ class Catalog:
                 f"name = {_quoted(name)}", max_results=limit, order_by=["version_number DESC"]
             )
             return self._with_metrics(found, aliases)
+
+    def numbers(self, name: str) -> set[int]:
+        """Says which versions of a model there are, deleted ones left out.
+
+        Args:
+          name: of the registered model.
+        """
+        with explained(self._store):
+            found, token = set(), None
+            while True:
+                page = self._client.search_model_versions(
+                    f"name = {_quoted(name)}", max_results=_MOST_VERSIONS, page_token=token
+                )
+                found |= {int(version.version) for version in page}
+                token = page.token
+                if not token:
+                    return found
 
     def read_version(self, reference: str) -> Version:
         """Reads one version with its newest measurement on each device.

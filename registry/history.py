@@ -43,14 +43,22 @@ def main(arguments: argparse.Namespace) -> int:
     name, alias = arguments.model, None
     if "@" in name:
         name, alias = parse_reference(name)
-    moves = read_patiently(
-        lambda store, client: Aliases(store, client, Catalog(store, client)).history(name, alias),
-        arguments.patience,
-    )
+
+    def read(store, client) -> tuple:
+        catalog = Catalog(store, client)
+        moves = Aliases(store, client, catalog).history(name, alias)
+        return moves, catalog.numbers(name) if moves else set()
+
+    moves, present = read_patiently(read, arguments.patience)
+    named = {number for move in moves for number in (move.before, move.after) if number}
+    deleted = sorted(named - present)
     if arguments.format == "json":
-        print(as_json("history", {"moves": [dataclasses.asdict(move) for move in moves]}))
-    else:
-        print(history_table(moves) if moves else f"no alias of {name} has moved")
+        listed = [dataclasses.asdict(move) for move in moves]
+        print(as_json("history", {"deleted": deleted, "moves": listed}))
+        return 0
+    print(history_table(moves) if moves else f"no alias of {name} has moved")
+    if deleted:
+        print(f"deleted since: {', '.join(f'@{number}' for number in deleted)}")
     return 0
 
 

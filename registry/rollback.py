@@ -61,11 +61,19 @@ def main(arguments: argparse.Namespace) -> int:
         aliases = Aliases(store, client, catalog)
 
         def read() -> tuple:
-            number = aliases.previous_holder(name, alias)
-            return tuple(catalog.read_version(f"{name}@{which}") for which in (alias, number))
+            found = aliases.previous_holders(name, alias)
+            current, previous = (
+                number and catalog.read_version(f"{name}@{number}")
+                for number in (found.current, found.previous)
+            )
+            return current, previous, found.deleted
 
-        before, after = patiently(read, arguments.patience)
-        moved = f"{alias}: {before.reference} -> {after.reference}"
+        before, after, deleted = patiently(read, arguments.patience)
+        if deleted:
+            listed = ", ".join(f"{name}@{number}" for number in deleted)
+            print(f"passed over, because deleted: {listed}")
+        moved = f"{alias}: {before.reference if before else 'a deleted version'} -> "
+        moved += after.reference
         if arguments.dry_run:
             print(f"would move {moved}; nothing is written")
             return 0
@@ -73,7 +81,7 @@ def main(arguments: argparse.Namespace) -> int:
         promotion = Promotion(
             after=after.reference,
             alias=alias,
-            before=before.reference,
+            before=before.reference if before else None,
             checks=(),
             forced=False,
             reason=arguments.reason,

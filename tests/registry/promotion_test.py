@@ -214,6 +214,33 @@ def test_rollback_goes_back_one_promotion_each(register, command, opened, name):
     assert lines[4].endswith("crashes")
 
 
+def test_rollback_passes_over_what_was_deleted(register, command, opened, name):
+    for artifact in (b"one", b"two", b"three", b"four"):
+        register(artifact)
+    for number in (1, 2, 3, 4):
+        assert _promoted(command, f"{name}@{number}", "staging")[0]
+    client = opened[1]
+    client.delete_model_version(name, "3")
+    _, printed = command(rollback, f"{name}@staging")
+    assert f"passed over, because deleted: {name}@3\n" in printed
+    assert f"moved staging: {name}@4 -> {name}@2" in printed
+    lines = command(history, name)[1].splitlines()
+    assert lines[-1] == "deleted since: @3"
+    (document,) = [json.loads(command(history, name, "--format=json")[1])]
+    assert document["deleted"] == [3]
+    assert command(rollback, f"{name}@staging")[1].count("passed over") == 0
+    assert int(client.get_model_version_by_alias(name, "staging").version) == 1
+    # What holds the alias was deleted.
+    assert _promoted(command, f"{name}@4", "staging")[0]
+    client.delete_model_version(name, "4")
+    _, printed = command(rollback, f"{name}@staging")
+    assert f"moved staging: a deleted version -> {name}@1" in printed
+    assert _promoted(command, f"{name}@2", "staging")[0]
+    client.delete_model_version(name, "1")
+    with refused("registry.alias", r"every version .* was deleted \(1\)"):
+        command(rollback, f"{name}@staging")
+
+
 def test_moved_by_hand_then_rolled_back(register, command, opened, name):
     for artifact in (b"one", b"two", b"three"):
         register(artifact)
