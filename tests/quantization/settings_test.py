@@ -40,7 +40,7 @@ def _settings(draw) -> QuantizationSettings:
         input_type=draw(st.sampled_from(INPUT_OUTPUT_TYPES)),
         output_type=draw(st.sampled_from(INPUT_OUTPUT_TYPES)),
         ranges=RangeSettings(
-            estimator=draw(st.sampled_from(RANGE_ESTIMATORS)),
+            estimator=draw(st.sampled_from(("auto", *RANGE_ESTIMATORS))),
             percentile=draw(st.floats(0, 50)),
             smoothing=draw(st.floats(0, 1)),
             value_percentile=draw(st.floats(0, 50)),
@@ -122,7 +122,7 @@ _TENSOR = {"max": 1, "min": 0, "pattern": "a"}
         ),
         (
             {"ranges": {"estimator": "best"}},
-            "s.json: no range estimator best; choose one of " + ", ".join(RANGE_ESTIMATORS),
+            "s.json: no range estimator best; choose one of auto, " + ", ".join(RANGE_ESTIMATORS),
         ),
         (
             {"ranges": {"tensors": [{"estimator": "best", "pattern": "a"}]}},

@@ -57,7 +57,8 @@ class Ranges:
     """How the range of each activation is found.
 
     Attributes:
-      estimator: of all activations.
+      estimator: of all activations; auto is extremes_percentile, or what is clearly better on
+        calibration samples held out.
       percentile: of extremes_percentile: share (percent, 0 to 50) of the samples' extremes
         that ranges may leave outside, on either side.
       smoothing: of moving_average: the weight of what came before, 0 to 1.
@@ -66,7 +67,7 @@ class Ranges:
         that ranges may leave outside, on either side.
     """
 
-    estimator: str = "extremes_percentile"
+    estimator: str = "auto"
     percentile: float = 5.0
     smoothing: float = 0.95
     tensors: tuple[FixedRange | TensorEstimator, ...] = ()

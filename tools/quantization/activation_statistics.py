@@ -183,6 +183,22 @@ class ActivationStatistics(Mapping[int, TensorStatistics]):
             start = stop
         return {self._indices[index]: entry for index, entry in found.items()}
 
+    def of_samples(self, numbers: Sequence[int]) -> "ActivationStatistics":
+        """Gives what gathering them over some of the samples would give, to the bit.
+
+        Args:
+          numbers: of the samples, in the order that the result has them in.
+
+        Returns:
+          Statistics of these alone.
+        """
+        rows = Rows(self.rows.width, len(numbers))
+        for place, number in enumerate(numbers):
+            rows.write(place, self.rows.row(number))
+        return ActivationStatistics(
+            self.layout, rows, self.tensors, self.means, self._indices, self._scales
+        )
+
     def rescaled(
         self, model: TfliteModel, scales: Mapping[str, np.ndarray]
     ) -> "ActivationStatistics":

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.graph.flatbuffer import TfliteModel
+from tools.graph.flatbuffer import TfliteModel, copied_model
 from tools.graph.min_runtime import restate_min_runtime
 from tools.graph.model_metadata import restate_statistics
 from tools.graph.topology import Topology
@@ -21,6 +21,7 @@ from tools.quantization.activation_statistics import ActivationStatistics
 from tools.quantization.bias_range import make_room_for_biases
 from tools.quantization.block_scales import mend_block_scales
 from tools.quantization.calibration import gather_histograms, gather_statistics, scaled_statistics
+from tools.quantization.choice import Division, choose, divisions, is_open
 from tools.quantization.compaction import compact
 from tools.quantization.constant_products import use_fully_connected
 from tools.quantization.dead_channels import remove_dead_channels
@@ -76,6 +77,8 @@ class Preparation:
       ranges: of the activations, once they are estimated.
       plan: the recipe, once it is made.
       masks: operators that compute in float for the sake of masks.
+      candidate: makes an artifact from a copy, by settings and samples of its own; see
+        tools.quantization.pipeline.
     """
 
     model: TfliteModel
@@ -86,6 +89,7 @@ class Preparation:
     ranges: dict[str, dict] | None = None
     plan: Plan | None = None
     masks: tuple[schema.OperatorT, ...] = ()
+    candidate: Callable[[QuantizationSettings, Division], bytes] | None = None
 
 
 @dataclasses.dataclass
@@ -160,6 +164,18 @@ def _if_changed(entry: dict) -> dict | None:
 
 def _quantizes_activations(work: Preparation | Finishing) -> bool:
     return work.settings.quantizes_activations
+
+
+def _choose(work: Preparation) -> dict:
+    settings, candidate = work.settings, work.candidate
+    way, entry = choose(
+        work.model,
+        divisions(work.data.samples, work.statistics),
+        lambda way, part: candidate(way.named_in(settings), part),
+        equalize(copied_model(work.model), work.statistics)["changed"] > 0,
+    )
+    work.settings = way.named_in(settings)
+    return entry
 
 
 def _equalize(work: Preparation) -> dict:
@@ -278,6 +294,11 @@ WITHOUT_DATA: tuple[Pass[Preparation], ...] = (
 )
 # After calibration, of schemes that need it.
 WITH_RANGES: tuple[Pass[Preparation], ...] = (
+    Pass(
+        "choice",
+        _choose,
+        lambda work: work.candidate is not None and is_open(work.settings, len(work.data.samples)),
+    ),
     Pass("equalization", _equalize, _quantizes_activations),
     Pass("range_estimation", _find_ranges),
     Pass("bias_range", lambda work: make_room_for_biases(work.model, work.ranges)),

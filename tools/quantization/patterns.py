@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
-from tools.graph.flatbuffer import tensor_name
+from tools.graph.flatbuffer import TfliteModel, tensor_name
 from tools.graph.topology import Topology
 
 _SHOWN = 3
@@ -41,6 +41,15 @@ class EarlierScopes:
         self._of = {id(operator): scope(graph, operator) for operator in graph.subgraph.operators}
         # An operator that is gone would give its id to a new one.
         self._alive = list(graph.subgraph.operators)
+
+    def of_copy(self, model: TfliteModel, copy: TfliteModel) -> "EarlierScopes":
+        """Gives the same for a copy of the model in the state that it is in now."""
+        result = EarlierScopes(Topology(copy))
+        for one, other in zip(
+            model.schema.subgraphs[0].operators, copy.schema.subgraphs[0].operators, strict=True
+        ):
+            result._of[id(other)] = self.of(one)
+        return result
 
     def of(self, operator: schema.OperatorT) -> str:
         """Gives an operator's earlier scope; "" for one that is new."""

@@ -6,6 +6,7 @@ applies them and makes the artifact's file. tools.quantization.passes has the pa
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -25,6 +26,7 @@ from tools.graph.topology import WEIGHTED, Topology
 from tools.quantization import passes, recipes
 from tools.quantization.activation_statistics import ActivationStatistics
 from tools.quantization.calibration import gather_statistics
+from tools.quantization.choice import Division
 from tools.quantization.given_recipe import plan_given
 from tools.quantization.inner_subgraphs import inner_entries
 from tools.quantization.passes import CalibrationData, Finishing, Preparation, run_passes
@@ -187,6 +189,68 @@ def graph_to_calibrate(
     return model, work.before, entries
 
 
+def _planned(work: Preparation) -> tuple[Plan, list[dict]]:
+    """Does what comes after calibration; returns the plan, and what each pass reports."""
+    entries = run_passes(passes.WITH_RANGES, work) if work.settings.needs_calibration else []
+    entries += run_passes(passes.FOR_THE_RECIPE, work)
+    if work.settings.recipe is None:
+        planned = plan(Topology(work.model), work.settings, work.before, work.masks)
+    else:
+        planned = plan_given(Topology(work.model), list(work.settings.recipe))
+    work.plan = planned
+    return planned, entries + run_passes(passes.BY_THE_RECIPE, work)
+
+
+def _whole_recipe(model: TfliteModel, planned: Plan) -> list[dict]:
+    """Joins the recipe of the main subgraph with those of the others."""
+    inner = [e for e in inner_entries(model, planned.recipe) if e not in planned.recipe]
+    return planned.recipe + inner
+
+
+def _written(
+    model: TfliteModel, recipe: list[dict], ranges: dict | None, planned: Plan
+) -> tuple[TfliteModel, int]:
+    """Has the library write an artifact.
+
+    Returns:
+      The artifact, with what the library leaves put right, and the bytes of its own file.
+    """
+    quantized = apply_recipe(model, recipe, ranges)
+    artifact = parse_model(quantized, model.where)
+    restore_outputs(artifact, model, planned.float_outputs)
+    mend_int16_sums(artifact)
+    return artifact, len(quantized)
+
+
+def _candidate(
+    model: TfliteModel, before: EarlierScopes, settings: QuantizationSettings, division: Division
+) -> bytes:
+    """Makes an artifact to be compared with others, without the passes that correct it.
+
+    Args:
+      model: the graph that was calibrated; it is not changed.
+      before: which operators of the master its own stand for.
+      settings: how to quantize.
+      division: of the calibration data.
+
+    Returns:
+      A whole .tflite file.
+    """
+    copy = copied_model(model)
+    # Other steps of weights take long to find, and decide nothing here.
+    settings = dataclasses.replace(settings, weight_algorithm="min_max")
+    work = Preparation(
+        copy,
+        settings,
+        before.of_copy(model, copy),
+        CalibrationData(division.learning),
+        division.statistics,
+    )
+    planned, _ = _planned(work)
+    artifact, _ = _written(copy, _whole_recipe(copy, planned), work.ranges, planned)
+    return model_bytes(artifact)
+
+
 def prepare(
     master: bytes,
     settings: QuantizationSettings,
@@ -210,7 +274,7 @@ def prepare(
         that needs calibration data has none, or when activations become NaN or infinite.
     """
     model, before, entries = graph_to_calibrate(master, settings, where)
-    work = Preparation(model, settings, before, data)
+    work = Preparation(model, settings, before, data, candidate=partial(_candidate, model, before))
     if settings.needs_calibration:
         refuse_unmeasurable(model)
         if data is None:
@@ -220,23 +284,15 @@ def prepare(
                 "--calibration_data",
             )
         work.statistics = data.gather(model, data.samples, data.told("calibrating"))
-        entries += run_passes(passes.WITH_RANGES, work)
-    entries += run_passes(passes.FOR_THE_RECIPE, work)
-    if settings.recipe is None:
-        work.plan = plan(Topology(model), settings, before, work.masks)
-    else:
-        work.plan = plan_given(Topology(model), list(settings.recipe))
-    entries += run_passes(passes.BY_THE_RECIPE, work)
-    planned = work.plan.recipe
-    inner = [entry for entry in inner_entries(model, planned) if entry not in planned]
+    planned, told = _planned(work)
     return Prepared(
         model=model,
-        settings=settings,
+        settings=work.settings,
         data=data,
-        plan=work.plan,
-        recipe=planned + inner,
+        plan=planned,
+        recipe=_whole_recipe(model, planned),
         ranges=work.ranges,
-        passes=entries,
+        passes=entries + told,
         master=master,
     )
 
@@ -255,14 +311,11 @@ def finish(prepared: Prepared) -> QuantizationResult:
         master, or nobody could run it.
     """
     model, settings, planned = prepared.model, prepared.settings, prepared.plan
-    quantized = apply_recipe(model, prepared.recipe, prepared.ranges)
-    artifact = parse_model(quantized, model.where)
-    restore_outputs(artifact, model, planned.float_outputs)
-    mend_int16_sums(artifact)
+    artifact, size = _written(model, prepared.recipe, prepared.ranges, planned)
     if settings.quantizes_activations:
         # Passes run parts of it in this process, which kernels can end.
         _tried(prepared, model_bytes(artifact))
-    work = Finishing(artifact, settings, model, planned.recipe, prepared.data, len(quantized))
+    work = Finishing(artifact, settings, model, planned.recipe, prepared.data, size)
     entries = run_passes(passes.ON_THE_ARTIFACT, work)
     if len(work.content) >= len(prepared.master):
         raise InputError(

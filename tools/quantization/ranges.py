@@ -126,7 +126,7 @@ def plan_ranges(
     """
     names = {index: tensor_name(graph.tensor(index)) for index in statistics}
     estimators = {
-        index: "min_max" if index in graph.inputs else settings.estimator for index in statistics
+        index: "min_max" if index in graph.inputs else settings.usual for index in statistics
     }
     given: dict[int, tuple[float, float]] = {}
     for pattern, *choice in settings.tensors:
@@ -230,7 +230,7 @@ def find_ranges(
         "extremes_percentile": f"{settings.percentile:g}% of their extremes left outside",
         "moving_average": f"moving_average of their extremes, smoothing {settings.smoothing:g}",
         "value_percentile": f"{settings.value_percentile:g}% of their values left outside",
-    }.get(settings.estimator, settings.estimator)
+    }.get(settings.usual, settings.usual)
     own = f", {len(settings.tensors)} patterns with their own" if settings.tensors else ""
     return ranges, {
         "changed": len(ranges),

@@ -19,6 +19,9 @@
       "passes": {"equalization": {"enabled": false}}
     }
 
+The estimator "auto", which is the default, is the usual one or what judging finds better
+(tools.quantization.choice).
+
 With the scheme "recipe", "recipe" holds one of litert-quantizer's, and stands in for
 layers, weights and the types of inputs and outputs.
 
@@ -46,6 +49,9 @@ from tools.quantization.recipes import check_recipe, is_static
 from tools.quantization.scheme_names import STATIC, canonical_layer_scheme, canonical_scheme
 
 INPUT_OUTPUT_TYPES = ("float32", "int8", "uint8")
+# The usual estimator, or what tools.quantization.choice finds better.
+BY_JUDGING = "auto"
+USUAL_ESTIMATOR = "extremes_percentile"
 WEIGHT_ALGORITHMS = ("min_max", "mse", "octav", "gptq", "hadamard")
 # See tools.quantization.range_estimators; the last three count every value.
 RANGE_ESTIMATORS = (
@@ -62,6 +68,7 @@ RANGE_ESTIMATORS = (
 # that is not enabled leaves no entry in the report.
 PASSES: dict[str, dict[str, Any]] = {
     "bias_range": {"enabled": True},
+    "choice": {"enabled": True},
     "constant_products": {"enabled": True},
     "dead_channels": {"enabled": True},
     "equalization": {"enabled": True, "through_relu6": True},
@@ -85,7 +92,8 @@ class RangeSettings:
     """How the range of each activation is found.
 
     Attributes:
-      estimator: one of RANGE_ESTIMATORS. The model's inputs have min_max in any case.
+      estimator: one of RANGE_ESTIMATORS, or BY_JUDGING. The model's inputs have min_max in
+        any case.
       percentile: of extremes_percentile: share (percent, 0 to 50) of the samples' extremes
         that ranges may leave outside, on either side.
       smoothing: of moving_average: the weight of what came before, 0 to 1.
@@ -101,8 +109,13 @@ class RangeSettings:
     value_percentile: float = Ranges.value_percentile
     tensors: tuple[tuple[str, float, float] | tuple[str, str], ...] = ()
 
+    @property
+    def usual(self) -> str:
+        """The estimator, one of RANGE_ESTIMATORS: USUAL_ESTIMATOR where nothing was chosen."""
+        return USUAL_ESTIMATOR if self.estimator == BY_JUDGING else self.estimator
+
     def __post_init__(self):
-        _one_of("range estimator", self.estimator, RANGE_ESTIMATORS)
+        _one_of("range estimator", self.estimator, (BY_JUDGING, *RANGE_ESTIMATORS))
         for name in ("percentile", "value_percentile"):
             if not 0 <= getattr(self, name) <= 50:
                 raise InputError(

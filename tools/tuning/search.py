@@ -50,6 +50,8 @@ _FOUR_BITS = {
 _TIMES = {"dynamic": 0.8, "dynamic_int4": 0.8, "int4": 0.5, "int8": 0.5, "mixed": 0.5}
 # They change no result, or none but where nothing works without them.
 _NOTHING_TO_TRY = frozenset({"bias_range", "dead_channels", "relu_fusion", "sparse_weights"})
+# Every candidate says itself how it is made, so that none chooses.
+_NOTHING_CHOSEN = {"choice": {"enabled": False}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,7 +208,8 @@ class Search:
             self._tell("timing", len(worth), len(worth), "")
 
     def _plain(self, stage: str, schemes: Sequence[str]) -> None:
-        named = [(scheme, QuantizationSettings(scheme)) for scheme in schemes]
+        settings = [QuantizationSettings(scheme, passes=_NOTHING_CHOSEN) for scheme in schemes]
+        named = list(zip(schemes, settings, strict=True))
         for scheme, candidate in zip(schemes, self._try_all(stage, named), strict=True):
             if candidate:
                 self._bases[scheme] = candidate
@@ -311,9 +314,9 @@ def _variants() -> list[tuple[str, list[tuple[str, Callable]]]]:
 
     default = QuantizationSettings("int8")
     estimators = [(e, ranges(estimator=e)) for e in RANGE_ESTIMATORS
-                  if e != default.ranges.estimator]  # fmt: skip
+                  if e != default.ranges.usual]  # fmt: skip
     percentiles = [(f"percentile {p:g}", ranges(percentile=p)) for p in _PERCENTILES]
-    passes = [name for name in sorted(PASSES) if name not in _NOTHING_TO_TRY]
+    passes = [name for name in sorted(PASSES) if name not in _NOTHING_TO_TRY | set(_NOTHING_CHOSEN)]
     named = [(f"{'without' if default.enabled(n) else 'with'} {n}", switched(n)) for n in passes]
     return [("range estimators", estimators + percentiles), ("passes", named)]
 
