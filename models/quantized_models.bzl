@@ -8,7 +8,13 @@ load("//rules:defs.bzl", "quality_gates", "quantized_model")
 load("//tests:nightly.bzl", "NIGHTLY")
 
 def _float16(**gates):
-    return quality_gates(smaller_than_source = True, tolerance = 0.001, **gates)
+    # Most of MediaPipe's weights are float16 already: only the iris changes at all.
+    return quality_gates(
+        max_jpeg_ratio = 0.05,
+        smaller_than_source = True,
+        tolerance = 0.001,
+        **gates
+    )
 
 # Model to scheme to the gates of the artifact.
 GATES = {
@@ -63,6 +69,7 @@ GATES = {
         ),
         "dynamic": quality_gates(
             tolerance = {"conv2d_21": 0.001, "conv2d_31": 0.001},
+            max_jpeg_ratio = 1.5,
             min_size_reduction = 0.72,
             landmarks = {"max_landmark_error_px": 0.22, "max_presence_error": 0.002},
         ),
@@ -210,7 +217,7 @@ GATES = {
             },
             min_size_reduction = 0.71,
             landmarks = {"max_landmark_error_px": 8.7, "max_presence_error": 0.073},
-            segmentation = {"min_segmentation_iou": 0.63},
+            segmentation = {"min_segmentation_iou": 0.63, "min_soft_iou": 0.63},
         ),
         "dynamic": quality_gates(
             tolerance = {
@@ -235,8 +242,9 @@ GATES = {
         ),
         "dynamic": quality_gates(
             tolerance = 0.0011,
+            max_jpeg_ratio = 1.2,
             min_size_reduction = 0.65,
-            segmentation = {"min_segmentation_iou": 0.97},
+            segmentation = {"min_segmentation_iou": 0.97, "min_soft_iou": 0.985},
         ),
         "float16": _float16(min_size_reduction = 0.47),
     },
