@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from tests.random_models import ModelBuilder
 from tools.graph.flatbuffer import parse_model
 from tools.graph.topology import Topology
-from tools.quantization.dynamic_cost import dynamic_wins, estimated_times
+from tools.quantization.dynamic_cost import costly_heads, dynamic_wins, estimated_times
 
 _SIZES = st.integers(1, 512)
 
@@ -70,3 +72,38 @@ def test_matrix_products(inputs, outputs, wins):
     result = graph.operator("FULLY_CONNECTED", sources, (1, outputs), options)
     topology = Topology(parse_model(graph.finish(result)))
     assert dynamic_wins(topology, topology.subgraph.operators[0]) == wins
+
+
+def _chain(*widths: int) -> Topology:
+    graph = ModelBuilder()
+    last = graph.input((1, widths[0]))
+    for inputs, outputs in pairwise(widths):
+        weights = graph.constant(np.ones((outputs, inputs), np.float32))
+        last = graph.fully_connected(last, weights, graph.constant(np.ones(outputs, np.float32)))
+    return Topology(parse_model(graph.finish(last)))
+
+
+@pytest.mark.parametrize(
+    ("widths", "costs"),
+    [
+        # An autoencoder ends in as much as it begins with, a classifier in a few classes.
+        ((640, 128, 128, 8, 128, 128, 640), True),
+        ((640, 1024, 1024, 10), False),
+        # Of what is small, reading a model costs more than computing it.
+        ((16, 16), False),
+    ],
+)
+def test_heads_that_cost_more_in_float_than_they_win(widths, costs):
+    graph = _chain(*widths)
+    head = graph.subgraph.operators[-1]
+    assert costly_heads(graph, [head]) == ([(head, True)] if costs else [])
+
+
+def test_head_whose_scaling_costs_more_than_its_products_is_no_dynamic_one():
+    graph = ModelBuilder()
+    source = graph.input((512, 16))
+    weights = graph.constant(np.ones((128, 16), np.float32))
+    layer = graph.fully_connected(source, weights, graph.constant(np.ones(128, np.float32)))
+    topology = Topology(parse_model(graph.finish(layer)))
+    (head,) = topology.subgraph.operators
+    assert costly_heads(topology, [head]) == [(head, False)]

@@ -24,18 +24,27 @@ Dynamic it is where at least 15% are estimated to be gained: beside its neighbou
 operator gains less than alone, and whole models were no faster at 5%, 25% or 40%. All
 237 operators take 1.8% longer by that rule than each in the faster way; all in float
 they take 67% longer, all dynamic 56%.
+
+The same coefficients say what an output head costs in float, beside a model in int8 (there
+is nothing to scale in such): 0.00328 M + 588 an operator. Of a detector that is a few
+percent of the model, of an autoencoder or one layer of a language model most of it.
 """
 
 import math
+from collections.abc import Sequence
 
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.graph.flatbuffer import shape_of
-from tools.graph.topology import Topology
+from tools.graph.topology import WEIGHTED, Topology
 
 DYNAMIC_KERNELS = frozenset({"CONV_2D", "FULLY_CONNECTED"})
 _TILE = 16
 _LEAST_GAIN = 0.15
+# Nanoseconds for a product in float and in int8, and for any operator.
+_FLOAT_PRODUCT, _INT8_PRODUCT, _OPERATOR = 0.0186, 0.00328, 588
+# Of a model's time in int8, that its heads may cost in float.
+_MOST_HEAD_COST = 0.15
 
 
 def estimated_times(
@@ -54,9 +63,9 @@ def estimated_times(
       Nanoseconds (in float, with dynamic int8).
     """
     products = pixels * kernel * inputs * (-(-outputs // _TILE) * _TILE)
-    in_float = 0.0186 * products + 0.0103 * pixels * kernel * inputs + 638
+    in_float = _FLOAT_PRODUCT * products + 0.0103 * pixels * kernel * inputs + 638
     scaling = 0.205 * pixels * outputs + 0.364 * elements + 8.45 * pixels
-    return in_float, 0.00328 * products + scaling + 588
+    return in_float, _INT8_PRODUCT * products + scaling + _OPERATOR
 
 
 def dynamic_wins(graph: Topology, operator: schema.OperatorT) -> bool:
@@ -75,3 +84,40 @@ def dynamic_wins(graph: Topology, operator: schema.OperatorT) -> bool:
     pixels, kernel = math.prod(result[:-1]), math.prod(weights[1:-1])
     times = estimated_times(pixels, kernel, weights[-1], weights[0], math.prod(source))
     return times[1] <= times[0] * (1 - _LEAST_GAIN)
+
+
+def _products(graph: Topology, operator: schema.OperatorT) -> int:
+    """Counts what an operator multiplies, M above; 0 where it has no constant weights."""
+    name = graph.name(operator)
+    if name not in WEIGHTED or not graph.is_constant(operator.inputs[1]):
+        return 0
+    weights = shape_of(graph.tensor(operator.inputs[1]))
+    # A transposed convolution multiplies for each pixel that goes in.
+    place = operator.inputs[2] if name == "TRANSPOSE_CONV" else operator.outputs[0]
+    pixels = math.prod(shape_of(graph.tensor(place))[:-1])
+    if name not in DYNAMIC_KERNELS:
+        return pixels * math.prod(weights)
+    return pixels * math.prod(weights[1:]) * (-(-weights[0] // _TILE) * _TILE)
+
+
+def costly_heads(
+    graph: Topology, heads: Sequence[schema.OperatorT]
+) -> list[tuple[schema.OperatorT, bool]]:
+    """Finds the output heads that cost more in float than they are worth.
+
+    Args:
+      graph: of a float master.
+      heads: from `tools.quantization.output_heads`.
+
+    Returns:
+      The FULLY_CONNECTED among them, each with whether dynamic int8 wins there; none where
+      all are estimated to take under 15% of the model's time in int8 longer in float. Heads of
+      CONV_2D give many values of few channels, and float is nearly as fast there.
+    """
+    operators = graph.subgraph.operators
+    whole = _OPERATOR * len(operators) + _INT8_PRODUCT * sum(_products(graph, o) for o in operators)
+    matrices = [o for o in heads if graph.name(o) == "FULLY_CONNECTED" and _products(graph, o)]
+    lost = (_FLOAT_PRODUCT - _INT8_PRODUCT) * sum(_products(graph, o) for o in matrices)
+    if lost <= _MOST_HEAD_COST * whole:
+        return []
+    return [(operator, dynamic_wins(graph, operator)) for operator in matrices]

@@ -12,7 +12,7 @@ from tools.errors import InputError
 from tools.graph.flatbuffer import shape_of, tensor_name
 from tools.graph.topology import WEIGHTED, Topology
 from tools.quantization import patterns, recipes
-from tools.quantization.dynamic_cost import DYNAMIC_KERNELS, dynamic_wins
+from tools.quantization.dynamic_cost import DYNAMIC_KERNELS, costly_heads, dynamic_wins
 from tools.quantization.float_operators import float_operators
 from tools.quantization.float_streams import float_streams
 from tools.quantization.output_heads import output_heads
@@ -192,6 +192,9 @@ def _choose(graph: Topology, operator: schema.OperatorT, scheme: str) -> tuple[_
     if name == "BATCH_MATMUL" and scheme in STATIC and any(map(graph.is_constant, operator.inputs)):
         # In int8, its kernel has one scale for all matrices of the constant.
         return _WEIGHTS_INT8, "its int8 kernel has no scale for each channel"
+    if name == "STABLEHLO_COMPOSITE":
+        # The library gives it integers, and leaves the operators that it runs in float.
+        return _FLOAT, "the subgraph that it runs computes in float"
     # Forms differ in weights: one does for an operator without.
     for form in (*(forms if name in _STORED else forms[-1:]), _FLOAT):
         reason = _unfit(graph, operator, form)
@@ -299,6 +302,17 @@ class _Forms:
             self.give(operator, recipes.float16, f"{what}: {_arithmetic(recipes.float16)}")
         return len(chosen)
 
+    def hasten(self, heads: Sequence[schema.OperatorT], scheme: str) -> None:
+        """Gives int8 arithmetic to the output heads that cost too much in float.
+
+        What comes in is quantized again, and comes out in float: that loses less than an
+        output of int8, and is as fast. Where it is not, the head is int8 as any operator.
+        """
+        for operator, wins in costly_heads(self.graph, heads):
+            form = _DYNAMIC if wins else _choose(self.graph, operator, scheme)[0]
+            if _unfit(self.graph, operator, form) is None:
+                self.give(operator, form, None)
+
     def give_layer(self, pattern: str, scheme: str, before: patterns.EarlierScopes | None) -> int:
         """Gives what a pattern matches a scheme; returns how many operators that are."""
         graph, where = self.graph, f"{self.graph.model.where}: layers"
@@ -400,7 +414,9 @@ def plan(
         if settings.enabled("float_streams"):
             forms.keep(float_streams(graph), "stream of a PRELU")
         if settings.enabled("output_heads"):
-            forms.keep(output_heads(graph), "output head")
+            heads = output_heads(graph)
+            forms.keep(heads, "output head")
+            forms.hasten(heads, scheme)
     if scheme in STATIC:
         if settings.enabled("float_operators"):
             forms.keep(float_operators(graph), "its int8 kernel can fail or resolves too little")
