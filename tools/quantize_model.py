@@ -241,11 +241,28 @@ def _prepare(arguments: argparse.Namespace, master: bytes, where: str, settings,
     return prepare(master, settings, data, where)
 
 
-def _finish(master: bytes, prepared) -> _Quantized:
-    """Makes the artifact of what `_prepare` returns, and tells of its warnings."""
+def _finish(master: bytes, prepared, original_bytes: int) -> _Quantized:
+    """Makes the artifact of what `_prepare` returns, and tells of its warnings.
+
+    Args:
+      master: the float master.
+      prepared: what `_prepare` returns.
+      original_bytes: of the file that the float master was made from. It may hold weights in
+        float16, or less else.
+
+    Returns:
+      The artifact, smaller than the float master.
+    """
     from tools.quantization.pipeline import finish
 
     result = finish(prepared)
+    size = len(result.model)
+    if size >= original_bytes:
+        warning = (
+            f"the artifact is no smaller than the file that was given ({original_bytes:,} to "
+            f"{size:,} bytes), only than its fp32 form ({len(master):,} bytes)"
+        )
+        result = dataclasses.replace(result, warnings=[*result.warnings, warning])
     for warning in result.warnings:
         print(f"quantize_model: warning: {prepared.model.where}: {warning}", file=sys.stderr)
     return _Quantized(master, prepared, result)
@@ -334,7 +351,7 @@ def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
             if path in calibration and settings[path].needs_calibration:
                 samples = _calibration_samples(arguments, master, name, calibration[path])
             prepared = _prepare(arguments, master, name, settings[path], samples)
-            made[path] = _finish(master, prepared)
+            made[path] = _finish(master, prepared, len(original))
         except InputError as error:
             raise InputError(
                 error.code, f"{error} (--member={path}=keep leaves it as it is)"
@@ -394,7 +411,7 @@ def main(arguments: argparse.Namespace) -> int:
         samples = _calibration_samples(arguments, master, where, arguments.calibration_data)
     used = samples if settings.needs_calibration else None
     prepared = _prepare(arguments, master, where, settings, used)
-    made = _finish(master, prepared) if arguments.output_model else None
+    made = _finish(master, prepared, original_bytes) if arguments.output_model else None
     if arguments.prepared_output:
         with whole_file(arguments.prepared_output) as file:
             file.write(prepared.content())

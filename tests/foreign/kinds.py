@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tests.random_models import ModelBuilder
-from tools.graph.flatbuffer import model_bytes, parse_model
+from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model
 
 _TYPES = schema.TensorType
 _WIDTH = 48
@@ -511,3 +511,72 @@ def _large_weights() -> bytes:
 
 
 _kind("weights_beyond_float16", _large_weights)
+
+
+def _assigned_constant() -> bytes:
+    """Makes a variable that is given a constant, by an operator without an output."""
+    graph = ModelBuilder()
+    source, value = graph.input((1, 64), "x"), graph.constant(_weights(1, 64))
+    options = schema.VarHandleOptionsT()
+    options.container, options.sharedName = "", "v"
+    handle = _of_type(graph, graph.operator("VAR_HANDLE", [], (), options), _TYPES.RESOURCE)
+    graph.operator("ASSIGN_VARIABLE", [handle, value], (), schema.AssignVariableOptionsT())
+    graph.subgraph.operators[-1].outputs = []
+    read = graph.operator("READ_VARIABLE", [handle], (1, 64), schema.ReadVariableOptionsT())
+    return graph.finish(_dense(graph, graph.binary("ADD", source, read)))
+
+
+_kind("constant_assigned_to_a_variable", _assigned_constant)
+
+
+def _first_buffer_written() -> bytes:
+    """Makes a model whose first buffer is there, of no bytes; it is left out most often."""
+    graph = ModelBuilder()
+    model = parse_model(graph.finish(_dense(graph, _dense(graph, graph.input((1, 64), "x")))))
+    model.schema.buffers[0].data = np.zeros(0, np.uint8)
+    return model_bytes(model)
+
+
+_kind("first_buffer_written", _first_buffer_written)
+
+
+def add_subgraph(model: TfliteModel, content: bytes) -> None:
+    """Adds the only subgraph of another model."""
+    added = parse_model(content)
+    (subgraph,) = added.schema.subgraphs
+    for tensor in subgraph.tensors:
+        data = added.schema.buffers[tensor.buffer].data
+        tensor.buffer = 0 if data is None else len(model.schema.buffers)
+        if tensor.buffer:
+            model.schema.buffers.append(schema.BufferT())
+            model.schema.buffers[-1].data = data
+    for operator in subgraph.operators:
+        model.schema.operatorCodes.append(added.schema.operatorCodes[operator.opcodeIndex])
+        operator.opcodeIndex = len(model.schema.operatorCodes) - 1
+    model.schema.subgraphs.append(subgraph)
+
+
+def _composite() -> bytes:
+    """Makes a composite between two layers, of the name that the library gives integers."""
+    graph = ModelBuilder()
+    source = _dense(graph, graph.input((1, 64), "x"))
+    shape = graph.shape(source)
+    result = graph.operator("STABLEHLO_COMPOSITE", [source, source], shape)
+    options = schema.StableHLOCompositeOptionsT()
+    options.name, options.version, options.decompositionSubgraphIndex = "odml.npu_call", 1, 1
+    # An empty map of FlexBuffers.
+    options.compositeAttributes = np.array([0, 0, 1, 0, 0, 36, 1], np.uint8)
+    options.compositeAttributesFormat = schema.CustomOptionsFormat.FLEXBUFFERS
+    composite = graph.subgraph.operators[-1]
+    composite.builtinOptions2, composite.builtinOptions2Type = (
+        options,
+        schema.BuiltinOptions2.StableHLOCompositeOptions,
+    )
+    model = parse_model(graph.finish(_dense(graph, result)))
+    inner = ModelBuilder()
+    ends = [inner.input(shape, name) for name in ("one", "other")]
+    add_subgraph(model, inner.finish(inner.binary("ADD", *ends)))
+    return model_bytes(model)
+
+
+_kind("composite", _composite)

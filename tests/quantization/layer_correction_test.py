@@ -134,6 +134,8 @@ def test_random_models_get_no_worse_where_it_is_judged(content):
         assume(False)
     before = parse_model(result.model)
     after, entry = correct_layers(model, before, samples, 16)
+    # Some have no layer that could be corrected.
+    assume("gain" in entry)
     assert entry["gain"]["after"] >= entry["gain"]["before"]
     assert len(model_bytes(after)) <= len(result.model) + 4096
     assert (entry["changed"] > 0) == (model_bytes(after) != model_bytes(before))

@@ -5,12 +5,15 @@ import signal
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
+from tests.foreign.kinds import add_subgraph
 from tests.random_models import ModelBuilder, tiny_model
 from tools.errors import InputError
 from tools.graph.child_process import ChildDiedError, in_child
 from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model
 from tools.graph.float_master import make_float_master
+from tools.quantization import trial
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings
 from tools.quantization.trial import try_artifact
@@ -152,3 +155,43 @@ def test_what_a_child_raises():
     assert raised.value.code == "model.kind"
     with pytest.raises(RuntimeError, match="ZeroDivisionError: division by zero"):
         in_child(lambda _: 1 / 0)
+
+
+def test_output_that_states_no_shape_may_get_one():
+    graph = ModelBuilder()
+    source = graph.input((1, 64), "x")
+    weights = graph.constant(np.eye(64, dtype=np.float32))
+    result = graph.fully_connected(source, weights, graph.constant(np.zeros(64, np.float32)))
+    times = graph.input((2,), "times")
+    graph.subgraph.tensors[times].type = schema.TensorType.INT32
+    graph.operator("TILE", [result, times], ())
+    content = graph.finish(graph.subgraph.operators[-1].outputs[0])
+    before, _ = make_float_master(content)
+
+    def state(model: TfliteModel) -> None:
+        (subgraph,) = model.schema.subgraphs
+        subgraph.tensors[subgraph.outputs[0]].shape = np.array([0, 0], np.int32)
+
+    settings = QuantizationSettings("float16")
+    assert try_artifact(before, changed(before, state), settings, None, "net") == []
+
+
+def test_loop_that_zeros_never_end_says_nothing_of_the_artifact(monkeypatch):
+    monkeypatch.setattr(trial, "_FLOAT_SECONDS", 1)
+    graph = ModelBuilder()
+    graph.operator("WHILE", [graph.input((), "x")], (), schema.WhileOptionsT())
+    model = parse_model(graph.finish(graph.subgraph.operators[-1].outputs[0]))
+    options = model.schema.subgraphs[0].operators[0].builtinOptions
+    options.condSubgraphIndex, options.bodySubgraphIndex = 1, 2
+    condition, body = ModelBuilder(), ModelBuilder()
+    x = condition.input((), "x")
+    less = condition.operator("LESS", [x, condition.constant(np.float32(100))], ())
+    condition.subgraph.tensors[less].type = schema.TensorType.BOOL
+    add_subgraph(model, condition.finish(less))
+    x = body.input((), "x")
+    add_subgraph(model, body.finish(body.binary("ADD", x, x)))
+    content, _ = make_float_master(model_bytes(model))
+    (warning,) = try_artifact(content, content, _FLOAT16, {"x": np.float32(3)}, "net")
+    assert warning == (
+        "the artifact was not wholly tried: the float model stopped it (no end within 1 seconds)"
+    )

@@ -302,6 +302,12 @@ def test_image_for_a_model_that_takes_none(tmp_path, inputs):
         assert f"{spec.name} {list(spec.shape)}" in message
 
 
+def test_data_for_a_model_without_inputs(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.zeros((4, 4), np.float32))
+    with refused("data.names", "has no input"):
+        load(tmp_path / "a.npz", inputs=())
+
+
 def test_pixels_are_remembered_up_to_a_bound(tmp_path, monkeypatch):
     bytes_of_one = 4 * 4 * 3
     monkeypatch.setattr(loading, "_REMEMBERED_BYTES", 2 * bytes_of_one)

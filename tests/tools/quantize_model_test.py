@@ -258,6 +258,16 @@ def _quantized_model(given: Path) -> dict:
     return {"input_model": given / "quantized.tflite"}
 
 
+def test_artifact_that_is_no_smaller_than_the_file_that_was_given(tmp_path):
+    master, _ = make_float_master(tiny_model(channels=64))
+    half = quantize(master, QuantizationSettings("float16"), None).model
+    (tmp_path / "net.tflite").write_bytes(half)
+    given = flags(tmp_path, tmp_path, "FLOAT16", calibration_data=None, recipe_output=None)
+    done = run_command(command, *given)
+    assert done.returncode == 0
+    assert "the artifact is no smaller than the file that was given" in done.stderr
+
+
 def _small_model(given: Path) -> dict:
     (given / "small.tflite").write_bytes(tiny_model(channels=1))
     return {"input_model": given / "small.tflite"}

@@ -42,13 +42,17 @@ def _run(work: Callable[[Callable[[str], None]], Any], connection: Connection) -
         connection.close()
 
 
-def in_child(work: Callable[[Callable[[str], None]], Any], seconds: float | None = None) -> Any:
+def in_child(
+    work: Callable[[Callable[[str], None]], Any],
+    seconds: float | Callable[[str], float] | None = None,
+) -> Any:
     """Does work in a forked process, and waits for it.
 
     Args:
       work: called there with a function that it tells of each of its steps. What it returns
         is sent back.
-      seconds: for which a step may last at most; any time where it is None.
+      seconds: for which a step may last at most, the same for all or by what was told of it;
+        any time where it is None.
 
     Returns:
       What the work returned.
@@ -66,8 +70,9 @@ def in_child(work: Callable[[Callable[[str], None]], Any], seconds: float | None
     step = ""
     try:
         while True:
-            if not ours.poll(seconds):
-                raise ChildDiedError(step, f"no end within {seconds:g} seconds")
+            limit = seconds(step) if callable(seconds) else seconds
+            if not ours.poll(limit):
+                raise ChildDiedError(step, f"no end within {limit:g} seconds")
             what, content = ours.recv()
             if what == "result":
                 return content

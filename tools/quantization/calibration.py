@@ -273,6 +273,8 @@ def scaled_statistics(
       InputError: as `gather_statistics`.
     """
     derived = before.rescaled(model, scales)
+    if not scales:
+        return derived
     numbers = sorted({0, len(samples) - 1})
     shown = [samples[number] for number in numbers]
     found = gather_statistics(model, shown, tensors=list(derived), processes=1)

@@ -288,6 +288,8 @@ def _mean(ratios: Sequence[float | None]) -> float:
 def _reason_to_leave(graph: Topology, count: int) -> str:
     """Says why layers cannot be corrected; "" where they can."""
     names = {graph.name(operator) for operator in graph.subgraph.operators}
+    if not names & LAYERS:
+        return "the model has none"
     variable = any(tensor.isVariable for tensor in graph.subgraph.tensors)
     if len(graph.model.schema.subgraphs) > 1 or names & _STATEFUL or variable:
         return "the model has several subgraphs or a state"

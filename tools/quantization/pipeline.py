@@ -138,8 +138,9 @@ def _left_float(model: TfliteModel, master_bytes: int, size: int) -> list[str]:
                 tensor = graph.tensor(index)
                 if tensor.type == schema.TensorType.FLOAT32:
                     count = len(model.schema.buffers[tensor.buffer].data)
-                    output = tensor_name(graph.tensor(operator.outputs[0]))
-                    found[tensor.buffer] = count, name, output
+                    # What only assigns a variable has no output.
+                    ends = [tensor_name(graph.tensor(i)) for i in operator.outputs]
+                    found[tensor.buffer] = count, name, next(iter(ends), "")
     total = sum(count for count, _, _ in found.values())
     warnings = []
     if total > _MUCH * size:

@@ -32,8 +32,15 @@ def quiet_library():
 
 
 def _for_library(model: TfliteModel) -> TfliteModel:
-    """Copies a model, in a form that the library takes: a padding's value is a scalar there."""
+    """Copies a model, in a form that the library takes: a padding's value is a scalar there.
+
+    It also takes a first buffer that is written, be it without a byte, for a constant's, and
+    moves it to where the runtime does so too.
+    """
     result = copied_model(model)
+    first = result.schema.buffers[0]
+    if first.data is not None and not len(first.data):
+        first.data = None
     for number in range(len(result.schema.subgraphs)):
         graph = Topology(result, number)
         for operator in graph.subgraph.operators:

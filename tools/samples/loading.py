@@ -243,6 +243,8 @@ class _ArrayFile:
     def __init__(self, path: Path, name: str, inputs: Sequence[InputSpec]):
         self.path, self.inputs = path, {spec.name: spec for spec in inputs}
         self.is_bare = path.suffix.lower() == ".npy"
+        if not inputs:
+            raise InputError("data.names", f"{path}: the model has no input that data is for")
         arrays = self._open()
         if self.is_bare and len(inputs) != 1:
             raise InputError(
