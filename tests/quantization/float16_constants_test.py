@@ -41,7 +41,8 @@ def _delegates(content: bytes) -> int:
     [
         # Slopes alone, of the 23 those of over 48 channels.
         ("face_landmark", "int8", 12),
-        ("face_landmark", "dynamic", 12),
+        # And biases beside weights that are few, and float16.
+        ("face_landmark", "dynamic", 15),
         ("face_landmark", "float16", 37),
         ("face_detection_short_range", "int8", 0),
         ("face_detection_short_range", "float16", 20),
