@@ -4,11 +4,12 @@ import hashlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.random_models import tiny_model
 from tests.refused import refused
 from tools.graph.float_master import make_float_master
-from tools.quantization.settings import settings_from_json
+from tools.quantization.settings import QuantizationSettings, settings_from_json
 from tools.samples.loading import InputSpec, Preprocessing, load_samples
 from tools.tuning.evaluation import Evaluator, TunedModel, split
 from tools.tuning.goal import Goal, chosen
@@ -69,6 +70,31 @@ def test_calibration_and_comparison_share_no_sample(samples):
     assert len(calibration) == 12
     assert len(held_out) == 2
     assert not set(calibration.names) & set(held_out.names)
+
+
+def test_candidates_are_held_to_what_jpeg_changes(master, tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    pixels = np.random.default_rng(3).integers(0, 256, (16, 16, 16, 3), np.uint8)
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(images / f"{number:02}.png")
+    spec = InputSpec("image", (1, 16, 16, 3), np.dtype(np.float32))
+    parts = split(load_samples([images], [spec], Preprocessing(127.5, 127.5)), 4)
+    task = {"logits": True, "mask": "scores", "type": "segmentation"}
+    journal = Journal(tmp_path, {"samples": "images"})
+    # Of noise JPEG leaves little.
+    goal = Goal({"max_jpeg_ratio": {"soft_iou": 0.005}})
+    evaluator = Evaluator(TunedModel(master, *parts, task=task), goal, journal, by_bytes)
+    good, bad = (
+        evaluator.evaluate(scheme, QuantizationSettings(scheme))
+        for scheme in ("float16", "int2")
+    )
+    journal.close()
+    saved = [one.similarity.tasks[0].jpeg for one in (good, bad)]
+    assert saved[0] == saved[1]
+    assert 0.5 < saved[0]["soft_iou_mean"] < 1
+    assert good.missed == []
+    assert "max_jpeg_ratio" in bad.missed
 
 
 def test_too_few_samples_are_refused(samples):
