@@ -230,7 +230,7 @@ GATES = {
             max_scale_error = {"*": 0.2, "Identity_2": 0.91},
             min_size_reduction = 0.72,
             landmarks = {"max_landmark_error_px": 4.5, "max_presence_error": 0.13},
-            segmentation = {"min_segmentation_iou": 0.88},
+            segmentation = {"min_segmentation_iou": 0.88, "min_soft_iou": 0.88},
         ),
         "float16": _float16(min_size_reduction = 0.49),
     },
