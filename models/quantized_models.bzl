@@ -238,7 +238,7 @@ GATES = {
         "int8": quality_gates(
             tolerance = 0.017,
             min_size_reduction = 0.62,
-            segmentation = {"min_segmentation_iou": 0.91},
+            segmentation = {"min_segmentation_iou": 0.91, "min_soft_iou": 0.93},
         ),
         "dynamic": quality_gates(
             tolerance = 0.0011,
