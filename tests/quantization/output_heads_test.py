@@ -92,3 +92,22 @@ def test_a_constant_beside_the_activation_does_not_end_the_walk():
     half = graph.constant(np.float32([0.5]))
     result = graph.binary("MUL", graph.layer(graph.image, "layer"), half)
     assert [kind for kind, _ in heads_of(graph.finish(result))] == ["CONV_2D", "MUL"]
+
+
+@pytest.mark.parametrize(
+    ("activation", "read_again", "belongs"),
+    [(0, False, True), (3, False, False), (0, True, False)],
+)
+def test_a_linear_depthwise_layer_that_only_heads_read_belongs_to_them(
+    activation, read_again, belongs
+):
+    graph = _Graph()
+    weights = graph.constant(np.ones((1, 3, 3, 3), np.float32))
+    bias = graph.constant(np.zeros(3, np.float32))
+    depthwise = graph.depthwise(graph.image, weights, bias, activation)
+    graph.subgraph.tensors[depthwise].name = "depthwise"
+    heads = [graph.layer(depthwise, name) for name in ("one", "other")]
+    # A layer that is no head reads it too.
+    again = [graph.layer(graph.layer(depthwise, "again"), "last")] if read_again else []
+    found = heads_of(graph.finish(*heads, *again))
+    assert (("DEPTHWISE_CONV_2D", "depthwise") in found) == belongs

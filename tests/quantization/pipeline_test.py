@@ -124,6 +124,7 @@ def test_result_says_what_was_done(made):
             *_PREPARED,
             "equalization",
             "range_estimation",
+            "addends",
             "bias_range",
             "pointwise",
             "layer_correction",

@@ -4,11 +4,31 @@ A detector's heads end in CONCATENATION, which forces the step of the loudest he
 all of them: logits of -700 in one take the bits from the logits of 0 to 3 that decide
 in another. Computed in float with int8 weights, the last convolution and what follows
 it lose nothing and cost a few percent of the time; the file stays as small.
+
+A depthwise convolution without an activation that only heads read belongs to them: what it
+computes has no bound that an activation sets, and its step is as coarse as theirs.
 """
 
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.graph.topology import WEIGHTED, Topology
+
+_NONE = schema.ActivationFunctionType.NONE
+
+
+def _linear_depthwise(graph: Topology, heads: set[int]) -> set[int]:
+    """Finds the depthwise layers without an activation that nothing but heads reads."""
+    found = set()
+    for operator in graph.subgraph.operators:
+        if graph.name(operator) != "DEPTHWISE_CONV_2D" or id(operator) in heads:
+            continue
+        readers = [
+            one for index in operator.outputs for one, _ in graph.consumers.get(int(index), [])
+        ]
+        linear = operator.builtinOptions.fusedActivationFunction == _NONE
+        if linear and readers and all(id(one) in heads for one in readers):
+            found.add(id(operator))
+    return found
 
 
 def output_heads(graph: Topology) -> list[schema.OperatorT]:
@@ -18,7 +38,8 @@ def output_heads(graph: Topology) -> list[schema.OperatorT]:
       graph: of a float master.
 
     Returns:
-      The operators, in the model's order. Where an output depends on no weights but
+      The operators, and the linear depthwise layers that they alone read, in the model's
+      order. Where an output depends on no weights but
       through an operator with several computed inputs other than CONCATENATION, the
       walk ends there.
     """
@@ -34,4 +55,5 @@ def output_heads(graph: Topology) -> list[schema.OperatorT]:
         heads.add(id(operator))
         if graph.name(operator) not in WEIGHTED:
             waiting += sources
+    heads |= _linear_depthwise(graph, heads)
     return [operator for operator in graph.subgraph.operators if id(operator) in heads]

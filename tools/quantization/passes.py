@@ -18,6 +18,7 @@ from tools.graph.model_metadata import restate_statistics
 from tools.graph.topology import Topology
 from tools.quantization import recipes
 from tools.quantization.activation_statistics import ActivationStatistics
+from tools.quantization.addends import clip_addends
 from tools.quantization.bias_range import make_room_for_biases
 from tools.quantization.block_scales import mend_block_scales
 from tools.quantization.calibration import gather_histograms, gather_statistics, scaled_statistics
@@ -301,6 +302,11 @@ WITH_RANGES: tuple[Pass[Preparation], ...] = (
     ),
     Pass("equalization", _equalize, _quantizes_activations),
     Pass("range_estimation", _find_ranges),
+    Pass(
+        "addends",
+        lambda work: clip_addends(Topology(work.model), work.ranges),
+        _quantizes_activations,
+    ),
     Pass("bias_range", lambda work: make_room_for_biases(work.model, work.ranges)),
     Pass("masks", _keep_masks, _quantizes_activations),
 )

@@ -33,7 +33,7 @@ _WEIGHT_STEPS = 127
 _MOST_STEPS_A_SUM = 128
 
 
-def _least_widths(graph: Topology, bounds: dict[int, list[float]]) -> None:
+def widen_to_sums(graph: Topology, bounds: dict[int, list[float]]) -> None:
     """Widens ranges that are finer than their operator's inputs can resolve.
 
     An activation that was 0 on all samples has no width at all.
@@ -191,7 +191,7 @@ def estimate_ranges(
             from_extremes = _FROM_EXTREMES.get(plan.estimators[index], _FROM_EXTREMES["min_max"])
             low, high = from_extremes(values.lowest, values.highest, settings)
         bounds[index] = [float(low), float(high)]
-    _least_widths(graph, bounds)
+    widen_to_sums(graph, bounds)
     ranges = {}
     for index, (low, high) in bounds.items():
         shape = [1] * len(shape_of(graph.tensor(index)))

@@ -67,6 +67,7 @@ RANGE_ESTIMATORS = (
 # A pass's own choices and their defaults; a choice has the type of its default. A pass
 # that is not enabled leaves no entry in the report.
 PASSES: dict[str, dict[str, Any]] = {
+    "addends": {"enabled": True},
     "bias_range": {"enabled": True},
     "choice": {"enabled": True},
     "constant_products": {"enabled": True},
