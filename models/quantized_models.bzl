@@ -185,7 +185,7 @@ GATES = {
     },
     "pose": {
         "int8": quality_gates(
-            tolerance = {"Identity": 0.01, "Identity_1": 0.0013},
+            tolerance = {"Identity": 0.008, "Identity_1": 0.0013},
             min_size_reduction = 0.83,
             detection = {
                 "max_box_error_px": 0.81,
@@ -209,15 +209,15 @@ GATES = {
     "pose_landmark_full": {
         "int8": quality_gates(
             tolerance = {
-                "Identity": 0.005,
+                "Identity": 0.003,
                 "Identity_1": 0.001,
-                "Identity_2": 0.17,
+                "Identity_2": 0.16,
                 "Identity_3": 0.003,
-                "Identity_4": 0.06,
+                "Identity_4": 0.011,
             },
             min_size_reduction = 0.71,
-            landmarks = {"max_landmark_error_px": 8.7, "max_presence_error": 0.073},
-            segmentation = {"min_segmentation_iou": 0.63, "min_soft_iou": 0.63},
+            landmarks = {"max_landmark_error_px": 5.0, "max_presence_error": 0.03},
+            segmentation = {"min_segmentation_iou": 0.78, "min_soft_iou": 0.79},
         ),
         "dynamic": quality_gates(
             tolerance = {

@@ -14,6 +14,7 @@ from tools.quantization.head_correction import (
     moved_bias,
     rounded_by_inputs,
 )
+from tools.quantization.layer_correction import correct_layers
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings
 
@@ -121,10 +122,35 @@ def test_heads_are_found_by_their_outputs():
     assert [len(group) for group in groups([heads[0], heads[0]])] == [2]
 
 
+def test_heads_in_float16_get_a_bias_alone():
+    master, _ = make_float_master(_landmarks())
+    model = parse_model(master)
+    samples = images(model, 60)
+    passes = {
+        "equalization": {"enabled": False},
+        "layer_correction": {"enabled": False},
+        "small_weights": {"heads_percent": 100.0},
+    }
+    artifact = parse_model(
+        quantize(master, QuantizationSettings("int8", passes=passes), samples).model
+    )
+    points = find_heads(Topology(model), Topology(artifact))
+    (spoilt,) = [head for head in points if head.outputs == {0}]
+    weights = artifact.constant(spoilt.weights)
+    assert weights.dtype == np.float16
+    spoilt.bias.buffer = artifact.add_constant(np.full(24, 0.5, np.float32))
+    mended, entry = correct_layers(model, artifact, samples, 60)
+    (head,) = [h for h in find_heads(Topology(model), Topology(mended)) if h.outputs == {0}]
+    np.testing.assert_array_equal(mended.constant(head.weights), weights)
+    # It was 0.
+    assert np.abs(mended.constant(head.bias)).max() < 0.2
+    assert entry["gain"]["after"] > entry["gain"]["before"] + 1
+
+
 def test_heads_are_corrected_where_that_gains():
     master, _, alone = _quantized(fit_weights=False, heads=False)
     _, _, result = _quantized(fit_weights=False)
-    assert "output heads rounded anew" in entry_of(result)["detail"]
+    assert "output heads corrected" in entry_of(result)["detail"]
     assert entry_of(result)["gain"]["after"] > entry_of(alone)["gain"]["after"]
     unseen = images(parse_model(master), 90)[60:]
     assert noise(master, result.model, unseen) < noise(master, alone.model, unseen)

@@ -14,6 +14,8 @@ so that directions in which inputs hardly move keep the trained weights. The bia
 is left in the mean: so does AdaRound (Nagel et al. 2020, "Up or Down? Adaptive Rounding for
 Post-Training Quantization", eq. 20, a quadratic problem over floor and ceiling) with another
 search.
+
+Weights in float16 stay as they are; their bias alone takes up what the layers before have moved.
 """
 
 import dataclasses
@@ -45,7 +47,7 @@ class Head:
     Attributes:
       operator: of the float model.
       quantized: of the artifact, with float arithmetic.
-      weights: int8, behind DEQUANTIZE.
+      weights: int8 or float16, behind DEQUANTIZE.
       bias: float32.
       outputs: which of the model's outputs it leads to, by their place.
     """
@@ -58,7 +60,7 @@ class Head:
 
 
 def _stored_weights(graph: Topology, operator: schema.OperatorT) -> int | None:
-    """Finds the int8 constant that one DEQUANTIZE expands for an operator alone."""
+    """Finds the constant that one DEQUANTIZE expands for an operator alone."""
     index = int(operator.inputs[1])
     producer = graph.producer.get(index)
     if producer is None or graph.name(producer) != "DEQUANTIZE":
@@ -66,7 +68,9 @@ def _stored_weights(graph: Topology, operator: schema.OperatorT) -> int | None:
     source = int(producer.inputs[0])
     tensor = graph.tensor(source)
     alone = len(graph.consumers[index]) == len(graph.consumers[source]) == 1
-    plain = tensor.type == schema.TensorType.INT8 and tensor.quantization.details is None
+    plain = tensor.type == schema.TensorType.FLOAT16 or (
+        tensor.type == schema.TensorType.INT8 and tensor.quantization.details is None
+    )
     return source if alone and plain and graph.is_constant(source) else None
 
 

@@ -7,10 +7,9 @@ been through all corrected layers before it. The layer's weights are fitted to i
 (tools.quantization.bias_correction); only then does it run. Two candidates, with weights
 fitted and without, go through the layers beside one run of the float model.
 
-Layers that compute in float are left, but for output heads: with int8 weights, these are
-rounded anew (tools.quantization.head_correction). A fit would serve the many places where
-nothing is seen before the few that decide. A third candidate has nothing but its heads
-corrected.
+Layers that compute in float are left, but for output heads, which are corrected
+(tools.quantization.head_correction). A fit would serve the many places where nothing is
+seen before the few that decide. A third candidate has nothing but its heads corrected.
 
 A quarter of the samples takes no part. It judges: of the model as it was, with biases
 corrected, and with weights fitted too, the one is kept whose outputs have the largest
@@ -18,8 +17,8 @@ signal-to-noise ratio on them, in decibels, averaged over outputs. Signal and no
 asinh(output), which is linear around zero and logarithmic beyond: a logit of -700 may
 move by a few units, one of 0 may not. What gains less than 0.75 decibels is not kept: other
 samples could judge otherwise, and corrected biases are no longer equal to each other,
-which costs bytes. Heads that lead to the same outputs are kept, or put back, by what those
-outputs gain.
+which costs bytes. Nor is what costs one output more than 3 decibels, whatever the others
+gain. Heads that lead to the same outputs are kept, or put back, by what those outputs gain.
 """
 
 import dataclasses
@@ -57,6 +56,10 @@ _MOST_VALUES = 1 << 27
 _BIAS_TYPES = {schema.TensorType.INT32: np.int32, schema.TensorType.INT64: np.int64}
 # Decibels that a correction must gain.
 _LEAST_GAIN = 0.75
+# Decibels that an output may lose where the mean gains, and beyond which none counts: a presence
+# that is sure of itself gains more than any mask can lose.
+_MOST_LOSS = 3.0
+_ENOUGH = 30.0
 # What is done to a candidate's layers.
 _AS_IT_WAS = "as they were"
 _WITH_BIASES = "given corrected biases"
@@ -210,8 +213,10 @@ class _HeadCorrection:
     def __init__(self, head: Head, floating: _FloatLayer, candidate: _Candidate):
         self._head, self._floating, self._model = head, floating, candidate.execution.graph.model
         self._values = candidate.execution.values[int(head.quantized.inputs[0])]
-        self._scales = np.asarray(head.weights.quantization.scale, np.float64).reshape(-1, 1)
-        self._codes = np.empty(floating.weights.shape, np.int8)
+        self._codes = floating.places.matrix(self._model.constant(head.weights)).copy()
+        self._rounds = head.weights.type == schema.TensorType.INT8
+        scales = head.weights.quantization.scale if self._rounds else [1.0]
+        self._scales = np.asarray(scales, np.float64).reshape(-1, 1)
         self._bias = np.empty(floating.bias.size)
 
     def find(self, part: slice, inputs: np.ndarray) -> None:
@@ -219,15 +224,18 @@ class _HeadCorrection:
         floating, places = self._floating, self._floating.places
         changed, weights = places.rows(self._values, part=part), floating.weights[part]
         scales = self._scales[part] if len(self._scales) > 1 else self._scales
-        codes = self._codes[part] = rounded_by_inputs(weights, scales, changed)
+        if self._rounds:
+            self._codes[part] = rounded_by_inputs(weights, scales, changed)
+        stored = self._codes[part] * scales
         self._bias[part] = moved_bias(
-            floating.bias[part], weights, codes * scales, inputs, changed, places.of_a_sample
+            floating.bias[part], weights, stored, inputs, changed, places.of_a_sample
         )
 
     def write(self) -> None:
         """Puts what was found into the candidate."""
         head, codes = self._head, self._floating.places.weights(self._codes)
-        head.weights.buffer = self._model.add_constant(codes)
+        if self._rounds:
+            head.weights.buffer = self._model.add_constant(codes)
         bias = self._bias.astype(np.float32).reshape(shape_of(head.bias))
         head.bias.buffer = self._model.add_constant(bias)
 
@@ -283,6 +291,17 @@ def _signal_to_noise(
 def _mean(ratios: Sequence[float | None]) -> float:
     known = [ratio for ratio in ratios if ratio is not None]
     return float(np.mean(known)) if known else 0.0
+
+
+def _largest_loss(before: Sequence[float | None], after: Sequence[float | None]) -> float:
+    """Gives the decibels that one output loses at most, of those that count."""
+    pairs = zip(before, after, strict=True)
+    losses = [
+        min(one, _ENOUGH) - min(other, _ENOUGH)
+        for one, other in pairs
+        if one is not None and other is not None
+    ]
+    return max(losses, default=0.0)
 
 
 def _reason_to_leave(graph: Topology, count: int) -> str:
@@ -409,7 +428,8 @@ def _best(
     if not count:
         candidates = candidates[:1]
     _sweep(LayerExecution(graph, learning), candidates, progress)
-    best, least = None, 0.0
+    best: _Choice | None = None
+    least, first = 0.0, []
     for candidate in candidates:
         heads, ratios, alone = _keep_heads(candidate, buffers, judged)
         ratio = _mean(ratios)
@@ -417,8 +437,8 @@ def _best(
         if best is None:
             model = changed if heads else artifact.model
             best = _Choice(model, 0, heads, candidate.kind, alone, ratio)
-            least = ratio + _LEAST_GAIN
-        elif ratio > best.after and ratio >= least:
+            least, first = ratio + _LEAST_GAIN, ratios
+        elif ratio > best.after and ratio >= least and _largest_loss(first, ratios) <= _MOST_LOSS:
             best = _Choice(changed, count, heads, candidate.kind, best.before, ratio)
     assert best is not None
     return best
@@ -467,7 +487,7 @@ def correct_layers(
     learning = len(used) - judges
     told = [
         f"{best.layers} layers {best.kind}" if best.layers else "layers are as they were",
-        f"{best.heads} output heads rounded anew" if best.heads else "",
+        f"{best.heads} output heads corrected" if best.heads else "",
     ]
     return best.model, {
         "changed": best.layers + best.heads,
