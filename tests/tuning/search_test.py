@@ -86,8 +86,7 @@ def test_candidates_are_held_to_what_jpeg_changes(master, tmp_path):
     goal = Goal({"max_jpeg_ratio": {"soft_iou": 0.005}})
     evaluator = Evaluator(TunedModel(master, *parts, task=task), goal, journal, by_bytes)
     good, bad = (
-        evaluator.evaluate(scheme, QuantizationSettings(scheme))
-        for scheme in ("float16", "int2")
+        evaluator.evaluate(scheme, QuantizationSettings(scheme)) for scheme in ("float16", "int2")
     )
     journal.close()
     saved = [one.similarity.tasks[0].jpeg for one in (good, bad)]
