@@ -7,6 +7,7 @@ from ai_edge_litert.interpreter import Interpreter
 from hypothesis import given, settings
 from PIL import Image
 
+from tests.foreign.kinds import KINDS
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder, float_models, random_image, tiny_model
 from tests.refused import refused
@@ -173,6 +174,19 @@ def test_statistics_do_not_depend_on_the_number_of_processes(count):
             for field in dataclasses.fields(found):
                 values = (getattr(statistics, field.name) for statistics in (found, other[index]))
                 np.testing.assert_array_equal(*values)
+
+
+@pytest.mark.parametrize("name", ["svdf", "unidirectional_sequence_lstm"])
+def test_a_state_of_one_sample_is_not_the_next_one_s(name):
+    model = parse_model(make_float_master(KINDS[f"state_of_{name}"]())[0])
+    (shape,) = (tuple(t.shape) for t in model.schema.subgraphs[0].tensors if t.name == b"x")
+    random = np.random.default_rng(0)
+    samples = [{"x": random.normal(0, 1, shape).astype(np.float32)} for _ in range(16)]
+    one, two = (gather_statistics(model, samples, processes=number) for number in (1, 2))
+    alone = gather_statistics(model, samples[-1:])
+    for index, found in one.items():
+        assert (found.highest == two[index].highest).all()
+        assert (found.highest[-1] == alone[index].highest[0]).all()
 
 
 def test_bad_sample_is_named_when_processes_share_the_samples_out(tmp_path):

@@ -1,9 +1,11 @@
 """What int8 serves badly is found, with what leads to it and what stands between."""
 
+import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from tests.foreign.kinds import KINDS
-from tests.random_models import tiny_model
+from tests.random_models import ModelBuilder, tiny_model
 from tools.graph.flatbuffer import parse_model
 from tools.graph.topology import Topology
 from tools.quantization.float_operators import float_operators
@@ -34,3 +36,23 @@ def test_what_alone_leads_to_one_is_float_too(name, expected):
 
 def test_layers_with_weights_are_none():
     assert found(tiny_model()) == []
+
+
+def test_attention_is_float_between_its_products():
+    graph = ModelBuilder()
+    queries, keys, values = (graph.input((1, 8, 16), name) for name in ("q", "k", "v"))
+    options = schema.BatchMatMulOptionsT()
+    options.adjY = True
+    scores = graph.operator("BATCH_MATMUL", [queries, keys], (1, 8, 8), options)
+    softmax = schema.SoftmaxOptionsT()
+    softmax.beta = 1.0
+    weights = graph.operator("SOFTMAX", [scores], (1, 8, 8), softmax)
+    result = graph.operator(
+        "BATCH_MATMUL", [weights, values], (1, 8, 16), schema.BatchMatMulOptionsT()
+    )
+    table = graph.constant(np.ones((16, 16), np.float32))
+    last = graph.operator("BATCH_MATMUL", [result, table], (1, 8, 16), schema.BatchMatMulOptionsT())
+    topology = Topology(parse_model(graph.finish(last)))
+    found = float_operators(topology, slow=True)
+    assert [topology.name(one) for one in found] == ["BATCH_MATMUL", "SOFTMAX", "BATCH_MATMUL"]
+    assert float_operators(topology) == []

@@ -74,12 +74,15 @@ class _Runner:
         self._outputs = [details["index"] for details in self._interpreter.get_output_details()]
 
     def run(self, sample: Mapping[str, np.ndarray]) -> None:
-        """Runs one sample.
+        """Runs one sample, as the first that a model with a state sees.
+
+        What a sample leaves behind would depend on which process had which before.
 
         Raises:
           InputError: when the sample does not fit, or the runtime fails.
         """
         try:
+            self._interpreter.reset_all_variables()
             for name, index in self._inputs.items():
                 self._interpreter.set_tensor(index, sample[name])
             self._interpreter.invoke()

@@ -479,9 +479,10 @@ def correct_layers(
     try:
         kinds = (_AS_IT_WAS, _WITH_BIASES, _FITTED) if refit else (_AS_IT_WAS, _WITH_BIASES)
         best = _best(model, graph, used, kinds, heads, progress)
-    except InputError as error:
+    except (InputError, RuntimeError, ValueError) as error:
         # A kernel may run in the whole model alone; that was tried.
-        entry = {"changed": 0, "detail": f"layers are left: {error}", "name": "layer_correction"}
+        reason = " ".join(str(error).split())[:300]
+        entry = {"changed": 0, "detail": f"layers are left: {reason}", "name": "layer_correction"}
         return artifact, entry
     judges = len(used[3::4])
     learning = len(used) - judges

@@ -51,8 +51,11 @@ def _work(
     except KeyboardInterrupt:
         # The process that started this one is told as well.
         pass
-    except BaseException as error:
-        connection.send(("failed", number, RuntimeError(f"{type(error).__name__}: {error}")))
+    except Exception as error:
+        # Whatever a library raises of a sample, a user reads one line of it.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        refusal = InputError("model.runtime", f"calibration sample {number} fails: {reason}")
+        connection.send(("failed", number, refusal))
     finally:
         connection.close()
 

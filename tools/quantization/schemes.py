@@ -419,7 +419,9 @@ def plan(
             forms.hasten(heads, scheme)
     if scheme in STATIC:
         if settings.enabled("float_operators"):
-            forms.keep(float_operators(graph), "its int8 kernel can fail or resolves too little")
+            # No kernel of int16 is fast on a host: who asks for it has an accelerator.
+            kept = float_operators(graph, slow=scheme != "int16x8")
+            forms.keep(kept, "its int8 kernel can fail, resolves too little or is slow")
         forms.keep(masks, "mask")
     small = settings.choices("small_weights")
     # Where activations are quantized, what is left in float is corrected (layer_correction).
