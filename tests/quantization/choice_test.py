@@ -23,6 +23,7 @@ from tools.quantization.choice import (
     divisions,
     energies,
     is_open,
+    least_gain,
     ratios,
 )
 from tools.quantization.pipeline import QuantizationResult, quantize
@@ -274,7 +275,9 @@ def test_ratios_end_where_nothing_is_left_or_lost():
     np.testing.assert_array_equal(ratios(sums), [120, 120, 0, 0, 0, 0, 120])
 
 
-def _choose(noises: dict[Way, np.ndarray | None], equalizes: bool = True) -> tuple[Way, dict]:
+def _choose(
+    noises: dict[Way, float | None], equalizes: bool = True, scheme: str = "int8"
+) -> tuple[Way, dict]:
     """Chooses among copies of a model whose outputs have noise added to them."""
     builder = ModelBuilder()
     image = builder.input((1, 1, 1, 1))
@@ -295,7 +298,7 @@ def _choose(noises: dict[Way, np.ndarray | None], equalizes: bool = True) -> tup
         tensor.buffer = changed.add_constant(np.array([noise], np.float32))
         return model_bytes(changed)
 
-    return choose(model, parts, make, equalizes)
+    return choose(model, parts, make, equalizes, least_gain(QuantizationSettings(scheme)))
 
 
 def test_a_way_must_gain_three_decibels():
@@ -304,6 +307,12 @@ def test_a_way_must_gain_three_decibels():
     assert _choose(tenth | {_MIN_MAX: 0.0712})[0] == _USUAL
     assert _choose(tenth | {_MIN_MAX: 0.0704})[0] == _MIN_MAX
     assert _choose(tenth | {_MIN_MAX: 0.01, _AS_SCALED: 0.001})[0] == _AS_SCALED
+
+
+def test_with_16_bits_half_a_decibel_is_enough():
+    tenth = {_USUAL: 0.1, _AS_SCALED: 0.1}
+    assert _choose(tenth | {_MIN_MAX: 0.095}, scheme="int16x8")[0] == _USUAL
+    assert _choose(tenth | {_MIN_MAX: 0.094}, scheme="int16x8")[0] == _MIN_MAX
 
 
 def test_both_changes_are_tried_together_where_each_gains():

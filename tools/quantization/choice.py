@@ -45,6 +45,8 @@ _LEAST_SAMPLES = 16
 _JUDGES = 16
 # Decibels that a candidate must gain on the usual way.
 _LEAST_GAIN = 3.0
+# Of 16 bits the steps are fine however wide a range is, so that gains are no matter of chance.
+_LEAST_GAIN_16_BITS = 0.5
 _MOST = 120.0
 _SECONDS = 600.0
 
@@ -244,9 +246,9 @@ class _Score:
         """The mean of all samples' and outputs' own signal-to-noise ratios."""
         return float(ratios(self.sums).mean())
 
-    def beats(self, usual: "_Score") -> bool:
-        """Says whether it is clearly better than the usual way's."""
-        return self.worst >= usual.worst + _LEAST_GAIN and self.mean >= usual.mean
+    def beats(self, other: "_Score", least: float) -> bool:
+        """Says whether it is better than another by so many decibels."""
+        return self.worst >= other.worst + least and self.mean >= other.mean
 
 
 class _Judge:
@@ -291,7 +293,14 @@ class _Judge:
             return None
 
 
-def _best(judge: _Judge, usual: Way, equalizes: bool) -> tuple[Way, dict[Way, _Score]]:
+def least_gain(settings: QuantizationSettings) -> float:
+    """Says how many decibels a candidate must gain."""
+    return _LEAST_GAIN_16_BITS if settings.scheme == "int16x8" else _LEAST_GAIN
+
+
+def _best(
+    judge: _Judge, usual: Way, equalizes: bool, least: float
+) -> tuple[Way, dict[Way, _Score]]:
     """Judges candidates by the first division.
 
     Returns:
@@ -306,7 +315,7 @@ def _best(judge: _Judge, usual: Way, equalizes: bool) -> tuple[Way, dict[Way, _S
         score = judge.tried(way)
         if score is not None:
             scores[way] = score
-    winners = [way for way in scores if scores[way].beats(before)]
+    winners = [way for way in scores if scores[way].beats(before, least)]
     if not winners:
         return usual, scores
     best = max(winners, key=lambda way: scores[way].worst)
@@ -316,7 +325,7 @@ def _best(judge: _Judge, usual: Way, equalizes: bool) -> tuple[Way, dict[Way, _S
         score = judge.tried(both)
         if score is not None:
             scores[both] = score
-            best = both if score.beats(scores[best]) else best
+            best = both if score.beats(scores[best], least) else best
     return best, scores
 
 
@@ -325,6 +334,7 @@ def choose(
     parts: list[Division],
     make: Callable[[Way, Division], bytes],
     equalizes: bool,
+    least: float = _LEAST_GAIN,
 ) -> tuple[Way, dict]:
     """Chooses how a model is quantized.
 
@@ -334,12 +344,13 @@ def choose(
       make: makes a candidate from the samples that learn: a whole .tflite file with the
         model's inputs and outputs in its order.
       equalizes: whether equalization changes anything.
+      least: decibels that another way than the usual one must gain.
 
     Returns:
       The way to quantize, and the report's entry.
     """
     judge, usual = _Judge(model, parts, make), Way(USUAL_ESTIMATOR, True)
-    best, scores = _best(judge, usual, equalizes)
+    best, scores = _best(judge, usual, equalizes, least)
     if not scores:
         detail = f"{usual}: there is nothing to compare"
         return usual, {"changed": 0, "detail": detail, "name": "choice"}
@@ -347,7 +358,7 @@ def choose(
     if best != usual:
         count = len(parts)
         before, after = judge.score(usual, count), judge.score(best, count)
-        if not after.beats(before):
+        if not after.beats(before, least):
             best, after = usual, before
     told = ", ".join(f"{way} {score.worst:.2f}" for way, score in scores.items())
     return best, {

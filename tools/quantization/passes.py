@@ -22,7 +22,7 @@ from tools.quantization.addends import clip_addends
 from tools.quantization.bias_range import make_room_for_biases
 from tools.quantization.block_scales import mend_block_scales
 from tools.quantization.calibration import gather_histograms, gather_statistics, scaled_statistics
-from tools.quantization.choice import Division, choose, divisions, is_open
+from tools.quantization.choice import Division, choose, divisions, is_open, least_gain
 from tools.quantization.compaction import compact
 from tools.quantization.constant_products import use_fully_connected
 from tools.quantization.dead_channels import remove_dead_channels
@@ -174,6 +174,7 @@ def _choose(work: Preparation) -> dict:
         divisions(work.data.samples, work.statistics),
         lambda way, part: candidate(way.named_in(settings), part),
         equalize(copied_model(work.model), work.statistics)["changed"] > 0,
+        least_gain(settings),
     )
     work.settings = way.named_in(settings)
     return entry
