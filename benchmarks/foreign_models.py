@@ -116,6 +116,18 @@ def _try(listed: tuple[str, str, Path], table: _Table, arguments: argparse.Names
                 table.set(made[scheme] | {"time_by_float": ratio})
 
 
+def _machine() -> str:
+    """Names this processor, and what its speed with int8 depends on."""
+    from tools.latency.device import cpu_model
+
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return cpu_model()
+    has = "has" if any("vnni" in flag for flag in flags) else "does not have"
+    return f"{cpu_model()}, which {has} the VNNI instructions for int8"
+
+
 def main(arguments: argparse.Namespace) -> int:
     table = _Table(arguments.table)
     if arguments.folder:
@@ -124,10 +136,8 @@ def main(arguments: argparse.Namespace) -> int:
         for listed in _listed(arguments.folder, arguments.only):
             _try(listed, table, arguments)
     if arguments.markdown:
-        from tools.latency.device import cpu_model
-
         with whole_file(arguments.markdown, "w") as file:
-            file.write(markdown(list(table.rows.values()), cpu_model()))
+            file.write(markdown(list(table.rows.values()), _machine()))
     return 0
 
 

@@ -209,7 +209,7 @@ _HEAD = """\
 
 What becomes of float models that others made, in each scheme, beside litert-quantizer's own
 recipes. The models are not part of this repository: they were fetched from the public sources
-named below, on which nothing here was tuned. This page is written by
+named below. This page is written by
 
     bazel run //benchmarks:foreign_models -- --folder=FOLDER --table=table.csv --time
     bazel run //benchmarks:foreign_models -- --table=table.csv --markdown=docs/foreign_models.md
@@ -218,9 +218,12 @@ named below, on which nothing here was tuned. This page is written by
 normally distributed, integers that it can take) and compared with its float model on 8 others:
 images and sound would show other figures. "SQNR" is the signal-to-noise ratio of the worst output;
 "size" is against the file that was given, "time" against the float model, by medians of 5 rounds in
-turns, one thread, {machine}, while the machine did much other work: a tenth more or less says
-nothing. Models under 8 kB are not timed. The library's recipes get the same float
-master and samples, and keep float inputs and outputs as this project's schemes do.
+turns, one thread. The library's recipes get the same float master and samples, and keep float
+inputs and outputs as this project's schemes do. A scheme was not tried on a model whose cell is
+empty, and models under 8 kB are not timed.
+
+The machine: {machine}.
+It did much other work: a tenth more or less says nothing, and single times may be far off.
 """
 # Decibels that int8 is to gain over the library's recipe in the median.
 _WANTED_GAIN = 12.0
