@@ -182,6 +182,8 @@ def _outputs(
     ]
     result = []
     for sample in samples:
+        # As in calibration, each begins without what another left.
+        interpreter.reset_all_variables()
         for name, details in inputs:
             interpreter.set_tensor(details["index"], _given(sample[name], details))
         interpreter.invoke()
