@@ -1,6 +1,5 @@
 """Who writes and who reads each tensor of a subgraph."""
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.graph.flatbuffer import TfliteModel, shape_of
@@ -75,21 +74,3 @@ class Topology:
         """Says whether a tensor's values stand in the file."""
         data = self.model.schema.buffers[self.tensor(index).buffer].data
         return data is not None and len(data) > 0
-
-    def constant(self, index: int) -> np.ndarray:
-        """Reads the values of a constant.
-
-        Args:
-          index: of a tensor for which `is_constant` holds.
-
-        Returns:
-          Its values in its shape, read-only.
-
-        Raises:
-          InputError: when the data does not fill the shape.
-          ValueError: when the tensor is computed.
-        """
-        values = self.model.tensor_data(self.tensor(index))
-        if values is None:
-            raise ValueError(f"tensor {index} is computed")
-        return values

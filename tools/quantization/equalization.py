@@ -127,7 +127,11 @@ def _streams(graph: Topology) -> _Streams:
             for source in sources:
                 tied.tie(source, results[0])
         elif name == "PAD" and len(sources) == 1 and graph.is_constant(operator.inputs[1]):
-            tied.tie(sources[0], results[0], int(graph.constant(operator.inputs[1])[-1][0]))
+            tied.tie(
+                sources[0],
+                results[0],
+                int(graph.model.constant(graph.tensor(operator.inputs[1]))[-1][0]),
+            )
         else:
             streams.fixed.update(sources + results)
     return streams

@@ -53,7 +53,10 @@ _LEAST_SAMPLES = 16
 _MOST_CODE = 127
 # Numbers that one activation may have over all samples: all of them are in memory.
 _MOST_VALUES = 1 << 27
-_BIAS_TYPES = {schema.TensorType.INT32: np.int32, schema.TensorType.INT64: np.int64}
+_BIAS_TYPES: dict[int, type[np.signedinteger]] = {
+    schema.TensorType.INT32: np.int32,
+    schema.TensorType.INT64: np.int64,
+}
 # Decibels that a correction must gain.
 _LEAST_GAIN = 0.75
 # Decibels that an output may lose where the mean gains, and beyond which none counts: a presence
@@ -81,7 +84,7 @@ class _Layer:
 def _content(graph: Topology, index: int) -> bytes:
     """Digests a constant's bytes."""
     data = graph.model.schema.buffers[graph.tensor(index).buffer].data
-    return hashlib.sha256(np.asarray(data, np.uint8)).digest()
+    return hashlib.sha256(np.asarray(data, np.uint8).data).digest()
 
 
 def _holders(graph: Topology) -> Counter[bytes]:
@@ -152,7 +155,7 @@ class _FloatLayer:
         depthwise = graph.name(operator) == "DEPTHWISE_CONV_2D"
         rows = _DEPTHWISE_ROWS if depthwise else _ROWS
         self.places = LayerInputs(graph, operator, len(self.values), rows)
-        weights, bias = (graph.model.tensor_data(graph.tensor(i)) for i in operator.inputs[1:3])
+        weights, bias = (graph.model.constant(graph.tensor(i)) for i in operator.inputs[1:3])
         self.weights, self.bias = self.places.matrix(weights), bias.reshape(-1)
 
 
@@ -179,7 +182,7 @@ class _Correction:
         self._layer, self._floating, self._graph = layer, floating, execution.graph
         source = int(layer.quantized.inputs[0])
         self._values, self._source = execution.values[source], self._graph.tensor(source)
-        self._codes = floating.places.matrix(self._graph.model.tensor_data(layer.weights)).copy()
+        self._codes = floating.places.matrix(self._graph.model.constant(layer.weights)).copy()
         self._scales = np.asarray(layer.weights.quantization.scale, np.float64).reshape(-1, 1)
         self._bias = np.empty(floating.bias.size)
 
@@ -254,7 +257,8 @@ def _sweep(
         producer = floating.graph.producer.get(int(original.inputs[0]))
         if producer is not None:
             floating.run_through(producer)
-        layer, corrections = _FloatLayer(floating, original), []
+        layer = _FloatLayer(floating, original)
+        corrections: list[_Correction | _HeadCorrection] = []
         for candidate, pair in zip(candidates, pairs, strict=True):
             if isinstance(pair, Head):
                 candidate.execution.run_until(pair.quantized)
@@ -369,7 +373,8 @@ def _keep_heads(
     kept, result = 0, list(without)
     for group in groups(heads):
         outputs = frozenset().union(*(head.outputs for head in group))
-        changes = [ratios[place] - without[place] for place in outputs if ratios[place] is not None]
+        pairs = [(ratios[place], without[place]) for place in outputs]
+        changes = [new - old for new, old in pairs if new is not None and old is not None]
         if not changes or np.mean(changes) < _LEAST_GAIN:
             continue
         kept += len(group)
@@ -429,17 +434,18 @@ def _best(
         candidates = candidates[:1]
     _sweep(LayerExecution(graph, learning), candidates, progress)
     best: _Choice | None = None
-    least, first = 0.0, []
+    least: float = 0.0
+    first: Sequence[float | None] = ()
     for candidate in candidates:
-        heads, ratios, alone = _keep_heads(candidate, buffers, judged)
+        kept, ratios, alone = _keep_heads(candidate, buffers, judged)
         ratio = _mean(ratios)
         changed = candidate.execution.graph.model
         if best is None:
-            model = changed if heads else artifact.model
-            best = _Choice(model, 0, heads, candidate.kind, alone, ratio)
+            model = changed if kept else artifact.model
+            best = _Choice(model, 0, kept, candidate.kind, alone, ratio)
             least, first = ratio + _LEAST_GAIN, ratios
         elif ratio > best.after and ratio >= least and _largest_loss(first, ratios) <= _MOST_LOSS:
-            best = _Choice(changed, count, heads, candidate.kind, best.before, ratio)
+            best = _Choice(changed, count, kept, candidate.kind, best.before, ratio)
     assert best is not None
     return best
 

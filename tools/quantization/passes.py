@@ -60,9 +60,10 @@ class CalibrationData:
 
     def told(self, what: str) -> Callable[[int], None] | None:
         """Makes what is called with the number of samples done; None where nobody listens."""
-        if self.progress is None:
+        progress = self.progress
+        if progress is None:
             return None
-        return lambda done: self.progress(what, done, len(self.samples))
+        return lambda done: progress(what, done, len(self.samples))
 
 
 @dataclasses.dataclass
@@ -116,6 +117,7 @@ class Finishing:
     content: bytes = b""
 
 
+_T = TypeVar("_T")
 _Work = TypeVar("_Work", Preparation, Finishing)
 
 
@@ -159,6 +161,17 @@ def run_passes(passes: Sequence[Pass[_Work]], work: _Work) -> list[dict]:
     return entries
 
 
+def _there(value: _T | None) -> _T:
+    """Gives what an earlier step left.
+
+    Raises:
+      ValueError: when it is not there: the lists below have the steps in the wrong order.
+    """
+    if value is None:
+        raise ValueError("a pass runs before the step that makes what it needs")
+    return value
+
+
 def _if_changed(entry: dict) -> dict | None:
     return entry if entry["changed"] else None
 
@@ -168,12 +181,13 @@ def _quantizes_activations(work: Preparation | Finishing) -> bool:
 
 
 def _choose(work: Preparation) -> dict:
-    settings, candidate = work.settings, work.candidate
+    settings, candidate = work.settings, _there(work.candidate)
+    statistics = _there(work.statistics)
     way, entry = choose(
         work.model,
-        divisions(work.data.samples, work.statistics),
+        divisions(_there(work.data).samples, statistics),
         lambda way, part: candidate(way.named_in(settings), part),
-        equalize(copied_model(work.model), work.statistics)["changed"] > 0,
+        equalize(copied_model(work.model), statistics)["changed"] > 0,
         least_gain(settings),
     )
     work.settings = way.named_in(settings)
@@ -183,34 +197,32 @@ def _choose(work: Preparation) -> dict:
 def _equalize(work: Preparation) -> dict:
     scales: dict[str, np.ndarray] = {}
     through_relu6 = work.settings.choices("equalization")["through_relu6"]
-    entry = equalize(work.model, work.statistics, scales, through_relu6)
+    data, statistics = _there(work.data), _there(work.statistics)
+    entry = equalize(work.model, statistics, scales, through_relu6)
     work.statistics = scaled_statistics(
-        work.model,
-        work.data.samples,
-        work.statistics,
-        scales,
-        work.data.told("calibrating again"),
+        work.model, data.samples, statistics, scales, data.told("calibrating again")
     )
     return entry
 
 
 def _find_ranges(work: Preparation) -> dict:
-    told = work.data.told("counting values")
+    data = _there(work.data)
+    told = data.told("counting values")
     work.ranges, entry = find_ranges(
         Topology(work.model),
-        work.statistics,
+        _there(work.statistics),
         work.settings.ranges,
-        lambda reach: gather_histograms(work.model, work.data.samples, reach, told),
+        lambda reach: gather_histograms(work.model, data.samples, reach, told),
     )
     return entry
 
 
 def _keep_masks(work: Preparation) -> dict | None:
     graph = Topology(work.model)
-    lowest = {index: float(entry.lowest.min()) for index, entry in work.statistics.items()}
+    lowest = {index: float(entry.lowest.min()) for index, entry in _there(work.statistics).items()}
     masks = find_masks(graph, lowest)
     work.masks = masks.operators
-    clamped = clamp_paddings(graph, masks, work.ranges)
+    clamped = clamp_paddings(graph, masks, _there(work.ranges))
     if not (clamped or work.masks):
         return None
     told = [
@@ -229,13 +241,14 @@ def _separate_constants(work: Preparation) -> dict | None:
 
 
 def _add_hessians(work: Preparation) -> dict:
-    told = work.data.told("gathering Hessians")
-    return add_hessians(work.model, work.data.samples, work.ranges, told)
+    data = _there(work.data)
+    told = data.told("gathering Hessians")
+    return add_hessians(work.model, data.samples, _there(work.ranges), told)
 
 
 def _tell_of_layers(work: Preparation) -> dict:
     """Makes the entry of the operators that have a scheme of their own."""
-    matched = work.plan.matched
+    matched = _there(work.plan).matched
     told = [
         f"{scheme} for the {count} that {pattern} matches"
         for (pattern, scheme), count in zip(work.settings.layers, matched, strict=True)
@@ -244,7 +257,7 @@ def _tell_of_layers(work: Preparation) -> dict:
 
 
 def _tell_of_small_weights(work: Preparation) -> dict:
-    count = work.plan.small_weights
+    count = _there(work.plan).small_weights
     return {
         "changed": count,
         "detail": f"{count} operators of few weights have them in float16",
@@ -253,11 +266,12 @@ def _tell_of_small_weights(work: Preparation) -> dict:
 
 
 def _correct_layers(work: Finishing) -> dict:
-    choices, progress = work.settings.choices("layer_correction"), work.data.progress
+    choices, data = work.settings.choices("layer_correction"), _there(work.data)
+    progress = data.progress
     work.model, entry = correct_layers(
         work.original,
         work.model,
-        work.data.samples,
+        data.samples,
         choices["samples"],
         choices["fit_weights"],
         choices["heads"],
@@ -299,16 +313,18 @@ WITH_RANGES: tuple[Pass[Preparation], ...] = (
     Pass(
         "choice",
         _choose,
-        lambda work: work.candidate is not None and is_open(work.settings, len(work.data.samples)),
+        lambda work: (
+            work.candidate is not None and is_open(work.settings, len(_there(work.data).samples))
+        ),
     ),
     Pass("equalization", _equalize, _quantizes_activations),
     Pass("range_estimation", _find_ranges),
     Pass(
         "addends",
-        lambda work: clip_addends(Topology(work.model), work.ranges),
+        lambda work: clip_addends(Topology(work.model), _there(work.ranges)),
         _quantizes_activations,
     ),
-    Pass("bias_range", lambda work: make_room_for_biases(work.model, work.ranges)),
+    Pass("bias_range", lambda work: make_room_for_biases(work.model, _there(work.ranges))),
     Pass("masks", _keep_masks, _quantizes_activations),
 )
 # Before the recipe is planned.
@@ -321,9 +337,9 @@ BY_THE_RECIPE: tuple[Pass[Preparation], ...] = (
     Pass(
         "hessians",
         _add_hessians,
-        lambda work: any(entry["algorithm_key"] == GPTQ for entry in work.plan.recipe),
+        lambda work: any(entry["algorithm_key"] == GPTQ for entry in _there(work.plan).recipe),
     ),
-    Pass("small_weights", _tell_of_small_weights, lambda work: work.plan.small_weights > 0),
+    Pass("small_weights", _tell_of_small_weights, lambda work: _there(work.plan).small_weights > 0),
     Pass("layers", _tell_of_layers, lambda work: bool(work.settings.layers)),
 )
 ON_THE_ARTIFACT: tuple[Pass[Finishing], ...] = (

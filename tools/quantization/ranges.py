@@ -45,7 +45,7 @@ def widen_to_sums(graph: Topology, bounds: dict[int, list[float]]) -> None:
 
     def step(index: int) -> float:
         if graph.is_constant(index):
-            values = graph.constant(index)
+            values = graph.model.constant(graph.tensor(index))
             low, high = float(values.min()), float(values.max())
         else:
             low, high = bounds.get(int(index), (0, 0))
@@ -57,7 +57,7 @@ def widen_to_sums(graph: Topology, bounds: dict[int, list[float]]) -> None:
         if result not in bounds:
             continue
         if name in WEIGHTED and graph.is_constant(operator.inputs[1]):
-            weights = graph.constant(operator.inputs[1])
+            weights = graph.model.constant(graph.tensor(operator.inputs[1]))
             source = operator.inputs[2 if name == "TRANSPOSE_CONV" else 0]
             summed = step(source) * float(np.abs(weights).max()) / _WEIGHT_STEPS
         elif name in ("ADD", "SUB"):

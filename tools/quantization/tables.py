@@ -120,7 +120,7 @@ def _expanded(
 ) -> schema.OperatorT | None:
     """Puts a constant behind DEQUANTIZE; None where it stays as it is."""
     index = int(operator.inputs[place])
-    values = work.graph.constant(index)
+    values = work.graph.model.constant(work.graph.tensor(index))
     by_row = wanted == "int8" and values.ndim == 2 and work.graph.name(operator) != "GATHER"
     rounded = _codes(values, by_row) if wanted == "int8" else None
     if rounded is not None:
@@ -139,7 +139,7 @@ def _expanded(
 def _picked(work: _Rewriting, operator: schema.OperatorT) -> schema.OperatorT | None:
     """Has GATHER pick rows of int8; None where too little would be left of them."""
     graph, index, result = work.graph, int(operator.inputs[0]), int(operator.outputs[0])
-    rounded = _codes(graph.constant(index), False)
+    rounded = _codes(graph.model.constant(graph.tensor(index)), False)
     if rounded is None:
         return None
     codes, scales = rounded
@@ -160,7 +160,7 @@ def _candidates(graph: Topology, operator: schema.OperatorT) -> list[int]:
         index = int(operator.inputs[place]) if place < len(operator.inputs) else -1
         if index == -1 or graph.tensor(index).type != _FLOAT32 or not graph.is_constant(index):
             continue
-        values = graph.constant(index)
+        values = graph.model.constant(graph.tensor(index))
         if values.ndim and values.nbytes > _LEAST_BYTES:
             found.append(place)
     return found
