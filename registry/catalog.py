@@ -14,7 +14,6 @@ from tools.errors import InputError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
 # How many runs of one artifact are read: the newest.
@@ -312,10 +311,17 @@ class Catalog:
         text = version.tags.get(PARENT_TAG)
         return self.read_version(text.replace("/", "@")) if text else None
 
-    def run(self, run_id: str) -> "Run":
-        """Reads one run."""
+    def run_tags(self, run_id: str) -> Mapping[str, str]:
+        """Reads the tags of a run; none where it is gone for good."""
+        from mlflow.exceptions import MlflowException
+
         with explained(self._store):
-            return self._client.get_run(run_id)
+            try:
+                return self._client.get_run(run_id).data.tags
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                    raise
+                return {}
 
     def _no_model(self, name: str) -> str:
         return (

@@ -81,18 +81,28 @@ def _download(store, client, reference: str, folder: str) -> tuple:
 
     version = Catalog(store, client).read_version(reference)
     with explained(store):
-        names = [
-            file.path
-            for file in client.list_artifacts(version.run_id, "model")
-            if file.path.endswith(".tflite")
-        ]
+        names = _tflite_files(client, version.run_id)
         if len(names) != 1:
             raise InputError(
                 "registry.changed",
                 f"{version.reference}: run {version.run_id} holds {len(names)} .tflite files "
-                "in model/, one is wanted; its artifacts have been changed",
+                "in model/, one is wanted; its artifacts have been changed or deleted. Register "
+                "the same artifact again, which restores them",
             )
         return version, Path(client.download_artifacts(version.run_id, names[0], folder))
+
+
+def _tflite_files(client, run_id: str) -> list[str]:
+    """Names the .tflite files of a run; none where the run is gone for good."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        files = client.list_artifacts(run_id, "model")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return []
+    return [file.path for file in files if file.path.endswith(".tflite")]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from registry.store import add_patience_flag, read_patiently
+from registry.tags import PARENT_TAG
 from tools.command_line import new_parser, run
+from tools.errors import InputError
 
 _EXAMPLES = """\
   bazel run //registry:lineage -- face@3
@@ -90,7 +92,7 @@ def read_lineage(catalog, reference: str) -> Node:
     from registry.formatting import date, number
 
     version = catalog.read_version(reference)
-    tags: Mapping[str, str] = catalog.run(version.run_id).data.tags if version.run_id else {}
+    tags: Mapping[str, str] = catalog.run_tags(version.run_id) if version.run_id else {}
     lines = [f"{version.reference}: {version.label}"]
     lines.append(f"{number(version.metrics.get('size_bytes'))} bytes, sha256 {version.sha256[:12]}")
     if tags.get("target"):
@@ -110,10 +112,18 @@ def read_lineage(catalog, reference: str) -> Node:
     for count, alias in enumerate(version.aliases):
         node.children.append(Node(f"alias{count}", (f"alias {alias}",)))
 
-    parent = catalog.parent(version)
+    try:
+        parent = catalog.parent(version)
+    except InputError as error:
+        if error.code != "registry.version":
+            raise
+        parent = None
+    gone = parent is None and version.tags.get(PARENT_TAG)
     master = parent.sha256 if parent else tags.get("float_master_sha256", "")
     if master:
         title = parent.reference if parent else "float master"
+        if gone:
+            title = f"{gone.replace('/', '@')}, deleted since"
         said = [f"{title}: float"]
         size = f"{number(parent.metrics.get('size_bytes'))} bytes, " if parent else ""
         said.append(f"{size}sha256 {master[:12]}")

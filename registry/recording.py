@@ -9,6 +9,9 @@ The order of events between machines that share a server is settled afterwards:
 of equal versions the lowest number stays, of equal runs the one that ended
 first. Every process that comes by applies the same rule, so that it does not
 matter which of them dies.
+
+What people deleted in MLflow's UI is brought back where an artifact is registered again: its
+experiment and its run out of the trash, files from the build, and the float master's version.
 """
 
 import contextlib
@@ -17,7 +20,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +53,8 @@ if TYPE_CHECKING:
 _VERSIONS_TAG = "mlflow.modelVersions"
 _NOTE_TAG = "mlflow.note.content"
 _PARENT_RUN_TAG = "mlflow.parentRunId"
+# The lifecycle stage of what is in the trash.
+_DELETED = "deleted"
 # Otherwise MLflow's UI shows the pages that it has for chat applications.
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 # A run of another machine that has not ended by then has no process any more:
@@ -69,6 +74,7 @@ class Recorded:
       run_created: whether this call made that run.
       experiment_id: of the run.
       parent: "NAME/VERSION" of the float master's version, or None.
+      restored: what had been deleted and is there again, in words.
     """
 
     registered_model: str
@@ -78,6 +84,7 @@ class Recorded:
     run_created: bool
     experiment_id: str
     parent: str | None
+    restored: tuple[str, ...] = ()
 
 
 class Recorder:
@@ -101,6 +108,7 @@ class Recorder:
         self._lineage_tags = dict(lineage_tags)
         self._writer = this_process()
         self._made: list[str] = []
+        self._restored: list[str] = []
 
     def record(self, record: Record) -> Recorded:
         """Records an artifact, a new measurement of it, or that it was refused.
@@ -122,7 +130,8 @@ class Recorder:
         self._made = []
         with explained(self._store):
             try:
-                return self._record(record, self._experiment(record.registered_model))
+                recorded = self._record(record, self._experiment(record.registered_model))
+                return replace(recorded, restored=tuple(self._restored))
             except MlflowException as error:
                 if not self._is_overtaken():
                     raise
@@ -133,9 +142,14 @@ class Recorder:
 
     def _record(self, record: Record, experiment_id: str) -> Recorded:
         name = record.registered_model
-        found = self._runs_of(experiment_id, record.digest)
         version = self._version_of(name, record.artifact.sha256)
-        run = self._first(found, version)
+        aliases: list[str] = []
+        if version is not None and record.gates != GATES_FAILED:
+            if self._bring_back(version, record.artifact.file):
+                version = self._with_parent(version, record, experiment_id)
+            else:
+                aliases, version = self._give_up(version), None
+        run = self._first(self._runs_of(experiment_id, record.digest), version)
         if record.gates == GATES_FAILED:
             if run is not None:
                 return self._existing(record, None, run)
@@ -144,10 +158,10 @@ class Recorder:
             parent = self._float_version(record, experiment_id)
             made = self._register(record, experiment_id, parent, run)
             version = self._version_of(name, record.artifact.sha256)
+            for alias in aliases:
+                self._client.set_registered_model_alias(name, alias, made.version)
         else:
             self._link(version)
-            # An attempt that failed may have left a float version beside another machine's.
-            self._settled_float(record, experiment_id)
             if run is not None:
                 if run.info.run_id != version.run_id:
                     self._count_as_measurement(run.info.run_id, version)
@@ -287,6 +301,61 @@ class Recorder:
         version = self._version_of(name, record.float_master.sha256)
         return version, self._first(self._runs_of(experiment_id, digest), version)
 
+    def _bring_back(self, version: "ModelVersion", file: Path) -> bool:
+        """Restores the run of a version, and its file where that is gone.
+
+        Returns:
+          Whether it could: a run that is not in the trash any more is gone for good.
+        """
+        from mlflow.exceptions import MlflowException
+
+        run_id, what = version.run_id, f"{version.name} version {version.version}"
+        if not run_id:
+            return True
+        try:
+            run = self._client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
+        if run.info.lifecycle_stage == _DELETED and RETIRED_TAG not in run.data.tags:
+            self._client.restore_run(run_id)
+            self._restored.append(f"the run of {what}")
+        files = self._client.list_artifacts(run_id, "model")
+        if not any(found.path.endswith(".tflite") for found in files):
+            self._log_files(run_id, _in_model_folder(file))
+            self._restored.append(f"the file of {what}")
+        return True
+
+    def _give_up(self, version: "ModelVersion") -> list[str]:
+        """Deletes a version whose run is gone for good; gives the aliases that pointed at it."""
+        number = str(version.version)
+        aliases = self._client.get_registered_model(version.name).aliases
+        pointing = [alias for alias, which in aliases.items() if str(which) == number]
+        self._client.delete_model_version(version.name, number)
+        self._restored.append(f"{version.name} version {number}, under a new number")
+        return pointing
+
+    def _with_parent(
+        self, version: "ModelVersion", record: Record, experiment_id: str
+    ) -> "ModelVersion":
+        """Restores the float master of a version; gives the version as it then is."""
+        # An attempt that failed may have left a float version beside another machine's.
+        parent, _ = self._settled_float(record, experiment_id)
+        path = record.float_master.path
+        if parent is not None and path is not None and not self._bring_back(parent, path):
+            self._give_up(parent)
+            parent = None
+        parent = parent or self._float_version(record, experiment_id)
+        if parent is None:
+            return version
+        text = f"{parent.name}/{parent.version}"
+        if version.tags.get(PARENT_TAG) == text:
+            return version
+        self._client.set_model_version_tag(version.name, str(version.version), PARENT_TAG, text)
+        self._restored.append(f"{parent.name} version {parent.version}")
+        return self._version_of(version.name, record.artifact.sha256) or version
+
     def _add_measurement(
         self, record: Record, experiment_id: str, version: "ModelVersion"
     ) -> Recorded:
@@ -353,7 +422,20 @@ class Recorder:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
                 experiment = self._client.get_experiment_by_name(name)
+        if experiment.lifecycle_stage == _DELETED:
+            self._restore_experiment(experiment.experiment_id)
+            self._restored.append(f"the experiment {name}")
         return experiment.experiment_id
+
+    def _restore_experiment(self, experiment_id: str) -> None:
+        """Takes an experiment out of the trash, without the runs that this program put there."""
+        self._client.restore_experiment(experiment_id)
+        retired = self._client.search_runs(
+            [experiment_id], f"tags.{RETIRED_TAG} LIKE '%'", max_results=1000
+        )
+        for run in retired:
+            with _already_done():
+                self._client.delete_run(run.info.run_id)
 
     def _version_of(self, name: str, sha256: str) -> "ModelVersion | None":
         """Finds the version of an artifact; where there are two, takes the later ones back."""

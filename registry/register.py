@@ -164,6 +164,8 @@ def _summary(record, recorded, store) -> str:
     lines = [first, *failure_lines(record), f"  run      {_run_link(recorded, store)}{run_note}"]
     if recorded.parent:
         lines.append("  made of  " + recorded.parent.replace("/", " version "))
+    if recorded.restored:
+        lines.append(f"  restored {'; '.join(recorded.restored)}, which had been deleted")
     lines.append(f"  store    {store.display_uri}")
     if store.is_server:
         page = f"{_base(store)}/#/models/{recorded.registered_model}"
@@ -194,6 +196,7 @@ def _registration(record, recorded, store) -> Registration:
         gates=record.gates,
         parent=recorded.parent,
         registered_model=recorded.registered_model,
+        restored=recorded.restored,
         run_created=recorded.run_created,
         run_id=recorded.run_id,
         tracking_uri=store.display_uri,

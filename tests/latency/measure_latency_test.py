@@ -46,7 +46,7 @@ def flags(face) -> list[str]:
 @pytest.fixture(scope="module")
 def against_itself(flags, tmp_path_factory):
     """(what the command said, its report) for a model against itself."""
-    output = tmp_path_factory.mktemp("report") / "new" / "latency.json"
+    output = tmp_path_factory.mktemp("report") / "latency.json"
     gates = ["--min_fps=0.001", "--min_speedup=0.01"]
     done = measure(*flags, f"--output={output}", *gates, fresh=True)
     assert done.returncode == 0, done.stderr

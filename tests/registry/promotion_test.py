@@ -2,22 +2,15 @@
 
 import json
 import re
-from dataclasses import replace
 
 import pytest
 
 from registry import compare, fetch, history, lineage, list_versions, promote, rollback
-from registry.record import read_record
-from registry.recording import Recorder
-from registry.store import connect, locked
+from registry.store import connect
 from tests.refused import refused
 from tests.registry.new_stores import new_store
-from tests.registry.registration_files import write_files
 from tools.command_line import EXIT_GATE_FAILED
-from tools.documents.document import read_document, write_document
-from tools.documents.latency import Latency
 
-_LINEAGE = {"git_state": "clean", "git_commit": "0" * 40, "git_dirty": "false"}
 _POLICY = """\
 [aliases.staging]
 
@@ -50,42 +43,6 @@ def _opened(tmp_path_factory):
         patch.setenv("BUILD_WORKSPACE_DIRECTORY", str(workspace))
         store = new_store(workspace)
         yield store, connect(store), workspace
-
-
-@pytest.fixture(name="name")
-def _name(request):
-    """A registered model for each test, so that none sees another's."""
-    return request.node.name.removeprefix("test_").replace("[", "_").replace("]", "")
-
-
-@pytest.fixture(name="register")
-def _register(opened, tmp_path, name):
-    store, client, _ = opened
-
-    def register(artifact: bytes, name: str = name, device: str = "host", **changes):
-        folder = tmp_path / f"{artifact.decode()}_{device}_{len(list(tmp_path.iterdir()))}"
-        files = write_files(folder, artifact=artifact, **changes)
-        if device != "host":
-            latency = read_document(files.latency, Latency)
-            latency = replace(latency, device=replace(latency.device, name=device))
-            write_document(files.latency, latency)
-        record = read_record(files, name, "//models:face_int8")
-        with locked(store):
-            return Recorder(store, client, _LINEAGE).record(record)
-
-    return register
-
-
-@pytest.fixture(name="command")
-def _command(opened, capsys):
-    """Runs a command as its command line does; gives back its status and what it printed."""
-
-    def command(module, *arguments):
-        capsys.readouterr()
-        status = module.main(module.parser().parse_args(arguments))
-        return status, capsys.readouterr().out
-
-    return command
 
 
 def _promoted(command, version, alias="production", *arguments):

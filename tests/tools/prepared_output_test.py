@@ -40,6 +40,7 @@ def _digest(path: Path) -> str:
 def test_it_writes_what_the_whole_command_writes_of_the_first_half(folder):
     whole = _run(
         folder,
+        "--make_dirs",
         "--output_model=whole/net.tflite",
         "--prepared_output=whole/prepared.tflite",
         "--recipe_output=whole/recipe.json",
@@ -48,6 +49,7 @@ def test_it_writes_what_the_whole_command_writes_of_the_first_half(folder):
     )
     half = _run(
         folder,
+        "--make_dirs",
         "--prepared_output=half/prepared.tflite",
         "--recipe_output=half/recipe.json",
         "--settings_output=half/settings.json",

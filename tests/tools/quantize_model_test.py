@@ -48,7 +48,8 @@ def flags(folder: Path, output: Path, scheme: str = "INT8", **others) -> list[st
         "recipe_output": output / "recipe.json",
         "summary_output": output / "summary.json",
     } | others
-    return [f"--{name}={value}" for name, value in values.items() if value is not None]
+    given = [f"--{name}={value}" for name, value in values.items() if value is not None]
+    return [*given, "--make_dirs"]
 
 
 @pytest.fixture(scope="module", params=SCHEMES)

@@ -19,6 +19,7 @@ class Registration(Document):
       gates: what was said of the gates.
       parent: the float master that it was made of, NAME/VERSION; null where it is not recorded.
       registered_model: name in the registry.
+      restored: what had been deleted and is there again, in words.
       run_created: whether this command made the run.
       run_id: of MLflow.
       tracking_uri: of the store.
@@ -39,3 +40,4 @@ class Registration(Document):
     run_id: str
     tracking_uri: str
     version: str | None
+    restored: tuple[str, ...] = ()
