@@ -43,6 +43,7 @@ def _done(command, *flags):
 
 
 def _sharded(images, folder, count):
+    folder.mkdir(exist_ok=True)
     shards = [folder / str(number) for number in range(count)]
     _done(shard_samples, f"--samples={images}", *(f"--output={shard}" for shard in shards))
     return shards

@@ -78,7 +78,7 @@ def test_model_that_cannot_be_used(tmp_path, content, message):
     model.write_bytes(content)
     flags = [
         f"--input_model={model}", f"--output_model={output}/net.tflite",
-        f"--summary={output}/net.json",
+        f"--summary={output}/net.json", "--make_dirs",
     ]  # fmt: skip
     assert refusal(command, *flags) == f"{model}: {message}"
     assert not output.exists()
@@ -105,6 +105,7 @@ def test_model_of_another_directory(tmp_path):
         command,
         "--input_model=net.tflite",
         "--output_model=out/net.tflite",
+        "--make_dirs",
         where=Path("/"),
         BUILD_WORKING_DIRECTORY=str(tmp_path / "user"),
     )

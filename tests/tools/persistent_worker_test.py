@@ -311,6 +311,7 @@ def samples(tmp_path):
 def _requests(model, folder, name):
     """Command lines of all that an action of a quantized_model does, and what they write."""
     out = folder / name
+    out.mkdir(exist_ok=True)
     quantized = out / "net_int8.tflite"
     return [
         (

@@ -30,6 +30,7 @@ def data(tmp_path_factory):
 
 
 def _train(data, output):
+    output.mkdir(exist_ok=True)
     done = run_command(
         train_quantized,
         _MODEL,
