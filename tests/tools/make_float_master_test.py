@@ -20,6 +20,7 @@ def test_writes_the_master_and_what_was_changed(tmp_path):
     output, summary = tmp_path / "new" / "face.tflite", tmp_path / "face.json"
     done = run_command(
         command, f"--input_model={original}", f"--output_model={output}", f"--summary={summary}",
+        "--make_dirs",
         fresh=True,
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
