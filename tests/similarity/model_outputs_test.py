@@ -8,8 +8,9 @@ from tests.refused import refused
 from tests.scenes.photo_files import photo_path
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
+from tools.graph.runtime import quantize_values
 from tools.samples.loading import InputSpec, Preprocessing, load_samples
-from tools.similarity.model_outputs import ModelOutputs, paired, quantize_values
+from tools.similarity.model_outputs import ModelOutputs, paired
 
 
 @pytest.fixture(name="master", scope="module")

@@ -4,6 +4,8 @@ import contextlib
 import os
 import sys
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -66,6 +68,58 @@ def open_interpreter(content: bytes, where: str, keep_tensors: bool = False, thr
             "model.runtime", f"{where}: the runtime cannot run this model: {reason}"
         ) from None
     return interpreter
+
+
+def quantize_values(values: np.ndarray, scale: float, zero_point: int, dtype) -> np.ndarray:
+    """Quantizes as TFLite does: q = round(v / scale) + zero_point, clipped to the type.
+
+    Args:
+      values: float32.
+      scale: of the tensor; 0 where it has none, and values are then converted as they are.
+      zero_point: of the tensor.
+      dtype: numpy's, of integers.
+
+    Returns:
+      The same shape in `dtype`.
+    """
+    limits = np.iinfo(dtype)
+    scaled = np.round(values / np.float32(scale)) + zero_point if scale else np.round(values)
+    return np.clip(scaled, limits.min, limits.max).astype(dtype)
+
+
+def values_to_set(details: Mapping[str, Any], values: np.ndarray) -> np.ndarray:
+    """Brings values into an input's type, floats into integers by its scale.
+
+    Args:
+      details: of the input, from an Interpreter.
+      values: numbers, or texts where the input takes these.
+
+    Returns:
+      The same shape in the input's type.
+    """
+    dtype = np.dtype(details["dtype"])
+    if dtype.kind == "O":
+        return values
+    if values.dtype.kind == "f" and dtype.kind in "iu":
+        scale, zero_point = details["quantization"]
+        return quantize_values(values, scale, zero_point, dtype)
+    return values.astype(dtype, copy=False)
+
+
+def values_read(details: Mapping[str, Any], values: np.ndarray) -> np.ndarray:
+    """Gives what a tensor's values stand for.
+
+    Args:
+      details: of the tensor, from an Interpreter.
+      values: its own.
+
+    Returns:
+      float32 where integers have a scale, else the values as they are.
+    """
+    scale, zero_point = details["quantization"]
+    if values.dtype.kind in "iu" and scale:
+        return (values.astype(np.float32) - zero_point) * np.float32(scale)
+    return values
 
 
 def signature_inputs(model: TfliteModel) -> dict[str, int]:

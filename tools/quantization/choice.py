@@ -28,7 +28,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tools.errors import InputError
 from tools.graph.child_process import in_child
 from tools.graph.flatbuffer import TfliteModel, model_bytes
-from tools.graph.runtime import open_interpreter, signature_inputs
+from tools.graph.runtime import open_interpreter, signature_inputs, values_read, values_to_set
 from tools.graph.topology import Topology
 from tools.quantization.activation_statistics import ActivationStatistics
 from tools.quantization.settings import (
@@ -151,20 +151,6 @@ def is_open(settings: QuantizationSettings, samples: int) -> bool:
     )
 
 
-def _real(values: np.ndarray, details: dict) -> np.ndarray:
-    scale, zero_point = details["quantization"]
-    values = values.astype(np.float64)
-    return (values - zero_point) * scale if scale else values
-
-
-def _given(values: np.ndarray, details: dict) -> np.ndarray:
-    dtype, (scale, zero_point) = np.dtype(details["dtype"]), details["quantization"]
-    if values.dtype.kind != "f" or dtype.kind == "f":
-        return values
-    codes, limits = np.round(values / np.float32(scale)) + zero_point, np.iinfo(dtype)
-    return np.clip(codes, limits.min, limits.max).astype(dtype)
-
-
 def _outputs(
     model: TfliteModel, content: bytes, samples: Sequence[Mapping[str, np.ndarray]]
 ) -> list[list[np.ndarray]]:
@@ -184,12 +170,12 @@ def _outputs(
         # As in calibration, each begins without what another left.
         interpreter.reset_all_variables()
         for name, details in inputs:
-            interpreter.set_tensor(details["index"], _given(sample[name], details))
+            interpreter.set_tensor(details["index"], values_to_set(details, sample[name]))
         interpreter.invoke()
         outputs = zip(graph.subgraph.outputs, interpreter.get_output_details(), strict=True)
         result.append(
             [
-                _real(interpreter.get_tensor(details["index"]), details)
+                values_read(details, interpreter.get_tensor(details["index"])).astype(np.float64)
                 for index, details in outputs
                 if graph.tensor(index).type == schema.TensorType.FLOAT32
             ]

@@ -73,10 +73,6 @@ def _fused(operator: schema.OperatorT) -> int:
     return getattr(options, "fusedActivationFunction", schema.ActivationFunctionType.NONE)
 
 
-def _padding(graph: Topology, operator: schema.OperatorT) -> np.ndarray | None:
-    return graph.model.tensor_data(graph.tensor(operator.inputs[1]))
-
-
 def _weights_are_its_own(
     graph: Topology, operator: schema.OperatorT, holders: Counter[int]
 ) -> bool:
@@ -127,11 +123,8 @@ def _streams(graph: Topology) -> _Streams:
             for source in sources:
                 tied.tie(source, results[0])
         elif name == "PAD" and len(sources) == 1 and graph.is_constant(operator.inputs[1]):
-            tied.tie(
-                sources[0],
-                results[0],
-                int(graph.model.constant(graph.tensor(operator.inputs[1]))[-1][0]),
-            )
+            padding = graph.model.constant(graph.tensor(operator.inputs[1]))
+            tied.tie(sources[0], results[0], int(padding[-1][0]))
         else:
             streams.fixed.update(sources + results)
     return streams

@@ -8,7 +8,6 @@ cannot run either, no artifact has to.
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from tools.errors import InputError
 from tools.graph.child_process import ChildDiedError, in_child
 from tools.graph.flatbuffer import TfliteModel, model_to_read, text
 from tools.graph.made_up_inputs import MadeUpInputs
-from tools.graph.runtime import open_interpreter
+from tools.graph.runtime import open_interpreter, values_read, values_to_set
 from tools.quantization.settings import QuantizationSettings
 
 # For the float model: it may loop until its input says that it ends, and zeros may never. A
@@ -56,24 +55,6 @@ def _signatures(model: TfliteModel) -> list[_Signature]:
         ends = [{text(e.name): e.tensorIndex for e in part} for part in (one.inputs, one.outputs)]
         found.append(_Signature(text(one.signatureKey), one.subgraphIndex, *ends))
     return found
-
-
-def _quantized(details: Mapping[str, Any], values: np.ndarray) -> np.ndarray:
-    """Brings values into an input's type, by its scale where it has one."""
-    dtype = np.dtype(details["dtype"])
-    if values.dtype.kind != "f" or dtype.kind not in "iu":
-        return values if dtype.kind == "O" else values.astype(dtype, copy=False)
-    scale, zero_point = details["quantization"]
-    codes = np.round(values / np.float32(scale or 1)) + zero_point
-    limits = np.iinfo(dtype)
-    return np.clip(codes, limits.min, limits.max).astype(dtype)
-
-
-def _real(details: Mapping[str, Any], values: np.ndarray) -> np.ndarray:
-    scale, zero_point = details["quantization"]
-    if values.dtype.kind in "iu" and scale:
-        return (values.astype(np.float32) - zero_point) * np.float32(scale)
-    return values
 
 
 def _cosine(one: np.ndarray, other: np.ndarray) -> float:
@@ -143,13 +124,13 @@ class _Pair:
         tell(f"runs on {what}")
         details = self._made.get_input_details()
         try:
-            found = self._made(**{n: _quantized(details[n], v) for n, v in inputs.items()})
+            found = self._made(**{n: values_to_set(details[n], v) for n, v in inputs.items()})
         except (RuntimeError, ValueError) as error:
             raise _UnusableError(f"it fails on {what}: {_reason(error)}") from None
         details = self._made.get_output_details()
         cosines = {}
         for name, values in expected.items():
-            other = _real(details[name], found[name])
+            other = values_read(details[name], found[name])
             if other.shape != values.shape:
                 raise _UnusableError(
                     f"on {what} its output {name} has the shape {list(other.shape)}, the float "

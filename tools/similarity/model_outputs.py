@@ -8,29 +8,7 @@ import numpy as np
 from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_to_read, with_other_outputs
-from tools.graph.runtime import open_interpreter
-
-
-def _parameters(details: dict) -> tuple[float, int]:
-    scale, zero_point = details["quantization"]
-    return scale, zero_point
-
-
-def quantize_values(values: np.ndarray, scale: float, zero_point: int, dtype) -> np.ndarray:
-    """Quantizes as TFLite does: q = round(v / scale) + zero_point, clipped to the type.
-
-    Args:
-      values: float32.
-      scale: of the tensor; 0 where it has none, and values are then converted as they are.
-      zero_point: of the tensor.
-      dtype: numpy's, of integers.
-
-    Returns:
-      The same shape in `dtype`.
-    """
-    limits = np.iinfo(dtype)
-    scaled = np.round(values / np.float32(scale)) + zero_point if scale else np.round(values)
-    return np.clip(scaled, limits.min, limits.max).astype(dtype)
+from tools.graph.runtime import open_interpreter, values_read, values_to_set
 
 
 class RunModel(Protocol):
@@ -108,11 +86,8 @@ class ModelOutputs:
           InputError: when the runtime fails.
         """
         for name, details in zip(self.inputs, self._input_details, strict=True):
-            values = sample[name]
-            dtype = np.dtype(details["dtype"])
-            if np.issubdtype(dtype, np.integer) and np.issubdtype(values.dtype, np.floating):
-                values = quantize_values(values, *_parameters(details), dtype)
-            self._interpreter.set_tensor(details["index"], values.astype(dtype, copy=False))
+            values = values_to_set(details, sample[name])
+            self._interpreter.set_tensor(details["index"], values)
         try:
             self._interpreter.invoke()
         except (RuntimeError, ValueError) as error:
@@ -124,10 +99,7 @@ class ModelOutputs:
 
     def _float(self, details: dict) -> np.ndarray:
         """Reads a tensor's values as float32."""
-        values = self._interpreter.get_tensor(details["index"])
-        scale, zero_point = _parameters(details)
-        if np.issubdtype(values.dtype, np.integer) and scale:
-            values = (values.astype(np.float32) - zero_point) * np.float32(scale)
+        values = values_read(details, self._interpreter.get_tensor(details["index"]))
         return values.astype(np.float32, copy=False)
 
     def tensor(self, index: int) -> np.ndarray:
