@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from registry.metrics import is_on_device
 from registry.record import FLOAT_SUFFIX
-from registry.store import Store, explained
+from registry.store import Store, explained, if_there
 from registry.tags import KIND_REFUSED, KIND_TAG, PARENT_TAG, SHA256_TAG
 from tools.command_line import bazel_command
 from tools.errors import InputError
@@ -142,6 +142,12 @@ def parse_reference(text: str) -> tuple[str, str]:
     return name, which
 
 
+def tflite_files(client: "MlflowClient", run_id: str) -> list[str]:
+    """Names the .tflite files of a run's model, by their paths among its artifacts."""
+    files = client.list_artifacts(run_id, "model")
+    return [file.path for file in files if file.path.endswith(".tflite")]
+
+
 class Catalog:
     """Reads one store, and writes nothing."""
 
@@ -244,8 +250,6 @@ class Catalog:
         Raises:
           InputError: there is none.
         """
-        from mlflow.exceptions import MlflowException
-
         name, which = parse_reference(reference)
         aliases = self.aliases(name)
         with explained(self._store):
@@ -256,16 +260,13 @@ class Catalog:
                     "registry.alias",
                     f"{reference}: {name} has no alias {which!r} (it has: {known})",
                 )
-            try:
-                found = self._client.get_model_version(name, str(number))
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
+            found = if_there(lambda: self._client.get_model_version(name, str(number)))
+            if found is None:
                 raise InputError(
                     "registry.version",
                     f"{reference}: {name} has no version {number}; "
                     f"`{bazel_command('run', '//registry:list', name)}` shows those that it has",
-                ) from None
+                )
             (version,) = self._with_metrics([found], aliases)
             return dataclasses.replace(version, measurements=self._measurements(version))
 
@@ -309,19 +310,20 @@ class Catalog:
     def parent(self, version: Version) -> Version | None:
         """Reads the float master of a version, where it is in the registry."""
         text = version.tags.get(PARENT_TAG)
-        return self.read_version(text.replace("/", "@")) if text else None
+        if not text:
+            return None
+        try:
+            return self.read_version(text.replace("/", "@"))
+        except InputError as error:
+            if error.code != "registry.version":
+                raise
+            return None
 
     def run_tags(self, run_id: str) -> Mapping[str, str]:
         """Reads the tags of a run; none where it is gone for good."""
-        from mlflow.exceptions import MlflowException
-
         with explained(self._store):
-            try:
-                return self._client.get_run(run_id).data.tags
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                    raise
-                return {}
+            run = if_there(lambda: self._client.get_run(run_id))
+        return run.data.tags if run else {}
 
     def _no_model(self, name: str) -> str:
         return (

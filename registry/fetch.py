@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from registry.store import add_patience_flag, explained, read_patiently
+from registry.store import add_patience_flag, explained, if_there, read_patiently
 from tools.command_line import (
     add_make_dirs,
     new_parser,
@@ -77,11 +77,11 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _download(store, client, reference: str, folder: str) -> tuple:
     """Reads a version and fetches its file into a folder: (the version, the file's path)."""
-    from registry.catalog import Catalog
+    from registry.catalog import Catalog, tflite_files
 
     version = Catalog(store, client).read_version(reference)
     with explained(store):
-        names = _tflite_files(client, version.run_id)
+        names = if_there(lambda: tflite_files(client, version.run_id)) or []
         if len(names) != 1:
             raise InputError(
                 "registry.changed",
@@ -90,19 +90,6 @@ def _download(store, client, reference: str, folder: str) -> tuple:
                 "the same artifact again, which restores them",
             )
         return version, Path(client.download_artifacts(version.run_id, names[0], folder))
-
-
-def _tflite_files(client, run_id: str) -> list[str]:
-    """Names the .tflite files of a run; none where the run is gone for good."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        files = client.list_artifacts(run_id, "model")
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return []
-    return [file.path for file in files if file.path.endswith(".tflite")]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from registry.store import add_patience_flag, read_patiently
 from registry.tags import PARENT_TAG
 from tools.command_line import new_parser, run
-from tools.errors import InputError
 
 _EXAMPLES = """\
   bazel run //registry:lineage -- face@3
@@ -112,12 +111,7 @@ def read_lineage(catalog, reference: str) -> Node:
     for count, alias in enumerate(version.aliases):
         node.children.append(Node(f"alias{count}", (f"alias {alias}",)))
 
-    try:
-        parent = catalog.parent(version)
-    except InputError as error:
-        if error.code != "registry.version":
-            raise
-        parent = None
+    parent = catalog.parent(version)
     gone = parent is None and version.tags.get(PARENT_TAG)
     master = parent.sha256 if parent else tags.get("float_master_sha256", "")
     if master:

@@ -24,10 +24,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from registry.catalog import tflite_files
 from registry.overview import pages_of
 from registry.process import is_alive, this_process, user_name
 from registry.record import FLOAT_SUFFIX, GATES_FAILED, ModelIdentity, Record
-from registry.store import Store, StoreUnavailable, explained
+from registry.store import Store, StoreUnavailable, explained, if_there
 from registry.tags import (
     DIGEST_TAG,
     KIND_FLOAT_MASTER,
@@ -243,13 +244,17 @@ class Recorder:
         )
 
     def _float_version(self, record: Record, experiment_id: str) -> "ModelVersion | None":
-        """Finds or makes the float master's version."""
+        """Finds, restores or makes the float master's version."""
+        # An attempt that failed may have left a float version beside another machine's.
         version, run = self._settled_float(record, experiment_id)
-        if version is not None:
+        path = record.float_master.path
+        if version is not None and (path is None or self._bring_back(version, path)):
             self._link(version)
             return version
-        if record.float_master.path is None:
+        if path is None:
             return None
+        if version is not None:
+            self._give_up(version)
         name, digest = _float_identity(record)
         tags = {
             "scheme": "float",
@@ -277,7 +282,7 @@ class Recorder:
                 "target": record.tags["target"],
             }
             with self._new_run(experiment_id, label, run_tags) as run_id:
-                self._log_files(run_id, _in_model_folder(record.float_master.path))
+                self._log_files(run_id, _in_model_folder(path))
                 model_id = self._log_model(
                     record, record.float_master, label, experiment_id, run_id, "float"
                 )
@@ -307,22 +312,16 @@ class Recorder:
         Returns:
           Whether it could: a run that is not in the trash any more is gone for good.
         """
-        from mlflow.exceptions import MlflowException
-
         run_id, what = version.run_id, f"{version.name} version {version.version}"
         if not run_id:
             return True
-        try:
-            run = self._client.get_run(run_id)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-                raise
+        run = if_there(lambda: self._client.get_run(run_id))
+        if run is None:
             return False
         if run.info.lifecycle_stage == _DELETED and RETIRED_TAG not in run.data.tags:
             self._client.restore_run(run_id)
             self._restored.append(f"the run of {what}")
-        files = self._client.list_artifacts(run_id, "model")
-        if not any(found.path.endswith(".tflite") for found in files):
+        if not tflite_files(self._client, run_id):
             self._log_files(run_id, _in_model_folder(file))
             self._restored.append(f"the file of {what}")
         return True
@@ -340,13 +339,7 @@ class Recorder:
         self, version: "ModelVersion", record: Record, experiment_id: str
     ) -> "ModelVersion":
         """Restores the float master of a version; gives the version as it then is."""
-        # An attempt that failed may have left a float version beside another machine's.
-        parent, _ = self._settled_float(record, experiment_id)
-        path = record.float_master.path
-        if parent is not None and path is not None and not self._bring_back(parent, path):
-            self._give_up(parent)
-            parent = None
-        parent = parent or self._float_version(record, experiment_id)
+        parent = self._float_version(record, experiment_id)
         if parent is None:
             return version
         text = f"{parent.name}/{parent.version}"

@@ -423,6 +423,25 @@ def explained(store: Store) -> Iterator[None]:
         raise _explanation(store, error) from error
 
 
+def if_there(read: Callable[[], T]) -> T | None:
+    """Reads what may have been deleted.
+
+    Args:
+      read: asks MLflow for one thing.
+
+    Returns:
+      What it gives; None where MLflow has no such thing.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return read()
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
 _ORIGINS = (
     *("alembic", "boto3", "botocore", "mlflow", "psycopg", "psycopg2", "requests"),
     *("s3transfer", "sqlalchemy", "sqlite3", "urllib3"),
