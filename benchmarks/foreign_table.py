@@ -23,7 +23,7 @@ COLUMNS = (
     "detail",
 )
 _NUMBERS = ("sqnr_db", "cosine", "time_by_float", "bytes_in", "bytes_out", "seconds")
-_ANSWERS = ("ok", "ok, float does not run", "refused")
+_OK = ("ok", "ok, float does not run")
 # Less is no difference that a user would notice, on random samples and a busy machine.
 _DB, _TIME = 3.0, 0.1
 _EACH = (
@@ -87,9 +87,9 @@ def _statuses(models: _Rows) -> list[str]:
     for scheme in _tried(models):
         counts = Counter(s[scheme]["status"] for s in models.values() if scheme in s)
         stock = Counter(s[STOCK[scheme]]["status"] for s in models.values() if STOCK[scheme] in s)
-        ok = counts["ok"] + counts["ok, float does not run"]
+        ok = sum(counts[status] for status in _OK)
         faults = sum(counts.values()) - ok - counts["refused"]
-        stock_ok = stock["ok"] + stock["ok, float does not run"]
+        stock_ok = sum(stock[status] for status in _OK)
         lines.append(
             f"| {scheme} | {ok} | {counts['refused']} | {faults} | {stock_ok} | "
             f"{sum(stock.values()) - stock_ok} |"
@@ -166,7 +166,7 @@ def _losses(models: _Rows) -> list[str]:
 def _cell(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return ""
-    if row["status"] not in ("ok", "ok, float does not run"):
+    if row["status"] not in _OK:
         return row["status"]
     if "sqnr_db" not in row:
         return f"{row['bytes_out'] / row['bytes_in']:.2f}"
@@ -195,7 +195,7 @@ def _refusals(models: _Rows) -> list[str]:
     for (source, path), schemes in sorted(models.items()):
         for scheme in OURS:
             row = schemes.get(scheme, {})
-            if row.get("status") in (None, "ok", "ok, float does not run"):
+            if row.get("status") in (None, *_OK):
                 continue
             # The line begins with the file, which lies in a folder of whoever ran this.
             line = row["detail"].partition(".tflite: ")[2] or row["detail"]

@@ -4,7 +4,6 @@ from markupsafe import Markup
 
 from registry.formatting import number
 from registry.record import Record
-from tools.documents.latency import LatencyGate
 from tools.documents.metrics import by_field
 from tools.documents.verdict import JudgedGate
 from tools.pages.chart import COLORS, FILE, PAGE, Bar, Palette, bars
@@ -56,13 +55,6 @@ def overview_charts(record: Record, palette: Palette) -> Markup:
     return bars(title, groups, palette)
 
 
-def _of(gate: JudgedGate | LatencyGate) -> str:
-    """Names what a gate is of: a metric, an output or a task."""
-    if not isinstance(gate, JudgedGate):
-        return ""
-    return " of ".join(part for part in (gate.metric, gate.output or gate.task) if part)
-
-
 def overview(record: Record) -> str:
     """Makes the page of an artifact.
 
@@ -107,7 +99,7 @@ def overview(record: Record) -> str:
         [
             [
                 gate.name,
-                _of(gate),
+                gate.subject if isinstance(gate, JudgedGate) else "",
                 number(gate.value),
                 number(gate.threshold),
                 "passed" if gate.passed else "FAILED",

@@ -303,9 +303,8 @@ def _judgement(verdict: Verdict | None, latency: Latency | None) -> tuple[str, t
 
 
 def _failed_gate(gate: JudgedGate | LatencyGate) -> str:
-    where = ""
-    if isinstance(gate, JudgedGate):
-        where = "".join(f" of {of}" for of in (gate.metric, gate.output or gate.task) if of)
+    subject = gate.subject if isinstance(gate, JudgedGate) else ""
+    where = f" of {subject}" if subject else ""
     value = f"{gate.value:.6g}" if isinstance(gate.value, int | float) else gate.value
     return f"{gate.name}{where}: {value} against a threshold of {gate.threshold}"
 

@@ -229,16 +229,20 @@ def output_folder(text: str) -> Path:
     return user_path(text)
 
 
-def _outputs(
+# The types of flags that name what a command writes.
+_WRITTEN = (output_path, output_folder)
+
+
+def _paths(
     parser: argparse.ArgumentParser, arguments: argparse.Namespace
-) -> Iterator[tuple[str, Path]]:
-    """Gives the flags that name outputs, each with what it names."""
+) -> Iterator[tuple[str, Path, object]]:
+    """Gives the paths of a command line: (flag, path, the flag's type)."""
     for action in parser._actions:
-        if action.type in (output_path, output_folder):
-            value = getattr(arguments, action.dest, None)
-            for path in value if isinstance(value, list) else [value]:
-                if isinstance(path, Path):
-                    yield (action.option_strings or [action.dest])[-1], path
+        value = getattr(arguments, action.dest, None)
+        for path in value if isinstance(value, list) else [value]:
+            if isinstance(path, Path):
+                # What stands alone has a name only.
+                yield (action.option_strings or [action.dest])[-1], path, action.type
 
 
 def refuse_missing_folder(flag: str, path: Path) -> None:
@@ -277,13 +281,8 @@ def _refuse_lost_files(parser: argparse.ArgumentParser, arguments: argparse.Name
     """
     written: list[tuple[str, Path]] = []
     named: list[tuple[str, Path]] = []
-    for action in parser._actions:
-        value = getattr(arguments, action.dest, None)
-        for path in value if isinstance(value, list) else [value]:
-            if isinstance(path, Path):
-                kind = written if action.type is output_path else named
-                # What stands alone has a name only.
-                kind.append(((action.option_strings or [action.dest])[-1], path))
+    for flag, path, kind in _paths(parser, arguments):
+        (written if kind is output_path else named).append((flag, path))
     places: dict[Path, str] = {}
     # What is not there yet takes no file's place, and inputs may be thousands.
     if any(os.path.lexists(path) for _, path in written):
@@ -383,15 +382,16 @@ def _say(program: str, code: str, message: str, exit_status: int) -> int:
 def _status(
     parser: argparse.ArgumentParser, main: Callable[[argparse.Namespace], int], words: list[str]
 ) -> int:
-    writes = {output_path, output_folder} & {action.type for action in parser._actions}
+    writes = any(action.type in _WRITTEN for action in parser._actions)
     # A worker parses many command lines.
     if writes and _MAKE_DIRS not in parser._option_string_actions:
         add_make_dirs(parser)
     arguments = parser.parse_args(words)
     try:
         if not getattr(arguments, "make_dirs", True):
-            for flag, path in _outputs(parser, arguments):
-                refuse_missing_folder(flag, path)
+            for flag, path, kind in _paths(parser, arguments):
+                if kind in _WRITTEN:
+                    refuse_missing_folder(flag, path)
         _refuse_lost_files(parser, arguments)
         return main(arguments)
     except InputError as error:

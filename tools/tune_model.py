@@ -223,7 +223,7 @@ def _evaluator(arguments: argparse.Namespace, goal, device: str, journal_folder:
     master = float_master_of(read_bytes(path), where, bool(arguments.float_master))
     choice = preprocessing_choice(arguments)
     samples = load_model_samples(master, where, arguments.calibration_data, choice)
-    calibration, held_out = split(samples, arguments.samples)
+    calibration, held_out = split(samples, arguments.samples, with_jpeg=bool(arguments.task))
     model = TunedModel(
         master=master,
         calibration=calibration,

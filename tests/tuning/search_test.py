@@ -79,7 +79,7 @@ def test_candidates_are_held_to_what_jpeg_changes(master, tmp_path):
     for number, image in enumerate(pixels):
         Image.fromarray(image).save(images / f"{number:02}.png")
     spec = InputSpec("image", (1, 16, 16, 3), np.dtype(np.float32))
-    parts = split(load_samples([images], [spec], Preprocessing(127.5, 127.5)), 4)
+    parts = split(load_samples([images], [spec], Preprocessing(127.5, 127.5)), 4, with_jpeg=True)
     task = {"logits": True, "mask": "scores", "type": "segmentation"}
     journal = Journal(tmp_path, {"samples": "images"})
     # Of noise JPEG leaves little.

@@ -41,6 +41,11 @@ class JudgedGate:
         return self.name.startswith("min_")
 
     @property
+    def subject(self) -> str:
+        """What it is of: a metric, an output or a task, "METRIC of NAME"; "" of the model."""
+        return " of ".join(part for part in (self.metric, self.output or self.task) if part)
+
+    @property
     def excess(self) -> float:
         """How many times beyond its threshold the value is."""
         if isinstance(self.value, str) or self.name == "min_positives":

@@ -57,12 +57,13 @@ class Part(Sequence):
         return self._samples[number]
 
 
-def split(samples, most: int) -> tuple[Part, Part]:
+def split(samples, most: int, with_jpeg: bool = False) -> tuple[Part, Part]:
     """Splits calibration data into what makes ranges and what is held out.
 
     Args:
       samples: a tools.samples.loading.SampleSet of at least 8.
       most: how many samples to hold out at the most.
+      with_jpeg: whether those held out are read as JPEG too, which tasks alone are compared on.
 
     Returns:
       (to calibrate with, held out).
@@ -79,7 +80,7 @@ def split(samples, most: int) -> tuple[Part, Part]:
     held_out = list(range(HELD_OUT_EVERY - 1, len(samples), HELD_OUT_EVERY))
     rest = sorted(set(range(len(samples))) - set(held_out))
     step = -(-len(held_out) // most)
-    return Part(samples, rest), Part(samples, held_out[::step], with_jpeg=True)
+    return Part(samples, rest), Part(samples, held_out[::step], with_jpeg)
 
 
 class _Remembered:
