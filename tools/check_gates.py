@@ -6,7 +6,6 @@ import sys
 from tools.command_line import EXIT_GATE_FAILED, new_parser, output_path, run, user_path, whole_file
 from tools.documents.report import Report
 from tools.documents.verdict import Verdict
-from tools.errors import InputError
 
 _EXAMPLES = """\
   check_gates --report=face_int8.report.json --gates=gates.json
@@ -18,6 +17,7 @@ where gates.json is, for example, {"tolerance": 0.05, "max_size_bytes": 150000}.
 # What `main` imports when it runs.
 IMPORTS = (
     "tools.documents.report",
+    "tools.similarity.gate_flags",
     "tools.similarity.gates",
 )
 
@@ -60,13 +60,11 @@ def _passed_line(report: Report, verdict: Verdict, path: str) -> str:
 
 def main(arguments: argparse.Namespace) -> int:
     from tools.documents.document import read_document, write_document
-    from tools.documents.json_file import read_json
+    from tools.similarity.gate_flags import read_gates
     from tools.similarity.gates import Evidence, check_gates, failure_lines, table_lines
 
     report = read_document(arguments.report, Report)
-    settings = read_json(arguments.gates)
-    if not isinstance(settings, dict):
-        raise InputError("gate.value", f"{arguments.gates}: not an object of thresholds by name")
+    settings = read_gates(arguments.gates)
     verdict = check_gates(Evidence.of(report), settings, str(arguments.gates))
     if arguments.verdict:
         write_document(arguments.verdict, verdict)

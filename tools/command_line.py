@@ -9,6 +9,7 @@ A command file holds `parser()` and `main(arguments) -> int` and ends with
 import argparse
 import ast
 import contextlib
+import difflib
 import errno
 import functools
 import json
@@ -37,6 +38,10 @@ _MAKE_DIRS = "--make_dirs"
 _WRITTEN_AS = "--written_as="
 _LETTER = "é"
 
+# What stands between the flags that a rule wrote and those that a user gives beside them, which
+# take their place (rules/private/launch_script.bzl).
+_END_OF_RULE = "--end_of_rule"
+
 
 def _as_meant(words: list[str]) -> list[str]:
     """Undoes what Bazel 4 does to names in files of flags and in requests to workers.
@@ -58,12 +63,79 @@ def _as_meant(words: list[str]) -> list[str]:
     return [os.fsdecode(word.encode("latin-1")) for word in rest]
 
 
+class _StoreOnce(argparse._StoreAction):
+    """Keeps a flag's value, and refuses a second one: nobody can tell which was meant."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        assert isinstance(parser, _OneLineParser)
+        if option_string and not parser.first_time(self):
+            parser.refuse(
+                "flag.conflict", f"{option_string} is given twice; give it once, with what is meant"
+            )
+        super().__call__(parser, namespace, values, option_string)
+
+
+class _EndOfRule(argparse.Action):
+    """Lets every flag be given once more."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        assert isinstance(parser, _OneLineParser)
+        parser.forget_given()
+
+
 class _OneLineParser(argparse.ArgumentParser):
     """Says in one line what is wrong with a command line; the usage may be thirty."""
 
+    def __init__(self, *arguments, **more):
+        super().__init__(*arguments, **more)
+        self._given: set[argparse.Action] = set()
+        for name in (None, "store"):
+            self.register("action", name, _StoreOnce)
+        self.add_argument(_END_OF_RULE, nargs=0, action=_EndOfRule, help=argparse.SUPPRESS)
+
+    def first_time(self, action: argparse.Action) -> bool:
+        """Says whether a flag was not given before, and remembers it."""
+        first = action not in self._given
+        self._given.add(action)
+        return first
+
+    def forget_given(self) -> None:
+        """Forgets which flags were given."""
+        self._given.clear()
+
+    def parse_args(self, args=None, namespace=None):
+        found, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{self._near(unknown)}")
+        return found
+
+    def _near(self, unknown: Sequence[str]) -> str:
+        """Says which flags the misspelt ones are near to."""
+        known = [flag for flag in self._option_string_actions if flag != _END_OF_RULE]
+        names = [word.partition("=")[0] for word in unknown if word.startswith("--")]
+        near = [one for name in names for one in difflib.get_close_matches(name, known)]
+        # An abbreviation is less like the flag that it stands for.
+        near += [flag for name in names for flag in known if len(name) > 4 and flag[:-1] in name]
+        near += [flag for name in names for flag in known if len(name) > 4 and name in flag]
+        return f"; near it: {', '.join(dict.fromkeys(near))}" if near else ""
+
     def parse_known_args(self, args=None, namespace=None):
         words = sys.argv[1:] if args is None else args
+        # A worker parses many command lines.
+        self.forget_given()
         return super().parse_known_args(self._with_files(words), namespace)
+
+    def _get_value(self, action, arg_string):
+        """Reads a flag's value; a type may refuse it by a code of its own."""
+        reader = self._registry_get("type", action.type, action.type)
+        try:
+            return reader(arg_string)
+        except InputError as error:
+            name = action.option_strings[-1] if action.option_strings else action.dest
+            return self.refuse(error.code, f"{name}: {error}")
+        except (argparse.ArgumentTypeError, TypeError, ValueError):
+            # Says it in its own words.
+            return super()._get_value(action, arg_string)
 
     def _with_files(self, words: Sequence[str]) -> list[str]:
         """Puts the words of files in the place of their names.
@@ -80,14 +152,29 @@ class _OneLineParser(argparse.ArgumentParser):
                 # A file of flags is named from where the user stands, as every other path is.
                 text = user_path(word[1:]).read_text("utf-8", "surrogateescape")
             except OSError as error:
-                self.error(f"{word[1:]}: {error.strerror}")
+                self.refuse(_code_of(error), f"{word[1:]}: {error.strerror}")
             result += _as_meant(text.removesuffix("\n").split("\n") if text else [])
         return result
 
-    def error(self, message: str) -> NoReturn:
+    def refuse(self, code: str, message: str) -> NoReturn:
+        """Ends the program with one line.
+
+        Args:
+          code: of `tools.errors.CODES`.
+          message: what is wrong with the command line.
+        """
         said = f"{message} (--help shows flags and examples)"
-        _say(self.prog, "flag.usage", said, EXIT_BAD_INPUT)
+        # As in every other message, what cannot be printed is shown as an escape.
+        _say(self.prog, code, str(InputError(code, said)), EXIT_BAD_INPUT)
         self.exit(EXIT_BAD_INPUT)
+
+    def error(self, message: str) -> NoReturn:
+        self.refuse("flag.usage", message)
+
+
+def _code_of(error: OSError) -> str:
+    """Gives the code of what the system says of a file."""
+    return "file.missing" if isinstance(error, FileNotFoundError) else "file.access"
 
 
 def new_parser(program: str, description: str, examples: str) -> argparse.ArgumentParser:
@@ -229,6 +316,19 @@ def output_folder(text: str) -> Path:
     return user_path(text)
 
 
+def path_of_part(text: str) -> str:
+    """Marks a flag that takes [NAME=]PATH; the command itself reads what it is given.
+
+    `run` refuses an output that would take the place of such a file, as of every other input.
+    """
+    return text
+
+
+def _input_paths(text: str) -> list[Path]:
+    """Gives what [NAME=]PATH may name: a path may have an equals sign as well."""
+    return [user_path(part) for part in {text, text.partition("=")[2]} if part]
+
+
 # The types of flags that name what a command writes.
 _WRITTEN = (output_path, output_folder)
 
@@ -239,10 +339,14 @@ def _paths(
     """Gives the paths of a command line: (flag, path, the flag's type)."""
     for action in parser._actions:
         value = getattr(arguments, action.dest, None)
-        for path in value if isinstance(value, list) else [value]:
-            if isinstance(path, Path):
-                # What stands alone has a name only.
-                yield (action.option_strings or [action.dest])[-1], path, action.type
+        for one in value if isinstance(value, list) else [value]:
+            # What stands alone has a name only.
+            flag = (action.option_strings or [action.dest])[-1]
+            if isinstance(one, Path):
+                yield flag, one, action.type
+            elif isinstance(one, str) and action.type is path_of_part:
+                for path in _input_paths(one):
+                    yield flag, path, action.type
 
 
 def refuse_missing_folder(flag: str, path: Path) -> None:
@@ -277,25 +381,56 @@ def _refuse_lost_files(parser: argparse.ArgumentParser, arguments: argparse.Name
     """Refuses an output that would take the place of another file of the command line.
 
     Raises:
-      InputError: when a flag for an output names the same file as another flag.
+      InputError: when a flag for an output names what another flag names, by whatever path or
+        link, or a file in a folder that is an input.
     """
     written: list[tuple[str, Path]] = []
-    named: list[tuple[str, Path]] = []
+    named: list[tuple[str, Path, object]] = []
     for flag, path, kind in _paths(parser, arguments):
-        (written if kind is output_path else named).append((flag, path))
+        if kind is output_path:
+            written.append((flag, path))
+        else:
+            named.append((flag, path, kind))
     places: dict[Path, str] = {}
-    # What is not there yet takes no file's place, and inputs may be thousands.
-    if any(os.path.lexists(path) for _, path in written):
-        for flag, path in named:
-            places.setdefault(_place(path), flag)
-            # An output that is a link is replaced, and what it stands for is kept.
-            places.setdefault(Path(os.path.realpath(path)), flag)
     for flag, path in written:
         other = places.setdefault(_place(path), flag)
         if other != flag:
+            raise _taken(flag, other, path)
+    # By the numbers of what is there: a file may have many names, and inputs may be thousands.
+    files = {_number(path): (flag, path) for flag, path in written}
+    folders = {
+        _number(folder): (flag, path)
+        for flag, path in written
+        for folder in Path(os.path.realpath(path.parent), path.name).parents
+    }
+    for flag, path, kind in named if written else ():
+        number = _number(path)
+        if number is None:
+            continue
+        if number in files:
+            output, at = files[number]
+            raise _taken(output, flag, at)
+        if number in folders and kind is not output_folder:
+            output, at = folders[number]
             raise InputError(
-                "file.taken", f"{flag} and {other} name the same file {path}; name another one"
+                "file.taken",
+                f"{output}={at} lies in the folder {path} that {flag} names; write it to another",
             )
+
+
+def _taken(flag: str, other: str, path: Path) -> InputError:
+    return InputError(
+        "file.taken", f"{flag} and {other} name the same file {path}; name another one"
+    )
+
+
+def _number(path: Path) -> tuple[int, int] | None:
+    """Gives what the system knows a file by, whatever its names; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _place(path: Path) -> Path:
@@ -401,6 +536,6 @@ def _status(
         path = error.filename2 or error.filename
         where = f"{path}: " if path else ""
         said = f"{where}{error.strerror or error}"
-        return _say(parser.prog, "file.access", said, EXIT_BAD_INPUT)
+        return _say(parser.prog, _code_of(error), said, EXIT_BAD_INPUT)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

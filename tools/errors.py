@@ -51,7 +51,7 @@ CODES = {
     "file.kind": "a file's ending is none that is read or written here",
     "file.missing": "a file or folder is not there",
     "file.no_folder": "the folder of an output is not there",
-    "file.taken": "an output would take the place of another file",
+    "file.taken": "an output would take the place of another file, or lie in a folder that is read",
     "flag.conflict": "flags exclude each other, or one is there twice",
     "flag.missing": "a flag is needed that is not there",
     "flag.name": "a flag names something that is not known",

@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import math
 import re
+import sys
 from collections.abc import Iterable
 
 from tools.errors import InputError
@@ -73,7 +74,8 @@ class GateDefinition:
         numbers = int if self.kind == COUNT else int | float
         if isinstance(threshold, bool) or not isinstance(threshold, numbers):
             return False
-        if not math.isfinite(threshold):
+        # An int of hundreds of digits is no float.
+        if abs(threshold) > sys.float_info.max or not math.isfinite(threshold):
             return False
         if self.least is not None and threshold < self.least:
             return False

@@ -3,7 +3,7 @@
 import argparse
 import hashlib
 
-from tools.command_line import new_parser, output_path, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, path_of_part, run, user_path, whole_file
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
         "--variant",
         action="append",
         default=[],
+        type=path_of_part,
         metavar="NAME=FILE",
         help="a .tflite; given several times, the best first",
     )
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
         "--report",
         action="append",
         default=[],
+        type=path_of_part,
         metavar="NAME=FILE",
         help="report of the variant NAME, for its scheme and version",
     )

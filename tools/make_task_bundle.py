@@ -3,7 +3,7 @@
 import argparse
 import math
 
-from tools.command_line import new_parser, output_path, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, path_of_part, run, user_path, whole_file
 from tools.errors import InputError
 
 _EXAMPLES = """\
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
         "--member",
         action="append",
         default=[],
+        type=path_of_part,
         metavar="NAME=FILE",
         help="what the member NAME is: one more, or in place of the one in --input_bundle; in a "
         "bundle in the bundle it is INNER.task/NAME; may be given several times",

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tools.command_line import new_parser, output_path, run, user_path, whole_file
+from tools.command_line import new_parser, output_path, path_of_part, run, user_path, whole_file
 from tools.documents.document import from_json, write_document
 from tools.documents.known_samples import KnownSamples
 from tools.documents.models import (
@@ -80,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
         "--calibration_data",
         action="append",
         default=[],
+        type=path_of_part,
         metavar="[MEMBER=]PATH",
         help="representative dataset, for schemes that quantize activations: a folder or file "
         "of images, .npy or .npz; may be given several times. A bundle's models have each their "
@@ -89,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
         "--member",
         action="append",
         default=[],
+        type=path_of_part,
         metavar="MEMBER=HOW",
         help="how one model of a bundle is quantized: a scheme, a settings file, or keep",
     )

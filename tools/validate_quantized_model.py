@@ -12,6 +12,7 @@ from tools.command_line import (
     new_parser,
     output_path,
     own_command,
+    path_of_part,
     run,
     user_path,
 )
@@ -24,7 +25,7 @@ from tools.errors import InputError
 from tools.float_master_flags import add_float_model_flags, float_master_of
 from tools.progress import progress_bar
 from tools.samples.flags import PreprocessingChoice, add_input_flags, preprocessing_choice
-from tools.similarity.gate_flags import add_gate_flags, gates_of_flags
+from tools.similarity.gate_flags import add_gate_flags, gate_flags_given, gates_of_flags
 from tools.tool_versions import tool_versions
 
 AnySummary = TypeVar("AnySummary", Summary, BundleSummary)
@@ -78,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
         "--test_data",
         required=True,
         action="append",
+        type=path_of_part,
         metavar="[MEMBER=]PATH",
         help="held-out data: a folder or file of images, .npy or .npz; may be given several "
         "times. A bundle's models have each their own, and PATH alone is for those that no other "
@@ -87,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
         "--calibration_data",
         action="append",
         default=[],
+        type=path_of_part,
         metavar="[MEMBER=]PATH",
         help="what the artifact was calibrated with; test data found in it is refused",
     )
@@ -102,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
         "--member",
         action="append",
         default=[],
+        type=path_of_part,
         metavar="MEMBER=GATES",
         help="JSON of thresholds for one model of a bundle, in place of --gates",
     )
@@ -109,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
         "--task",
         action="append",
         default=[],
+        type=path_of_part,
         metavar="[MEMBER=]FILE",
         help="JSON: how the outputs are decoded, a task or a list of them; of a bundle, once for "
         "each model",
@@ -397,7 +402,8 @@ def _judge_bundle(
         own = argparse.Namespace(**vars(arguments))
         if path in gates:
             own.gates = user_path(gates[path])
-        verdicts[path] = check_gates(Evidence.of(one), gates_of_flags(own), f"the gates of {path}")
+        said = f"{_gates_named(own)} of {path}"
+        verdicts[path] = check_gates(Evidence.of(one), gates_of_flags(own), said)
     print(
         f"{report.artifact.bytes:,} bytes, {report.size.reduction_vs_source:.1%} "
         f"smaller than {arguments.float_model.name}"
@@ -424,6 +430,7 @@ def main(arguments: argparse.Namespace) -> int:
     from tools.bundle.task_bundle import is_task_bundle
     from tools.graph.flatbuffer import read_bytes
 
+    _refuse_idle_flags(arguments)
     path = arguments.float_master or arguments.float_model
     given, artifact = read_bytes(path), read_bytes(arguments.quantized_model)
     arguments.name = arguments.name or arguments.quantized_model.stem
@@ -471,13 +478,32 @@ def _judge(arguments: argparse.Namespace, report: Report, where: str) -> int:
     """Prints a model's table and holds it to the gates."""
     from tools.similarity.gates import Evidence, check_gates, failure_lines
 
-    verdict = check_gates(Evidence.of(report), gates_of_flags(arguments), "the gates")
+    gates = gates_of_flags(arguments)
+    verdict = check_gates(Evidence.of(report), gates, _gates_named(arguments))
     _print_tables(report, verdict)
     if not verdict.passed:
         lines = failure_lines(verdict, where, _layers_command(arguments))
         print("\n".join(lines), file=sys.stderr)
         return EXIT_GATE_FAILED
     return 0
+
+
+def _gates_named(arguments: argparse.Namespace) -> str:
+    """Names where the gates come from: a file of them is what a user corrects."""
+    return str(arguments.gates) if arguments.gates else "the gates"
+
+
+def _refuse_idle_flags(arguments: argparse.Namespace) -> None:
+    """Refuses --report_only beside what it leaves without a use."""
+    if not arguments.report_only:
+        return
+    given = [*gate_flags_given(arguments), *(["--member"] if arguments.member else [])]
+    if given:
+        raise InputError(
+            "flag.conflict", f"--report_only judges nothing, and {given[0]} is a gate; give one"
+        )
+    if not arguments.report:
+        raise InputError("flag.missing", "--report_only writes the report; name it by --report=")
 
 
 def _layers_command(arguments: argparse.Namespace) -> str:

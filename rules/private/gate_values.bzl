@@ -118,6 +118,8 @@ def quality_thresholds(function, gates, thresholds, tasks, unknown):
             # Tools would take the default where nothing is said.
             found[name] = None
             continue
+        if threshold == {} and "metrics" not in gate:
+            fail("{} is empty; give a threshold, or None to switch the gate off".format(where))
         if threshold in [None, False, {}]:
             continue
         if "metrics" in gate:

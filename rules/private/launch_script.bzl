@@ -2,6 +2,10 @@
 
 load(":python_program.bzl", "runfiles_path", "shell_word")
 
+# What is typed after the target. Such a flag takes the place of the rule's own; a flag that is
+# typed twice is refused (tools/command_line.py).
+USERS_WORDS = ["--end_of_rule", "\"$@\""]
+
 _SCRIPT = """\
 #!/bin/sh
 # {what}.

@@ -4,6 +4,7 @@ load("//rules:providers.bzl", "QuantizedModelInfo")
 load(":latency_device.bzl", "LATENCY_DEVICE", "LatencyDeviceInfo", "device_flags")
 load(
     ":launch_script.bzl",
+    "USERS_WORDS",
     "flag",
     "in_runfiles",
     "launch_script",
@@ -89,7 +90,7 @@ def _fps_test_impl(ctx):
     return launch_script(
         ctx,
         "Measures the speed of {}".format(ctx.attr.model.label),
-        lines(words + ["\"$@\""]),
+        lines(words + USERS_WORDS),
         files,
         [ctx.attr._measure_latency],
     )
@@ -135,8 +136,7 @@ def _register_impl(ctx):
         text_flag_word("--target", label_text(ctx.attr.model.label)),
         "--bazel_version=\"$(cat {})\"".format(in_runfiles(ctx, ctx.file._bazel_version)),
         text_flag_word("--rerun", "bazel run " + typed_label(ctx.label)),
-        "\"$@\"",
-    ])
+    ] + USERS_WORDS)
     commands = "folder=$(mktemp -d)\ntrap 'rm -rf \"$folder\"' EXIT\n{}\n{}".format(
         measure,
         record,

@@ -5,6 +5,7 @@ load(":gate_values.bzl", "QUALITY", "gates_text")
 load(":latency_device.bzl", "LATENCY_DEVICE", "device_flags")
 load(
     ":launch_script.bzl",
+    "USERS_WORDS",
     "flag",
     "in_runfiles",
     "launch_script",
@@ -58,7 +59,7 @@ def _tune_model_impl(ctx):
         ctx,
         "Searches how to quantize {}".format(ctx.attr.model.label),
         ": \"${BUILD_WORKSPACE_DIRECTORY:?start this with \\`bazel run\\`}\"\n" +
-        lines(words + ["\"$@\""]),
+        lines(words + USERS_WORDS),
         files,
         [ctx.attr._tune_model],
         linked,

@@ -148,7 +148,8 @@ def test_a_kept_member_stays_to_the_byte(folder, tmp_path):
 )
 def test_what_cannot_be_done_is_one_line_and_leaves_nothing(folder, tmp_path, more, message):
     output = tmp_path / "out.task"
-    line = _quantize(folder, output, "--quantization_type=INT8", *more, command=refusal)
+    scheme = [] if more[0].startswith("--quantization_type") else ["--quantization_type=INT8"]
+    line = _quantize(folder, output, *scheme, *more, command=refusal)
     assert line.startswith(message.format(folder / "hands.task"))
     assert list(tmp_path.iterdir()) == []
 

@@ -115,6 +115,39 @@ def test_a_wrong_value_is_named(tmp_path, path, value, said):
     assert _refusal(tmp_path, document, _CODES.get(path, "document.field")) == said
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("similarity.outputs", []),
+        ("similarity.outputs.0.cosine_mean", 5),
+        ("similarity.outputs.0.cosine_min", -1.5),
+        ("similarity.outputs.0.max_abs_error", -1),
+        ("similarity.outputs.1.name", "boxes"),
+        ("similarity.samples", 0),
+        ("similarity.layers.correlation_min", 2),
+        ("similarity.tasks.0.recall", 1.5),
+        ("similarity.tasks.0.box_error_px_mean", -0.5),
+        ("size.reduction", 1.5),
+        ("min_runtime.version", "banana"),
+        ("min_runtime.operators.0.runtime", "2"),
+    ],
+)
+def test_a_figure_that_cannot_be_is_refused(tmp_path, path, value):
+    document = json.loads(report().text())
+    owner = document
+    *outer, name = path.split(".")
+    for one in outer:
+        owner = owner[int(one) if one.isdigit() else one]
+    owner[name] = value
+    assert _refusal(tmp_path, document)
+
+
+def test_two_tasks_of_one_name_are_refused(tmp_path):
+    document = json.loads(report().text())
+    document["similarity"]["tasks"] *= 2
+    assert "detection" in _refusal(tmp_path, document)
+
+
 def test_what_is_no_object_is_no_report(tmp_path):
     assert _refusal(tmp_path, [1], "document.kind") == "it is [1], not an object"
 
@@ -126,7 +159,24 @@ def test_a_field_of_a_later_release_is_passed_over(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"\xff\xfe", b"[" * 100000, b'{"a": NaN}', b"Infinity"]
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        '{"a": 1}'.encode("utf-16"),
+        b"[" * 100000,
+        b"[" * 500 + b"]" * 500,
+        b'{"a": NaN}',
+        b"Infinity",
+        b'{"a": 1e999}',
+        b'{"a": -' + b"9" * 400 + b"}",
+        b'{"a": ' + b"9" * 9000 + b"}",
+        b'{"a": 9223372036854775808}',
+        b'{"a": {"b": 1, "b": 1}}',
+        b'{"a": "\\ud800"}',
+        b'{"\\ud800": 1}',
+    ],
 )
 def test_what_is_no_json_is_refused(tmp_path, content):
     path = tmp_path / "report.json"
@@ -134,6 +184,12 @@ def test_what_is_no_json_is_refused(tmp_path, content):
     with refused("document.syntax") as error:
         read_document(path, Report)
     assert str(error.value).startswith(f"{path}: not JSON (")
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_bytes(b"\xef\xbb\xbf" + report().text().encode())
+    assert read_document(path, Report) == report()
 
 
 def test_nothing_is_written_when_a_number_is_none(tmp_path):

@@ -71,7 +71,7 @@ def test_text_form(text, scheme, layers):
             "layers: 4",
             "how: line 1: no field layers; there are quantization_type, layer_params",
         ),
-        ("{", "how: no JSON: Expecting property name enclosed in double quotes: line 1 column 2"),
+        ("{", "how: not JSON (Expecting property name enclosed in double quotes: line 1 column 2"),
         ("[]", "how: a recipe without entries; it would quantize nothing"),
         ("[3]", "how: entry 0 is 3; give an object"),
         ('[{"regex": ".*"}]', "how: entry 0: algorithm_key is missing or no string"),

@@ -318,7 +318,7 @@ def test_pixels_are_remembered_up_to_a_bound(tmp_path, monkeypatch):
         file.unlink()
     for number in (0, 1):
         assert np.array_equal(samples[number]["image"], before[number]["image"])
-    with refused("file.access", r"2\.png: .*\(No such file or directory\)$"):
+    with refused("file.missing", r"2\.png: .*\(No such file or directory\)$"):
         _ = samples[2]
 
 

@@ -30,7 +30,7 @@ from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings
 
 
-def _run(module, folder, *flags, fresh=WHOLE):
+def _run(module, folder, *flags, fresh=WHOLE, **environment):
     """Runs a command in a process of its own, or in this one, where all is imported."""
     if fresh:
         return subprocess.run(
@@ -38,7 +38,7 @@ def _run(module, folder, *flags, fresh=WHOLE):
             capture_output=True,
             text=True,
             cwd=folder,
-            env={**os.environ, "BUILD_WORKING_DIRECTORY": str(folder)},
+            env={**os.environ, "BUILD_WORKING_DIRECTORY": str(folder), **environment},
             check=False,
         )
     out, err = io.StringIO(), io.StringIO()
@@ -49,13 +49,25 @@ def _run(module, folder, *flags, fresh=WHOLE):
     ):
         patch.chdir(folder)
         patch.setenv("BUILD_WORKING_DIRECTORY", str(folder))
+        for name, value in environment.items():
+            patch.setenv(name, value)
         patch.setattr(sys, "argv", [module.__file__, *flags])
         with pytest.raises(SystemExit) as ended:
             run(module.parser(), module.main)
     return subprocess.CompletedProcess(flags, ended.value.code, out.getvalue(), err.getvalue())
 
 
-def _validate(folder, *flags, quantized="quantized.tflite", fresh=WHOLE):
+_AS_JSON = {"RULES_QUANTIZE_ERROR_FORMAT": "json"}
+
+
+def _code(done):
+    """Gives the code by which a command refused what it was given."""
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    return json.loads(line)["code"]
+
+
+def _validate(folder, *flags, quantized="quantized.tflite", fresh=WHOLE, **environment):
     return _run(
         tools.validate_quantized_model,
         folder,
@@ -63,6 +75,7 @@ def _validate(folder, *flags, quantized="quantized.tflite", fresh=WHOLE):
         f"--quantized_model={quantized}",
         *flags,
         fresh=fresh,
+        **environment,
     )
 
 
@@ -128,9 +141,7 @@ def test_fails_beyond_the_tolerance_and_keeps_the_report(folder, tmp_path):
 
 def test_a_report_without_judgement(folder, tmp_path):
     path = tmp_path / "report.json"
-    result = _validate(
-        folder, "--test_data=test_images/", "--tolerance=1e-9", f"--report={path}", "--report_only"
-    )
+    result = _validate(folder, "--test_data=test_images/", f"--report={path}", "--report_only")
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     again = tmp_path / "again.json"
     _validate(folder, "--test_data=test_images/", f"--report={again}", "--report_only")
@@ -250,38 +261,80 @@ def test_gates_come_from_a_file_and_flags_go_before_it(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("flag", "message"),
+    ("flags", "code"),
     [
-        ("--min_recall=0.5", "give the float_model task = detection(...) or landmarks(...)"),
-        ("--max_size_bytes=boxes=3", "it is of the whole model; give a whole number from 1"),
-        ("--min_sqnr_db=boxes=3", "min_sqnr_db names the output boxes; the model's are regressors"),
-        ("--max_degradation_percent=recall=1", "needs to know how outputs are decoded"),
-        ("--tolerance=-1", "--tolerance: '-1': give a number from 0 to 2"),
-        ("--tolerance=regressors=nan", "'regressors=nan': give a number from 0 to 2"),
-        ("--max_size_bytes=1.5", "'1.5': give a whole number from 1"),
-        ("--oldest_runtime=new", "'new': give a version such as"),
-        ("--max_degradation=0.1", "'0.1': give METRIC=NUMBER"),
+        (["--min_recall=0.5"], "gate.not_judged"),
+        (["--max_degradation_percent=recall=1"], "gate.not_judged"),
+        (["--min_positives=3"], "gate.not_judged"),
+        (["--min_sqnr_db=boxes=3"], "gate.unknown"),
+        (["--max_size_bytes=boxes=3"], "gate.value"),
+        (["--tolerance=-1"], "gate.value"),
+        (["--tolerance=regressors=nan"], "gate.value"),
+        (["--max_size_bytes=1.5"], "gate.value"),
+        (["--max_size_bytes=" + "9" * 400], "gate.value"),
+        (["--oldest_runtime=new"], "gate.value"),
+        (["--max_degradation=0.1"], "gate.value"),
+        (["--min_sqnr_db=boxes=many"], "gate.value"),
+        (["--min_sqnr=3"], "flag.usage"),
+        (["--tolerance=0.1", "--tolerance=0.2"], "flag.conflict"),
+        (["--tolerance=regressors=0.1", "--tolerance=regressors=0.2"], "flag.conflict"),
+        (["--report_only", "--tolerance=0.1", "--report=r.json"], "flag.conflict"),
+        (["--report_only"], "flag.missing"),
     ],
 )
-def test_gates_that_mean_nothing_for_a_model(folder, flag, message):
-    assert message in _one_line(_validate(folder, *_GATES_OF_WEIGHTS, flag))
+def test_gates_that_mean_nothing_for_a_model(folder, flags, code):
+    assert _code(_validate(folder, *_GATES_OF_WEIGHTS[:1], *flags, **_AS_JSON)) == code
 
 
-def test_a_threshold_that_is_no_number(folder):
-    line = _one_line(_validate(folder, *_GATES_OF_WEIGHTS, "--min_sqnr_db=boxes=many"))
-    assert "--min_sqnr_db: 'boxes=many': give a number" in line
+def test_a_misspelt_gate_names_those_near_it(folder):
+    assert "near it: --min_sqnr_db" in _one_line(
+        _validate(folder, "--test_data=test_images/", "--min_sqnr=3")
+    )
+
+
+@pytest.mark.parametrize(
+    ("gates", "code"),
+    [
+        ({"min_sqnr": 3}, "gate.unknown"),
+        ({"min_sqnr_db": {"boxes": 3}}, "gate.unknown"),
+        ({"tolerance": {}}, "gate.value"),
+        ({"max_size_bytes": 10**18 * 9}, None),
+        ({"max_size_bytes": "small"}, "gate.value"),
+        ({"min_recall": 0.5}, "gate.not_judged"),
+        ({"min_positives": 3}, "gate.not_judged"),
+        ([], "gate.value"),
+    ],
+)
+def test_a_refusal_of_a_file_of_gates_names_it(folder, tmp_path, gates, code):
+    path = tmp_path / "my.gates.json"
+    path.write_text(json.dumps(gates))
+    done = _validate(folder, "--test_data=test_images/", f"--gates={path}", **_AS_JSON)
+    if code is None:
+        assert done.returncode == 0, done.stderr
+        return
+    assert _code(done) == code
+    assert f"{path}: " in json.loads(done.stderr)["message"]
+
+
+@pytest.mark.parametrize(
+    "text", ['{"tolerance": 0.1, "tolerance": 0.2}', '{"max_size_bytes": ' + "9" * 400 + "}"]
+)
+def test_a_file_of_gates_that_is_no_json(folder, tmp_path, text):
+    path = tmp_path / "my.gates.json"
+    path.write_text(text)
+    done = _validate(folder, "--test_data=test_images/", f"--gates={path}", **_AS_JSON)
+    assert _code(done) == "document.syntax"
+    assert json.loads(done.stderr)["message"].startswith(f"{path}: ")
 
 
 def test_test_data_that_was_calibrated_with_is_refused(folder, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
     # Another name, the same picture in a mirror.
     with Image.open(photo_path("coffee.png")) as image:
-        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize(image.size).save(
-            tmp_path / "cup.png"
-        )
-    shutil.copy(photo_path("astronaut.png"), tmp_path / "same.png")
-    line = _one_line(
-        _validate(folder, "--test_data=test_images/", f"--calibration_data={tmp_path}")
-    )
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize(image.size).save(data / "cup.png")
+    shutil.copy(photo_path("astronaut.png"), data / "same.png")
+    line = _one_line(_validate(folder, "--test_data=test_images/", f"--calibration_data={data}"))
     assert "astronaut.png is calibration sample same.png" in line
     # The same without the data, by what quantizing says of it.
     done = _run(
@@ -290,7 +343,7 @@ def test_test_data_that_was_calibrated_with_is_refused(folder, tmp_path):
         "--input_model=original.tflite",
         "--quantization_type=WEIGHT_ONLY_INT8",
         f"--output_model={tmp_path / 'again.tflite'}",
-        f"--calibration_data={tmp_path}",
+        f"--calibration_data={data}",
         f"--calibration_samples_output={tmp_path / 'samples.json'}",
     )
     assert done.returncode == 0, done.stderr
@@ -298,7 +351,7 @@ def test_test_data_that_was_calibrated_with_is_refused(folder, tmp_path):
     assert _one_line(_validate(folder, "--test_data=test_images/", known)) == line
     (tmp_path / "other.json").write_text('{"kind": "rules_quantize.report", "schema_version": 1}')
     for name, said in (("cup.png", "not JSON"), ("other.json", "--calibration_samples_output=")):
-        other = f"--calibration_samples={tmp_path / name}"
+        other = f"--calibration_samples={(data if name == 'cup.png' else tmp_path) / name}"
         line = _one_line(_validate(folder, "--test_data=test_images/", other))
         assert f"{name}: " in line
         assert said in line

@@ -1,5 +1,6 @@
 """Gates: each at, above and below its threshold, and what a refusal says."""
 
+import json
 import math
 import re
 from dataclasses import replace
@@ -271,7 +272,53 @@ def test_the_worst_layer():
     )
     # An artifact from elsewhere has other names.
     for layers in (None, replace(LAYERS, correlation_min=None, worst=None)):
-        assert _failed({"min_layer_correlation": 0.91}, report_with(layers=layers)) == set()
+        assert _failed({"min_layer_correlation": 0.5}, report_with(layers=layers)) == set()
+        with refused("gate.not_judged", "min_layer_correlation"):
+            _judged({"min_layer_correlation": 0.91}, report_with(layers=layers))
+
+
+def test_a_gate_that_judges_nothing_is_refused():
+    with refused("gate.not_judged", "min_positives"):
+        _judged({"min_positives": 3}, report_of())
+    # As does a rule, which writes what holds by default.
+    assert _judged({"min_positives": 1}, report_of()).passed
+    assert _judged({"min_positives": None}, report_of()).passed
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tolerance": {}},
+        {"min_recall": {}},
+        {"max_degradation": {}},
+        {"max_degradation": {"cosine": {}}},
+        {"max_jpeg_ratio": {"recall": {}}},
+    ],
+)
+def test_an_object_without_a_threshold_is_refused(settings):
+    with refused("gate.value", next(iter(settings))):
+        _judged(settings)
+
+
+@pytest.mark.parametrize("gate", ["tolerance", "max_size_bytes", "min_sqnr_db", "max_abs_error"])
+def test_a_threshold_of_hundreds_of_digits_is_refused(gate):
+    with refused("gate.value", gate):
+        _judged({gate: 10**400})
+
+
+def test_a_change_beyond_every_number_fails():
+    huge = replace(BOXES, max_abs_error=1e308, mean_abs_error=1e308)
+    verdict = _judged({"max_degradation": {"max_abs_error": 1}}, report_with(outputs=(huge,)))
+    assert not verdict.passed
+    assert json.loads(verdict.text())["passed"] is False
+    assert failure_lines(verdict, "r")
+
+
+def test_zero_has_no_sign():
+    exact = replace(BOXES, cosine_mean=1.0)
+    verdict = _judged({"tolerance": -0.0}, report_with(outputs=(exact,)))
+    assert verdict.passed
+    assert "-0" not in "\n".join(table_lines(verdict))
 
 
 def _needing(version, *unknown):

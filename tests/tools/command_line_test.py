@@ -25,6 +25,7 @@ from tools.command_line import (
 # The process itself is what is tested.
 run_command = functools.partial(commands.run_command, fresh=True)
 refusal = functools.partial(commands.refusal, fresh=True)
+refusal_code = functools.partial(commands.refusal_code, fresh=True)
 
 
 # A command that does what its flag says.
@@ -32,7 +33,7 @@ _COMMAND = """
 import sys
 import time
 from tools.command_line import EXIT_GATE_FAILED, new_parser, output_folder, output_path, run
-from tools.command_line import user_path, whole_file
+from tools.command_line import path_of_part, user_path, whole_file
 from tools.errors import InputError
 
 def parser():
@@ -41,6 +42,7 @@ def parser():
     result.add_argument("--path", type=user_path)
     result.add_argument("--output", type=output_path)
     result.add_argument("--also", type=output_path)
+    result.add_argument("--part", action="append", type=path_of_part)
     result.add_argument("--folder", type=output_folder)
     result.add_argument("files", nargs="*", type=user_path)
     result.add_argument("--number", type=int)
@@ -200,8 +202,6 @@ def test_flags_from_a_file(command, tmp_path):
     (tmp_path / "flags.txt").write_text("--do=print\n--number=7\n")
     done = run_command(command, "@flags.txt", where=tmp_path)
     assert (done.returncode, done.stdout) == (0, "print 7\n")
-    # What comes later counts, as on any command line.
-    assert run_command(command, "@flags.txt", "--number=8", where=tmp_path).stdout == "print 8\n"
 
 
 def test_flags_from_a_file_where_the_user_stands(command, tmp_path):
@@ -214,6 +214,28 @@ def test_flags_from_a_file_where_the_user_stands(command, tmp_path):
         BUILD_WORKING_DIRECTORY=str(tmp_path / "user"),
     )
     assert (done.returncode, done.stdout) == (0, "print 9\n")
+
+
+@pytest.mark.parametrize(
+    "flags", [["--number=7", "--number=8"], ["--number=7", "--number=7"], ["@flags.txt"]]
+)
+def test_a_flag_that_is_given_twice_is_refused(command, tmp_path, flags):
+    (tmp_path / "flags.txt").write_text("--number=7\n--number=8\n")
+    assert refusal_code(command, "--do=print", *flags, where=tmp_path) == "flag.conflict"
+
+
+def test_what_a_user_gives_takes_the_place_of_what_a_rule_wrote(command):
+    words = ("--do=print", "--number=7", "--end_of_rule")
+    assert run_command(command, *words, "--number=8").stdout == "print 8\n"
+    assert run_command(command, *words).stdout == "print 7\n"
+    assert refusal_code(command, *words, "--number=8", "--number=9") == "flag.conflict"
+    assert "end_of_rule" not in run_command(command, "--help").stdout
+
+
+@pytest.mark.parametrize("misspelt", ["--nubmer=7", "--num=7", "--numbers=7"])
+def test_a_misspelt_flag_names_those_near_it(command, misspelt):
+    assert "near it: --number" in refusal(command, "--do=print", misspelt)
+    assert refusal_code(command, "--do=print", misspelt) == "flag.usage"
 
 
 @pytest.mark.parametrize(
@@ -236,7 +258,9 @@ def test_flags_that_cannot_be_read(command, tmp_path, flags, message):
     ("flags", "code", "message"),
     [
         (["--do=refuse"], "model.kind", "face.tflite: not a TFLite file"),
-        (["--do=read", "--path=none"], "file.access", "none: No such file or directory"),
+        (["--do=read", "--path=none"], "file.missing", "none: No such file or directory"),
+        (["--do=read", "--path=."], "file.access", ".: Is a directory"),
+        (["@none.txt"], "file.missing", "none.txt: No such file or directory"),
         (["--do=print", "--number=x"], "flag.usage", "argument --number: invalid int value: 'x'"),
         (["--do=output", "--output=a", "--also=a"], "file.taken", "--also and --output name the"),
     ],
@@ -471,17 +495,46 @@ def test_an_output_may_replace_a_link_and_an_older_output(command, tmp_path):
     model.write_text("a model")
     link.symlink_to(model)
     for _ in range(2):
-        flags = ("--do=output", "--output=link.tflite", "--path=a.tflite")
-        result = run_command(command, *flags, where=tmp_path)
+        result = run_command(command, "--do=output", "--output=link.tflite", where=tmp_path)
         assert result.returncode == 0, result.stderr
         assert model.read_text() == "a model"
         assert link.read_text() == "whole"
 
 
+@pytest.mark.parametrize("link", ["symlink_to", "hardlink_to"])
+def test_an_output_never_takes_the_place_of_a_link_to_an_input(command, tmp_path, link):
+    model, other = tmp_path / "a.tflite", tmp_path / "b.tflite"
+    model.write_text("a model")
+    getattr(other, link)(model)
+    flags = ("--do=output", f"--output={other}")
+    assert refusal_code(command, *flags, f"--path={model}") == "file.taken"
+    assert refusal_code(command, *flags, str(model)) == "file.taken"
+    assert refusal_code(command, *flags, f"--part=face.tflite={model}") == "file.taken"
+    assert other.read_text() == "a model"
+
+
+@pytest.mark.parametrize("output", ["0.png", "deep/0.png", "report.json", "../data/0.png"])
+@pytest.mark.parametrize(
+    "given", ["--path=data", "--part=data", "--part=b.tflite=data", "data", "--path=link"]
+)
+def test_an_output_never_lies_in_a_folder_that_is_an_input(command, tmp_path, output, given):
+    (tmp_path / "data" / "deep").mkdir(parents=True)
+    (tmp_path / "data" / "0.png").write_text("an image")
+    (tmp_path / "link").symlink_to("data")
+    flags = ("--do=output", f"--output=data/{output}", given)
+    assert refusal_code(command, *flags, where=tmp_path) == "file.taken"
+    assert (tmp_path / "data" / "0.png").read_text() == "an image"
+    assert not (tmp_path / "data" / "report.json").exists()
+    # Beside it there is room.
+    beside = run_command(command, "--do=output", "--output=0.png", given, where=tmp_path)
+    assert beside.returncode == 0, beside.stderr
+
+
 @pytest.mark.parametrize("flag", ["--output", "--also"])
 def test_the_folder_of_an_output_is_made_only_when_asked(command, tmp_path, flag):
     path = tmp_path / "no" / "such" / "a.json"
-    flags = ("--do=output", f"--output={tmp_path / 'b.json'}", f"{flag}={path}")
+    other = "--output" if flag == "--also" else "--also"
+    flags = ("--do=output", f"{other}={tmp_path / 'b.json'}", f"{flag}={path}")
     line = refusal(command, *flags)
     assert line.startswith(f"{flag}={path}: the folder {path.parent} does not exist")
     assert list(tmp_path.iterdir()) == []

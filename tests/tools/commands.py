@@ -80,6 +80,15 @@ def refusal(command: ModuleType | Path, *flags: str, **how) -> str:
     return line.removeprefix(start)
 
 
+def refusal_code(command: ModuleType | Path, *flags: str, **how) -> str:
+    """Gives the code by which a command refuses what it is given; see `refusal`."""
+    done = run_command(command, *flags, **how, RULES_QUANTIZE_ERROR_FORMAT="json")
+    assert done.returncode == EXIT_BAD_INPUT, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return json.loads(line)["code"]
+
+
 def flags_of_printed(command: str, program: str) -> list[str]:
     """Reads back a command that a program printed for its user to type.
 

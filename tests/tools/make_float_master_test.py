@@ -91,11 +91,12 @@ def test_model_that_cannot_be_used(tmp_path, content, message):
 
 
 def test_model_that_is_not_there(tmp_path):
+    (tmp_path / "folder").mkdir()
     flags = [f"--input_model={tmp_path}/net.tflite", f"--output_model={tmp_path}/out.tflite"]
     assert refusal(command, *flags) == f"{tmp_path}/net.tflite: No such file or directory"
-    assert list(tmp_path.iterdir()) == []
-    flags[0] = f"--input_model={tmp_path}"
-    assert refusal(command, *flags) == f"{tmp_path}: Is a directory"
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    flags[0] = f"--input_model={tmp_path}/folder"
+    assert refusal(command, *flags) == f"{tmp_path}/folder: Is a directory"
 
 
 def test_model_of_another_directory(tmp_path):

@@ -177,6 +177,10 @@ def test_words_of_a_file_and_of_the_workers_own_command_line(command, tmp_path):
     (tmp_path / "flags").write_text("--what=state\n--status=4\n")
     with WorkerProcess(command, "--status=7", where=tmp_path) as worker:
         assert worker.ask()["exitCode"] == 7
+        # What is given twice is refused, request by request.
+        assert worker.ask("@flags")["exitCode"] == 2
+        assert worker.ask()["exitCode"] == 7
+    with WorkerProcess(command, where=tmp_path) as worker:
         assert worker.ask("@flags")["exitCode"] == 4
 
 

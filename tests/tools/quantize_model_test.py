@@ -377,7 +377,7 @@ def _std_of_nought(given: Path) -> dict:
         (_scheme_of_no_layer, "no scheme int3 for a layer; choose one of int8, int4, int16x8, "),
         (_no_scheme, "nothing says how to quantize; give --quantization_type"),
         (_missing_settings, "{given}/none.json: No such file or directory"),
-        (_broken_settings, "{given}/s.json: no JSON: "),
+        (_broken_settings, "{given}/s.json: not JSON ("),
         (_std_of_nought, "an input std of 0 divides by zero; give --input_std=127.5 or the like"),
     ],
 )

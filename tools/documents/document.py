@@ -27,6 +27,7 @@ D = TypeVar("D", bound="Document")
 # What values can be held to: the check, and how messages say it.
 _LIMITS = {
     "exclusiveMinimum": (lambda value, limit: value > limit, "a number above {}"),
+    "maximum": (lambda value, limit: value <= limit, "a number up to {}"),
     "minItems": (lambda value, limit: len(value) >= limit, "a list of {} or more"),
     "minLength": (lambda value, limit: len(value) >= limit, "a text"),
     "minimum": (lambda value, limit: value >= limit, "a number from {}"),

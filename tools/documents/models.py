@@ -8,6 +8,14 @@ from tools.documents.document import Limit
 
 Sha256 = Annotated[str, Limit("pattern", "^[0-9a-f]{64}$")]
 Count = Annotated[int, Limit("minimum", 0)]
+AtLeastOne = Annotated[int, Limit("minimum", 1)]
+# An error, a distance or a duration.
+Amount = Annotated[float, Limit("minimum", 0)]
+Share = Annotated[float, Limit("minimum", 0), Limit("maximum", 1)]
+Correlation = Annotated[float, Limit("minimum", -1), Limit("maximum", 1)]
+# Of a size: below 0 where something became larger.
+Reduction = Annotated[float, Limit("maximum", 1)]
+RuntimeVersion = Annotated[str, Limit("pattern", r"^[0-9]+\.[0-9]+(\.[0-9]+)?$")]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,10 +5,13 @@ docs/report.md says how the figures are computed.
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from tools.documents.document import Document
+from tools.documents.document import Document, Limit
 from tools.documents.models import (
+    Amount,
+    AtLeastOne,
+    Correlation,
     Count,
     DataIdentity,
     FileIdentity,
@@ -16,7 +19,11 @@ from tools.documents.models import (
     ModelDescription,
     PassEntry,
     RecipeIdentity,
+    Reduction,
+    RuntimeVersion,
+    Share,
 )
+from tools.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +39,9 @@ class ChannelGroupFigures:
     """
 
     channels: str
-    cosine_mean: float
-    cosine_min: float
-    cosine_p5: float
+    cosine_mean: Correlation
+    cosine_min: Correlation
+    cosine_p5: Correlation
     worst_sample: str
 
 
@@ -60,14 +67,14 @@ class OutputFigures:
         magnitude.
     """
 
-    cosine_mean: float
-    cosine_min: float
-    cosine_p5: float
-    max_abs_error: float
-    mean_abs_error: float
+    cosine_mean: Correlation
+    cosine_min: Correlation
+    cosine_p5: Correlation
+    max_abs_error: Amount
+    mean_abs_error: Amount
     name: str
     near_zero_samples: Count
-    scale_error: float | None
+    scale_error: Amount | None
     shape: tuple[int, ...]
     sqnr_db: float | None
     worst_sample: str
@@ -96,13 +103,13 @@ class ClassificationFigures:
         here; missing where the test data are no images.
     """
 
-    accuracy: float | None
-    float_accuracy: float | None
+    accuracy: Share | None
+    float_accuracy: Share | None
     name: str
     negatives: Count
     positives: Count
-    top1_agreement: float | None
-    top5_agreement: float | None
+    top1_agreement: Share | None
+    top5_agreement: Share | None
     type: Literal["classification"] = "classification"
     jpeg: JpegFigures = None
 
@@ -140,23 +147,23 @@ class DetectionFigures:
     """
 
     artifact_boxes: Count
-    box_error_px_max: float | None
-    box_error_px_mean: float | None
-    box_iou_mean: float | None
-    box_iou_min: float | None
-    box_precision: float | None
-    box_recall: float | None
+    box_error_px_max: Amount | None
+    box_error_px_mean: Amount | None
+    box_iou_mean: Share | None
+    box_iou_min: Share | None
+    box_precision: Share | None
+    box_recall: Share | None
     float_boxes: Count
-    keypoint_error_px_max: float | None
-    keypoint_error_px_mean: float | None
+    keypoint_error_px_max: Amount | None
+    keypoint_error_px_mean: Amount | None
     matched_boxes: Count
     name: str
     negatives: Count
     positives: Count
-    precision: float | None
-    recall: float | None
-    score_error_max: float | None
-    score_error_mean: float | None
+    precision: Share | None
+    recall: Share | None
+    score_error_max: Share | None
+    score_error_mean: Share | None
     type: Literal["detection"] = "detection"
     jpeg: JpegFigures = None
 
@@ -189,21 +196,21 @@ class LandmarkFigures:
         here; missing where the test data are no images.
     """
 
-    depth_error_px_mean: float | None
-    landmark_error_max: float | None
-    landmark_error_mean: float | None
-    landmark_error_px_max: float | None
-    landmark_error_px_mean: float | None
+    depth_error_px_mean: Amount | None
+    landmark_error_max: Amount | None
+    landmark_error_mean: Amount | None
+    landmark_error_px_max: Amount | None
+    landmark_error_px_mean: Amount | None
     name: str
     negatives: Count
     positives: Count
-    precision: float | None
-    presence_agreement: float | None
-    presence_error_max: float | None
-    presence_error_mean: float | None
-    recall: float | None
-    world_error_mm_max: float | None
-    world_error_mm_mean: float | None
+    precision: Share | None
+    presence_agreement: Share | None
+    presence_error_max: Share | None
+    presence_error_mean: Share | None
+    recall: Share | None
+    world_error_mm_max: Amount | None
+    world_error_mm_mean: Amount | None
     worst_sample: str | None
     type: Literal["landmarks"] = "landmarks"
     jpeg: JpegFigures = None
@@ -228,14 +235,14 @@ class SegmentationFigures:
         here; missing where the test data are no images.
     """
 
-    area_mean: float | None
-    iou_mean: float | None
-    iou_min: float | None
+    area_mean: Share | None
+    iou_mean: Share | None
+    iou_min: Share | None
     name: str
     negatives: Count
     positives: Count
-    soft_iou_mean: float | None
-    soft_iou_min: float | None
+    soft_iou_mean: Share | None
+    soft_iou_min: Share | None
     worst_sample: str | None
     type: Literal["segmentation"] = "segmentation"
     jpeg: JpegFigures = None
@@ -256,7 +263,7 @@ class LayerFigures:
     """
 
     compared: Count
-    correlation_min: float | None
+    correlation_min: Correlation | None
     samples: Count
     worst: str | None
 
@@ -273,9 +280,18 @@ class Similarity:
     """
 
     layers: LayerFigures | None
-    outputs: tuple[OutputFigures, ...]
-    samples: Count
+    outputs: Annotated[tuple[OutputFigures, ...], Limit("minItems", 1)]
+    samples: AtLeastOne
     tasks: tuple[TaskFigures, ...]
+
+    def __post_init__(self):
+        for what, entries in (("outputs", self.outputs), ("tasks", self.tasks)):
+            names = [entry.name for entry in entries]
+            for name in names:
+                if names.count(name) > 1:
+                    raise InputError(
+                        "document.field", f"similarity.{what} has the name {name} twice"
+                    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -289,7 +305,7 @@ class OperatorRuntime:
     """
 
     name: str
-    runtime: str
+    runtime: RuntimeVersion
     version: int
 
 
@@ -305,7 +321,7 @@ class MinRuntime:
 
     operators: tuple[OperatorRuntime, ...]
     unknown: tuple[str, ...]
-    version: str | None
+    version: RuntimeVersion | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -330,8 +346,8 @@ class SizeReduction:
       reduction_vs_source: 1 - artifact bytes / source bytes; null where no source is known.
     """
 
-    reduction: float
-    reduction_vs_source: float | None
+    reduction: Reduction
+    reduction_vs_source: Reduction | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -382,7 +398,7 @@ class BundleSize:
       reduction_vs_source: 1 - its bytes / the bytes of the bundle that it was made from.
     """
 
-    reduction_vs_source: float
+    reduction_vs_source: Reduction
 
 
 @dataclasses.dataclass(frozen=True)

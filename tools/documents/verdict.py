@@ -48,9 +48,9 @@ class JudgedGate:
     @property
     def excess(self) -> float:
         """How many times beyond its threshold the value is."""
-        if isinstance(self.value, str) or self.name == "min_positives":
+        value, threshold = self.value, self.threshold
+        if isinstance(value, str) or isinstance(threshold, str) or self.name == "min_positives":
             return float("inf")
-        value, threshold = float(self.value), float(self.threshold)
         if self.at_least:
             value, threshold = threshold, value
         return value / threshold if threshold > 0 else float("inf")

@@ -114,6 +114,7 @@ def read_profile(path: Path) -> dict[str, list[float]]:
         TypeError,
         ValueError,
         gzip.BadGzipFile,
+        RecursionError,
         zlib.error,
     ) as error:
         raise InputError(

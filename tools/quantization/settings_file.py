@@ -14,10 +14,10 @@
 """
 
 import dataclasses
-import json
 import re
 from pathlib import Path
 
+from tools.documents.json_file import parse_json
 from tools.errors import InputError
 from tools.quantization.recipes import check_recipe
 from tools.quantization.scheme_names import canonical_layer_scheme, canonical_scheme
@@ -156,10 +156,7 @@ def parse_settings(text: str, where: str) -> SettingsFile:
     """
     if text.lstrip()[:1] not in ("{", "["):
         return _parse_text(text, where)
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise InputError("settings.syntax", f"{where}: no JSON: {error}") from None
+    document = parse_json(text.encode("utf-8", "surrogatepass"), where, "settings.syntax")
     if isinstance(document, list):
         check_recipe(document, where)
         return SettingsFile("recipe", QuantizationSettings("recipe", recipe=tuple(document)))
@@ -194,7 +191,7 @@ def read_settings(
     said = SettingsFile(None)
     if path is not None:
         try:
-            said = parse_settings(path.read_text(encoding="utf-8"), str(path))
+            said = parse_settings(path.read_text(encoding="utf-8-sig"), str(path))
         except UnicodeDecodeError:
             raise InputError(
                 "settings.syntax", f"{path}: neither JSON nor text; give a settings file"

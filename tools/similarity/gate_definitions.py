@@ -270,8 +270,8 @@ DEFAULTS = {gate.name: gate.default for gate in _DEFINITIONS if gate.default is 
 
 
 def is_off(threshold: Any) -> bool:
-    """Says whether a threshold switches its gate off: None, False or {}."""
-    return threshold is None or threshold is False or threshold == {}
+    """Says whether a threshold switches its gate off: None or False."""
+    return threshold is None or threshold is False
 
 
 def check_settings(settings: Mapping[str, Any], where: str) -> None:
@@ -292,6 +292,7 @@ def check_settings(settings: Mapping[str, Any], where: str) -> None:
                 "gate.unknown", f"{where}: no gate {name}; {near(name, QUALITY_GATES)}"
             )
         gate = QUALITY_GATES[name]
+        _refuse_empty(threshold, f"{where}: {name}")
         if is_off(threshold):
             continue
         if not gate.by_metric or (gate.of == JPEG and not isinstance(threshold, Mapping)):
@@ -304,8 +305,17 @@ def check_settings(settings: Mapping[str, Any], where: str) -> None:
             )
         for metric, thresholds in threshold.items():
             _check_metric(gate, metric, where)
+            _refuse_empty(thresholds, f"{where}: {name} of {metric}")
             if gate.of != JPEG or thresholds is not None:
                 _check_thresholds(gate, thresholds, f"{where}: {name} of {metric}")
+
+
+def _refuse_empty(threshold: Any, where: str) -> None:
+    """Refuses an object of no thresholds, which would judge nothing and not say so."""
+    if threshold == {}:
+        raise InputError(
+            "gate.value", f"{where} is empty; give a threshold, or null to switch the gate off"
+        )
 
 
 def _check_thresholds(gate: QualityGate, threshold: Any, where: str) -> None:

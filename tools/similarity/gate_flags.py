@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tools.command_line import user_path
@@ -14,6 +15,7 @@ from tools.similarity.gate_definitions import (
     OTHERS,
     QUALITY_GATES,
     QualityGate,
+    check_settings,
 )
 
 
@@ -27,14 +29,14 @@ def _reader(gate: QualityGate) -> Callable[[str], tuple[str, Any]]:
             try:
                 threshold = int(word) if gate.kind == COUNT else float(word)
             except ValueError:
-                raise argparse.ArgumentTypeError(f"{text!r}: give {gate.wanted}") from None
+                threshold = float("nan")
         if not gate.permits(threshold):
-            raise argparse.ArgumentTypeError(f"{text!r}: give {gate.wanted}")
+            raise InputError("gate.value", f"{text!r}: give {gate.wanted}")
         if gate.of == CHANGE and not name:
-            raise argparse.ArgumentTypeError(f"{text!r}: give METRIC=NUMBER, or METRIC=NAME=NUMBER")
+            raise InputError("gate.value", f"{text!r}: give METRIC=NUMBER, or METRIC=NAME=NUMBER")
         if name and not gate.by_name and not gate.by_metric:
-            raise argparse.ArgumentTypeError(
-                f"{text!r}: it is of the whole model; give {gate.wanted}"
+            raise InputError(
+                "gate.value", f"{text!r}: it is of the whole model; give {gate.wanted}"
             )
         return name or "*", threshold
 
@@ -73,6 +75,11 @@ def add_gate_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _setting(gate: QualityGate, given: list[tuple[str, Any]]) -> Any:
+    names = [name for name, _ in given]
+    for name in names:
+        if names.count(name) > 1:
+            of = "" if name == OTHERS else f" for {name}"
+            raise InputError("flag.conflict", f"--{gate.name} is given twice{of}; give one of them")
     by_name = dict(given)
     if not gate.by_metric:
         return by_name["*"] if set(by_name) == {"*"} else by_name
@@ -81,6 +88,33 @@ def _setting(gate: QualityGate, given: list[tuple[str, Any]]) -> Any:
         metric, _, of = name.partition("=")
         result.setdefault(metric, {})[of or OTHERS] = number
     return result
+
+
+def read_gates(path: Path) -> dict[str, Any]:
+    """Reads a file of thresholds.
+
+    Args:
+      path: of a JSON file.
+
+    Returns:
+      Thresholds by the names in `tools.similarity.gate_definitions.QUALITY_GATES`.
+
+    Raises:
+      InputError: with the file, when it is no object, names no gate, or a threshold means
+        nothing.
+      OSError: when it cannot be read.
+    """
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise InputError("gate.value", f"{path}: not an object of thresholds by name")
+    check_settings(document, str(path))
+    return document
+
+
+def gate_flags_given(arguments: argparse.Namespace) -> list[str]:
+    """Names the flags of `add_gate_flags` that a command line has."""
+    names = ["gates", *QUALITY_GATES]
+    return [f"--{name}" for name in names if getattr(arguments, name) is not None]
 
 
 def gates_of_flags(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -94,16 +128,11 @@ def gates_of_flags(arguments: argparse.Namespace) -> dict[str, Any]:
       flags, else of the file, else the defaults.
 
     Raises:
-      InputError: when the file is no object.
+      InputError: when the file cannot be used, or a flag says two things of one name.
     """
     settings: dict[str, Any] = dict(DEFAULTS)
     if arguments.gates:
-        document = read_json(arguments.gates)
-        if not isinstance(document, dict):
-            raise InputError(
-                "gate.value", f"{arguments.gates}: not an object of thresholds by name"
-            )
-        settings |= document
+        settings |= read_gates(arguments.gates)
     for name, gate in QUALITY_GATES.items():
         given = getattr(arguments, name)
         if given is not None:

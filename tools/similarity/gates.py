@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tools.documents.json_file import rounded
+from tools.documents.json_file import significant
 from tools.documents.metrics import GATED_METRICS, MODEL, OUTPUT, Metric
 from tools.documents.report import MinRuntime, OutputFigures, Report, Similarity, TaskFigures
 from tools.documents.verdict import JudgedGate, Verdict
@@ -30,6 +30,9 @@ from tools.similarity.gate_definitions import (
 )
 
 NOT_REPRESENTATIVE = "the float model sees nothing in these images, similarity is meaningless"
+
+# Of a verdict's values, which are JSON.
+_LARGEST = 1e300
 
 # How far beyond its threshold a value is put that no number says.
 _BEYOND = 1000.0
@@ -89,6 +92,11 @@ class Evidence:
 def _judged(name: str, value, threshold, at_least: bool, **more) -> JudgedGate:
     passed = value >= threshold if at_least else value <= threshold
     return JudgedGate(name, bool(passed), threshold, value, **more)
+
+
+def _bounded(value: float) -> float:
+    """Rounds to significant digits; what is beyond every number of JSON becomes the largest."""
+    return significant(max(-_LARGEST, min(_LARGEST, value)))
 
 
 def _by_name(name: str, setting, entries: tuple, what: str, where: str):
@@ -225,7 +233,7 @@ def _degradation(name: str, setting, similarity: Similarity, where: str) -> list
                 # A float model that is never right has nothing to lose.
                 change = 100 * change / own if own else 0.0
             about = {"metric": metric_name, **_about_entry(metric, entry, key)}
-            result.append(_judged(name, rounded(change), threshold, False, **about))
+            result.append(_judged(name, _bounded(change), threshold, False, **about))
     return result
 
 
@@ -266,7 +274,7 @@ def _jpeg_ratios(name: str, setting, similarity: Similarity, where: str) -> list
             if change is None:
                 continue
             # No change is none, whatever JPEG's is.
-            ratio = rounded(change / _jpeg_change(what, metric, task, where)) if change else 0.0
+            ratio = _bounded(change / _jpeg_change(what, metric, task, where)) if change else 0.0
             about = {"metric": metric_name, **_about_entry(metric, task, "task")}
             result.append(_judged(name, ratio, threshold, False, **about))
     return result
@@ -343,7 +351,7 @@ def check_gates(evidence: Evidence, settings: Mapping[str, Any], where: str = "g
 
     Args:
       evidence: what is known of it: `Evidence.of(report)`.
-      settings: thresholds by the names in QUALITY_GATES; None, False or {} switches one
+      settings: thresholds by the names in QUALITY_GATES; None or False switches one
         off. What is about outputs or tasks may be a dict by their names, or by the tasks'
         types, in which "*" stands for the others. Those of CHANGE are dicts by the names in
         GATED_METRICS, and those of JPEG may be.
@@ -360,20 +368,48 @@ def check_gates(evidence: Evidence, settings: Mapping[str, Any], where: str = "g
         _judged("min_positives", task.positives, least, True, task=task.name)
         for task in similarity.tasks
     ]
+    silent = ["min_positives"] if not gates else []
     for name, gate in sorted(QUALITY_GATES.items()):
         setting = settings.get(name)
         if is_off(setting) or name == "min_positives":
             continue
+        found: list[JudgedGate] = []
         if gate.of == MODEL:
             judged = _of_the_model(name, setting, evidence, where)
-            gates += [judged] if judged else []
+            found = [judged] if judged else []
         elif gate.of == CHANGE:
-            gates += _degradation(name, setting, similarity, where)
+            found = _degradation(name, setting, similarity, where)
         elif gate.of == JPEG:
-            gates += _jpeg_ratios(name, setting, similarity, where)
+            found = _jpeg_ratios(name, setting, similarity, where)
         else:
-            gates += _absolute(name, setting, similarity, where)
+            found = _absolute(name, setting, similarity, where)
+        gates += found
+        silent += [] if found else [name]
+    # Where the float model sees nothing, min_positives fails and says so.
+    if all(gate.passed for gate in gates):
+        _refuse_silent(silent, settings, where)
     return Verdict(tuple(gates), evidence.name, all(gate.passed for gate in gates))
+
+
+def _refuse_silent(silent: list[str], settings: Mapping[str, Any], where: str) -> None:
+    """Refuses gates that judged nothing; what holds by default may find nothing to judge."""
+    for name in silent:
+        setting = settings.get(name)
+        if is_off(setting) or setting == DEFAULTS.get(name) or _all_off(setting):
+            continue
+        what = "the model's outputs have no task" if name == "min_positives" else "nothing to judge"
+        if name == "min_layer_correlation":
+            what = "no layer of the artifact can be compared with the float model's"
+        raise InputError(
+            "gate.not_judged", f"{where}: {name} judged nothing: {what}; leave the gate out"
+        )
+
+
+def _all_off(setting: Any) -> bool:
+    """Says whether thresholds by name are all switched off."""
+    if isinstance(setting, Mapping):
+        return all(_all_off(one) for one in setting.values())
+    return is_off(setting)
 
 
 def _told_apart(value: float, threshold: float, form: str, digits: int) -> tuple[str, str]:
@@ -385,6 +421,8 @@ def _told_apart(value: float, threshold: float, form: str, digits: int) -> tuple
       form: "g" or "%", as of a format.
       digits: with which to begin.
     """
+    # Zero has a sign that means nothing here.
+    value, threshold = value + 0.0, threshold + 0.0
     while (
         digits < 17
         and value != threshold
