@@ -11,7 +11,8 @@ from tools.command_line import EXIT_BAD_INPUT
 
 
 def benchmark(*flags: str, **how) -> subprocess.CompletedProcess:
-    return run_command(tools.benchmark_model, "--rounds=9", *flags, **how)
+    rounds = [] if any(flag.startswith("--rounds=") for flag in flags) else ["--rounds=9"]
+    return run_command(tools.benchmark_model, *rounds, *flags, **how)
 
 
 def model(path, operators: int):
