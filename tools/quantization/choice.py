@@ -151,10 +151,19 @@ def is_open(settings: QuantizationSettings, samples: int) -> bool:
     )
 
 
-def _outputs(
+def outputs_of(
     model: TfliteModel, content: bytes, samples: Sequence[Mapping[str, np.ndarray]]
 ) -> list[list[np.ndarray]]:
-    """Runs the model, or an artifact of it: float outputs, float64, for each sample."""
+    """Runs a model, or an artifact of it.
+
+    Args:
+      model: the float model.
+      content: what is run: a .tflite file with the model's inputs and outputs in its order.
+      samples: each maps signature input names to arrays.
+
+    Returns:
+      For each sample the float outputs, float64.
+    """
     graph = Topology(model)
     names = {index: name for name, index in signature_inputs(model).items()}
     interpreter = open_interpreter(content, model.where)
@@ -261,11 +270,11 @@ class _Judge:
             if (way, number) in self._found:
                 continue
             if number not in self._expected:
-                self._expected[number] = _outputs(self._model, self._content, part.judges)
+                self._expected[number] = outputs_of(self._model, self._content, part.judges)
             artifact = self._make(way, part)
 
             def work(_, number=number, artifact=artifact, judges=part.judges) -> np.ndarray:
-                found = _outputs(self._model, artifact, judges)
+                found = outputs_of(self._model, artifact, judges)
                 return energies(self._expected[number], found)
 
             # What the runtime does not like can end the process. There is no time limit: what

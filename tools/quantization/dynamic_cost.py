@@ -31,7 +31,7 @@ percent of the model, of an autoencoder or one layer of a language model most of
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ai_edge_litert import schema_py_generated as schema
 
@@ -45,6 +45,10 @@ _LEAST_GAIN = 0.15
 _FLOAT_PRODUCT, _INT8_PRODUCT, _OPERATOR = 0.0186, 0.00328, 588
 # Of a model's time in int8, that its heads may cost in float.
 _MOST_HEAD_COST = 0.15
+# For a product of a depthwise convolution in float and in int8.
+_FLOAT_DEPTHWISE, _INT8_DEPTHWISE = 0.047, 0.035
+# To write an element, and to convert one.
+_ELEMENT, _CONVERSION = 0.15, 0.1
 
 
 def estimated_times(
@@ -121,3 +125,64 @@ def costly_heads(
     if lost <= _MOST_HEAD_COST * whole:
         return []
     return [(operator, dynamic_wins(graph, operator)) for operator in matrices]
+
+
+def _elements(graph: Topology, index: int) -> int:
+    return abs(math.prod(shape_of(graph.tensor(index))))
+
+
+class FloatCost:
+    """What it costs to compute operators of an int8 model in float."""
+
+    def __init__(self, graph: Topology, integer: Collection[int]):
+        """Takes a model.
+
+        Args:
+          graph: of a float master.
+          integer: places of the operators that compute in int8.
+        """
+        self._graph, self._integer = graph, frozenset(integer)
+        operators = graph.subgraph.operators
+        self._places = {id(operator): place for place, operator in enumerate(operators)}
+        times = [self._multiplying(operator) for operator in operators]
+        self._more = [in_float - in_int8 for in_int8, in_float in times]
+        self._whole = sum(
+            _OPERATOR
+            + times[place][0]
+            + _ELEMENT * sum(_elements(graph, index) for index in operator.outputs)
+            + (self._more[place] if place not in self._integer else 0)
+            for place, operator in enumerate(operators)
+        )
+        self._converting = self._conversions(frozenset())
+
+    def _multiplying(self, operator: schema.OperatorT) -> tuple[float, float]:
+        """Gives the nanoseconds that an operator's products take, in int8 and in float."""
+        count = _products(self._graph, operator)
+        if self._graph.name(operator) == "DEPTHWISE_CONV_2D":
+            return _INT8_DEPTHWISE * count, _FLOAT_DEPTHWISE * count
+        return _INT8_PRODUCT * count, _FLOAT_PRODUCT * count
+
+    def _conversions(self, floating: frozenset[int]) -> float:
+        """Gives the nanoseconds for all conversions where these compute in float as well."""
+        integer, graph, total = self._integer - floating, self._graph, 0
+        for index, readers in graph.consumers.items():
+            if graph.is_constant(index):
+                continue
+            producer = graph.producer.get(index)
+            given = producer is not None and self._places[id(producer)] in integer
+            if any((self._places[id(reader)] in integer) != given for reader, _ in readers):
+                total += _elements(graph, index)
+        return _CONVERSION * total
+
+    def share(self, places: frozenset[int]) -> float:
+        """Estimates what operators cost in float.
+
+        Args:
+          places: of operators that compute in int8 otherwise.
+
+        Returns:
+          The time that is added, of the model's.
+        """
+        added = sum(self._more[place] for place in places)
+        added += self._conversions(places) - self._converting
+        return max(added, 0.0) / self._whole

@@ -88,19 +88,13 @@ def _reached_outputs(graph: Topology, operator: schema.OperatorT) -> frozenset[i
     )
 
 
-def find_heads(floating: Topology, graph: Topology) -> list[Head]:
-    """Pairs the heads whose weights and bias can be written.
-
-    Args:
-      floating: of the float model.
-      graph: of the artifact.
-
-    Returns:
-      The heads, in the artifact's order.
-    """
+def _paired(
+    floating: Topology, graph: Topology, operators: Iterable[schema.OperatorT]
+) -> list[Head]:
+    """Pairs operators of the float model with those of the artifact that compute in float."""
     by_name = {
         tensor_name(floating.tensor(operator.outputs[0])): operator
-        for operator in output_heads(floating)
+        for operator in operators
         if is_plain(floating, operator)
     }
     result = []
@@ -125,6 +119,26 @@ def find_heads(floating: Topology, graph: Topology) -> list[Head]:
             tensors = graph.tensor(weights), graph.tensor(bias)
             result.append(Head(before, operator, *tensors, outputs))
     return result
+
+
+def find_heads(floating: Topology, graph: Topology) -> list[Head]:
+    """Pairs the heads whose weights and bias can be written.
+
+    Args:
+      floating: of the float model.
+      graph: of the artifact.
+
+    Returns:
+      The heads, in the artifact's order.
+    """
+    return _paired(floating, graph, output_heads(floating))
+
+
+def find_float_layers(floating: Topology, graph: Topology) -> list[Head]:
+    """Pairs what computes in float before int8 layers or heads; as `find_heads`."""
+    heads = {id(operator) for operator in output_heads(floating)}
+    others = [one for one in floating.subgraph.operators if id(one) not in heads]
+    return _paired(floating, graph, others)
 
 
 def groups(heads: Iterable[Head]) -> list[list[Head]]:

@@ -7,18 +7,20 @@ been through all corrected layers before it. The layer's weights are fitted to i
 (tools.quantization.bias_correction); only then does it run. Two candidates, with weights
 fitted and without, go through the layers beside one run of the float model.
 
-Layers that compute in float are left, but for output heads, which are corrected
-(tools.quantization.head_correction). A fit would serve the many places where nothing is
-seen before the few that decide. A third candidate has nothing but its heads corrected.
+Layers with int8 weights that compute in float between others are fitted as those are. Output
+heads are corrected in another way (tools.quantization.head_correction): a fit would serve the
+many places where nothing is seen before the few that decide. A third candidate has nothing but
+its heads corrected.
 
 A quarter of the samples takes no part. It judges: of the model as it was, with biases
 corrected, and with weights fitted too, the one is kept whose outputs have the largest
-signal-to-noise ratio on them, in decibels, averaged over outputs. Signal and noise are of
-asinh(output), which is linear around zero and logarithmic beyond: a logit of -700 may
-move by a few units, one of 0 may not. What gains less than 0.75 decibels is not kept: other
-samples could judge otherwise, and corrected biases are no longer equal to each other,
-which costs bytes. Nor is what costs one output more than 3 decibels, whatever the others
-gain. Heads that lead to the same outputs are kept, or put back, by what those outputs gain.
+signal-to-noise ratio on them, in decibels, at most 40, averaged over outputs. Signal and
+noise are of asinh(output), which is linear around zero and logarithmic beyond: a logit of
+-700 may move by a few units, one of 0 may not. What gains less than 0.75 decibels is not
+kept: other samples could judge otherwise, and corrected biases are no longer equal to each
+other, which costs bytes. Nor is what costs one output more than 3 decibels, whatever the
+others gain. Heads that lead to the same outputs are kept, or put back, by what those outputs
+gain.
 """
 
 import dataclasses
@@ -36,6 +38,7 @@ from tools.graph.topology import Topology
 from tools.quantization.bias_correction import corrected_bias
 from tools.quantization.head_correction import (
     Head,
+    find_float_layers,
     find_heads,
     groups,
     moved_bias,
@@ -63,6 +66,8 @@ _LEAST_GAIN = 0.75
 # that is sure of itself gains more than any mask can lose.
 _MOST_LOSS = 3.0
 _ENOUGH = 30.0
+# An output of so many decibels is as good as right: what it gains beyond outweighs no other's loss.
+_RIGHT = 40.0
 # What is done to a candidate's layers.
 _AS_IT_WAS = "as they were"
 _WITH_BIASES = "given corrected biases"
@@ -81,20 +86,29 @@ class _Layer:
     bias: schema.TensorT
 
 
-def _content(graph: Topology, index: int) -> bytes:
+def _digest(graph: Topology, tensor: schema.TensorT) -> bytes:
     """Digests a constant's bytes."""
-    data = graph.model.schema.buffers[graph.tensor(index).buffer].data
+    data = graph.model.schema.buffers[tensor.buffer].data
     return hashlib.sha256(np.asarray(data, np.uint8).data).digest()
 
 
+def _stored(graph: Topology, operator: schema.OperatorT) -> int | None:
+    """Finds the constant that holds a layer's weights, be it behind a DEQUANTIZE."""
+    index = int(operator.inputs[1])
+    producer = graph.producer.get(index)
+    if producer is not None and graph.name(producer) == "DEQUANTIZE":
+        index = int(producer.inputs[0])
+    return index if graph.is_constant(index) else None
+
+
 def _holders(graph: Topology) -> Counter[bytes]:
-    """Counts the layers that have the same weights, by what `_content` gives of them."""
+    """Counts the layers that have the same weights, by what `_digest` gives of them."""
     weights = [
-        int(operator.inputs[1])
+        _stored(graph, operator)
         for operator in graph.subgraph.operators
-        if graph.name(operator) in LAYERS and graph.is_constant(operator.inputs[1])
+        if graph.name(operator) in LAYERS
     ]
-    return Counter(_content(graph, index) for index in weights)
+    return Counter(_digest(graph, graph.tensor(index)) for index in weights if index is not None)
 
 
 def _layers(floating: Topology, graph: Topology) -> list[_Layer]:
@@ -124,13 +138,21 @@ def _layers(floating: Topology, graph: Topology) -> list[_Layer]:
             and graph.is_constant(bias)
             and len(graph.consumers[index]) == len(graph.consumers[bias]) == 1
             # Equal weights are stored once, corrected ones would be each by itself.
-            and holders[_content(graph, index)] == 1
+            and holders[_digest(graph, weights)] == 1
         ):
             result.append(_Layer(before, operator, weights, values))
+    for layer in find_float_layers(floating, graph):
+        weights = layer.weights
+        if weights.type == schema.TensorType.INT8 and holders[_digest(graph, weights)] == 1:
+            result.append(_Layer(layer.operator, layer.quantized, weights, layer.bias))
     return result
 
 
 def _write_bias(graph: Topology, tensor: schema.TensorT, bias: np.ndarray) -> None:
+    if tensor.type == schema.TensorType.FLOAT32:
+        values = bias.astype(np.float32).reshape(shape_of(tensor))
+        tensor.buffer = graph.model.add_constant(values)
+        return
     dtype = _BIAS_TYPES[tensor.type]
     # Half of what an integer holds is kept for what is added to it.
     most = float(np.iinfo(dtype).max // 2)
@@ -193,7 +215,9 @@ class _Correction:
           part: which.
           inputs: what enters the float layer for them, from `LayerInputs.rows`.
         """
-        floating, zero = self._floating, int(self._source.quantization.zeroPoint[0])
+        floating, zero = self._floating, 0
+        if self._source.type != schema.TensorType.FLOAT32:
+            zero = int(self._source.quantization.zeroPoint[0])
         changed = dequantized(self._source, floating.places.rows(self._values, zero, part))
         weights, codes = floating.weights[part], self._codes[part]
         scales = self._scales[part] if len(self._scales) > 1 else self._scales
@@ -293,7 +317,7 @@ def _signal_to_noise(
 
 
 def _mean(ratios: Sequence[float | None]) -> float:
-    known = [ratio for ratio in ratios if ratio is not None]
+    known = [min(ratio, _RIGHT) for ratio in ratios if ratio is not None]
     return float(np.mean(known)) if known else 0.0
 
 

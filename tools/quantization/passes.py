@@ -28,6 +28,7 @@ from tools.quantization.constant_products import use_fully_connected
 from tools.quantization.dead_channels import remove_dead_channels
 from tools.quantization.equalization import equalize
 from tools.quantization.float16_constants import store_constants_float16
+from tools.quantization.float_islands import find_islands
 from tools.quantization.hessians import GPTQ, add_hessians
 from tools.quantization.layer_correction import correct_layers
 from tools.quantization.masks import clamp_paddings, find_masks
@@ -35,9 +36,10 @@ from tools.quantization.narrow_convolutions import widen_narrow_convolutions
 from tools.quantization.patterns import EarlierScopes
 from tools.quantization.pointwise import use_matrix_products
 from tools.quantization.ranges import find_ranges
+from tools.quantization.recipe_application import written
 from tools.quantization.relu_fusion import fuse_relus
 from tools.quantization.run_time_shapes import state_shapes
-from tools.quantization.schemes import Plan
+from tools.quantization.schemes import Plan, plan
 from tools.quantization.settings import PASSES, QuantizationSettings
 from tools.quantization.shared_constants import separate_constants
 from tools.quantization.sparse_weights import store_weights_sparse
@@ -240,6 +242,16 @@ def _separate_constants(work: Preparation) -> dict | None:
     return _if_changed(separate_constants(work.model))
 
 
+def _place_islands(work: Preparation) -> dict | None:
+    planned = _there(work.plan)
+    artifact, _ = written(work.model, planned.recipe, work.ranges, planned.float_outputs)
+    islands, entry = find_islands(work.model, artifact, _there(work.data).samples)
+    if islands:
+        graph = Topology(work.model)
+        work.plan = plan(graph, work.settings, work.before, work.masks, islands)
+    return entry
+
+
 def _add_hessians(work: Preparation) -> dict:
     data = _there(work.data)
     told = data.told("gathering Hessians")
@@ -334,6 +346,11 @@ FOR_THE_RECIPE: tuple[Pass[Preparation], ...] = (
 )
 # Once it is.
 BY_THE_RECIPE: tuple[Pass[Preparation], ...] = (
+    Pass(
+        "float_islands",
+        _place_islands,
+        lambda work: work.candidate is not None and work.settings.scheme == "int8",
+    ),
     Pass(
         "hessians",
         _add_hessians,

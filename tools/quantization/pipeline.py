@@ -17,7 +17,6 @@ from tools.graph.flatbuffer import (
     copied_model,
     model_bytes,
     model_to_read,
-    parse_model,
     tensor_name,
 )
 from tools.graph.float_master import refuse_quantized
@@ -31,7 +30,7 @@ from tools.quantization.given_recipe import plan_given
 from tools.quantization.inner_subgraphs import inner_entries
 from tools.quantization.passes import CalibrationData, Finishing, Preparation, run_passes
 from tools.quantization.patterns import EarlierScopes
-from tools.quantization.recipe_application import apply_recipe, mend_int16_sums, restore_outputs
+from tools.quantization.recipe_application import written
 from tools.quantization.schemes import Plan, check_layers, plan
 from tools.quantization.settings import QuantizationSettings
 from tools.quantization.trial import try_artifact
@@ -199,28 +198,14 @@ def _planned(work: Preparation) -> tuple[Plan, list[dict]]:
     else:
         planned = plan_given(Topology(work.model), list(work.settings.recipe))
     work.plan = planned
-    return planned, entries + run_passes(passes.BY_THE_RECIPE, work)
+    entries += run_passes(passes.BY_THE_RECIPE, work)
+    return work.plan, entries
 
 
 def _whole_recipe(model: TfliteModel, planned: Plan) -> list[dict]:
     """Joins the recipe of the main subgraph with those of the others."""
     inner = [e for e in inner_entries(model, planned.recipe) if e not in planned.recipe]
     return planned.recipe + inner
-
-
-def _written(
-    model: TfliteModel, recipe: list[dict], ranges: dict | None, planned: Plan
-) -> tuple[TfliteModel, int]:
-    """Has the library write an artifact.
-
-    Returns:
-      The artifact, with what the library leaves put right, and the bytes of its own file.
-    """
-    quantized = apply_recipe(model, recipe, ranges)
-    artifact = parse_model(quantized, model.where)
-    restore_outputs(artifact, model, planned.float_outputs)
-    mend_int16_sums(artifact)
-    return artifact, len(quantized)
 
 
 def _candidate(
@@ -248,7 +233,7 @@ def _candidate(
         division.statistics,
     )
     planned, _ = _planned(work)
-    artifact, _ = _written(copy, _whole_recipe(copy, planned), work.ranges, planned)
+    artifact, _ = written(copy, _whole_recipe(copy, planned), work.ranges, planned.float_outputs)
     return model_bytes(artifact)
 
 
@@ -312,7 +297,7 @@ def finish(prepared: Prepared) -> QuantizationResult:
         master, or nobody could run it.
     """
     model, settings, planned = prepared.model, prepared.settings, prepared.plan
-    artifact, size = _written(model, prepared.recipe, prepared.ranges, planned)
+    artifact, size = written(model, prepared.recipe, prepared.ranges, planned.float_outputs)
     if settings.quantizes_activations:
         # Passes run parts of it in this process, which kernels can end.
         _tried(prepared, model_bytes(artifact))

@@ -9,7 +9,13 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
-from tools.graph.flatbuffer import TfliteModel, copied_model, model_bytes, tensor_name
+from tools.graph.flatbuffer import (
+    TfliteModel,
+    copied_model,
+    model_bytes,
+    parse_model,
+    tensor_name,
+)
 from tools.graph.runtime import quiet_runtime
 from tools.graph.topology import Topology
 from tools.quantization import recipes
@@ -191,3 +197,27 @@ def restore_outputs(artifact: TfliteModel, model: TfliteModel, stay_float: bool 
             entries = zip(getattr(after, field), getattr(before, field), strict=True)
             for entry, original in entries:
                 entry.tensorIndex = moved.get(original.tensorIndex, entry.tensorIndex)
+
+
+def written(
+    model: TfliteModel, recipe: list[dict], ranges: dict | None, float_outputs: bool
+) -> tuple[TfliteModel, int]:
+    """Has the library write an artifact, and puts right what it leaves.
+
+    Args:
+      model: as of `apply_recipe`, like the two that follow.
+      recipe: of all subgraphs.
+      ranges: of the activations.
+      float_outputs: whether outputs stay float.
+
+    Returns:
+      The artifact, and the bytes of the library's own file.
+
+    Raises:
+      InputError: as `apply_recipe`.
+    """
+    quantized = apply_recipe(model, recipe, ranges)
+    artifact = parse_model(quantized, model.where)
+    restore_outputs(artifact, model, float_outputs)
+    mend_int16_sums(artifact)
+    return artifact, len(quantized)

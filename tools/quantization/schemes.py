@@ -391,6 +391,7 @@ def plan(
     settings: QuantizationSettings,
     before: patterns.EarlierScopes | None = None,
     masks: Sequence[schema.OperatorT] = (),
+    islands: Sequence[schema.OperatorT] = (),
 ) -> Plan:
     """Makes the recipe of a scheme and layers for a model.
 
@@ -400,6 +401,7 @@ def plan(
       before: the scopes from before the graph was prepared, in which layers are
         searched as well.
       masks: operators that compute in float for the sake of masks.
+      islands: operators that do because int8 costs most there.
 
     Returns:
       The plan.
@@ -423,6 +425,7 @@ def plan(
             kept = float_operators(graph, slow=scheme != "int16x8")
             forms.keep(kept, "its int8 kernel can fail, resolves too little or is slow")
         forms.keep(masks, "mask")
+        forms.keep(islands, "float island")
     small = settings.choices("small_weights")
     # Where activations are quantized, what is left in float is corrected (layer_correction).
     percent = small["heads_percent" if scheme in STATIC else "percent"]

@@ -74,6 +74,7 @@ PASSES: dict[str, dict[str, Any]] = {
     "dead_channels": {"enabled": True},
     "equalization": {"enabled": True, "through_relu6": True},
     "float16_constants": {"enabled": True},
+    "float_islands": {"enabled": True},
     "float_operators": {"enabled": True},
     "float_streams": {"enabled": True},
     "layer_correction": {"enabled": True, "fit_weights": True, "heads": True, "samples": 100},
