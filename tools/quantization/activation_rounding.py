@@ -108,7 +108,11 @@ def with_rounding(
         subgraph.tensors.append(tensor)
         rounded = len(subgraph.tensors) - 1
         for operator, position in readers:
-            operator.inputs[position] = rounded
+            operator.inputs = [
+                *operator.inputs[:position],
+                rounded,
+                *operator.inputs[position + 1 :],
+            ]
         if is_integer:
             moved[index] = rounded
         rounding = _rounding(len(result.schema.operatorCodes) - 1, index, rounded, step)

@@ -43,8 +43,13 @@ _LEAST_GAIN_FOR_PERCENT = 0.5
 _ENOUGH = 40.0
 # Of a model's time.
 _MOST_COST = 0.06
+# A segment that costs less counts as one that costs so much.
+_NO_COST = 1e-3
 _MOST_SEGMENTS = 24
-_MOST_CHOSEN = 6
+_LONGEST_RUN = 3
+_MOST_TRIED = 8
+# Of the noise, which no segment is expected to take away.
+_LEAST_LEFT = 0.05
 # They compute nothing, and stand with what follows.
 _PADDINGS = frozenset({"MIRROR_PAD", "PAD", "PADV2"})
 
@@ -85,9 +90,10 @@ def segments(graph: Topology, integer: Iterable[int]) -> list[list[int]]:
     return result
 
 
-@dataclasses.dataclass(frozen=True)
+# Compared by identity: arrays have no single equality.
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Segment:
-    """Operators that are put in float together.
+    """Operators that are put in float together: a segment, or several that follow each other.
 
     Attributes:
       places: of these, in the main subgraph.
@@ -140,16 +146,30 @@ class _Search:
         ratios = np.where((noise <= 0) | (self._signal == 0), _ENOUGH, ratios)
         return float(np.clip(ratios, 0, _ENOUGH).sum())
 
-    def measured(self) -> list[_Segment]:
-        """Measures each segment that could be in float."""
-        result = []
-        for places in segments(self._graph, self.integer):
-            chosen = frozenset(places)
-            if self._cost.share(chosen) <= _MOST_COST:
-                result.append((self._cost.share(chosen), chosen))
+    def candidates(self) -> list[_Segment]:
+        """Measures each segment that could be in float; gives them, and runs of them.
+
+        Two neighbours share what one gives the other: where its step is what costs, neither
+        wins anything without the other.
+        """
+        divided = [frozenset(places) for places in segments(self._graph, self.integer)]
+        costs = [self._cost.share(places) for places in divided]
         # Those that cost least, where there are too many to measure all.
-        cheapest = sorted(result, key=lambda one: (one[0], min(one[1])))[:_MOST_SEGMENTS]
-        return [_Segment(chosen, self.noise(self.all - chosen)) for _, chosen in cheapest]
+        cheap = sorted(range(len(divided)), key=lambda number: (costs[number], number))
+        measured = {
+            number: self.noise(self.all - divided[number])
+            for number in cheap[:_MOST_SEGMENTS]
+            if costs[number] <= _MOST_COST
+        }
+        result = []
+        for length in range(1, _LONGEST_RUN + 1):
+            for first in range(len(divided) - length + 1):
+                run = range(first, first + length)
+                if measured.keys() >= set(run):
+                    places = frozenset[int]().union(*(divided[number] for number in run))
+                    noise = np.sum([measured[number] for number in run], axis=0)
+                    result.append(_Segment(places, noise))
+        return result
 
     def choose(self) -> tuple[frozenset[int], float, float]:
         """Chooses what computes in float.
@@ -160,24 +180,27 @@ class _Search:
         floating = self.all - self.integer
         before = self.noise(floating)
         first = now = self.quality(before)
-        left, chosen = self.measured(), frozenset[int]()
-        for _ in range(_MOST_CHOSEN):
+        left, chosen = self.candidates(), frozenset[int]()
+        for _ in range(_MOST_TRIED):
             options = []
             for segment in left:
                 cost = self._cost.share(chosen | segment.places)
-                gain = self.quality(before - segment.noise) - now
-                added = max(cost - self._cost.share(chosen), 1e-3)
+                # What two of a run share is counted twice.
+                after = np.maximum(before - segment.noise, _LEAST_LEFT * before)
+                gain = self.quality(after) - now
+                added = max(cost - self._cost.share(chosen), _NO_COST)
                 worth = gain / (100 * added)
                 if cost <= _MOST_COST and gain >= _LEAST_GAIN and worth >= _LEAST_GAIN_FOR_PERCENT:
-                    options.append((worth, -min(segment.places), segment))
+                    options.append((worth, -len(segment.places), -min(segment.places), segment))
             if not options:
                 break
-            segment = max(options, key=lambda option: option[:2])[2]
+            segment = max(options, key=lambda option: option[:-1])[-1]
             left.remove(segment)
             noise = self.noise(floating | chosen | segment.places)
             if self.quality(noise) >= now + _LEAST_GAIN:
                 chosen |= segment.places
                 before, now = noise, self.quality(noise)
+                left = [one for one in left if not one.places <= chosen]
         return chosen, first, now
 
 

@@ -134,11 +134,12 @@ def find_heads(floating: Topology, graph: Topology) -> list[Head]:
     return _paired(floating, graph, output_heads(floating))
 
 
-def find_float_layers(floating: Topology, graph: Topology) -> list[Head]:
-    """Pairs what computes in float before int8 layers or heads; as `find_heads`."""
+def find_islands(
+    floating: Topology, graph: Topology, islands: Iterable[schema.OperatorT]
+) -> list[Head]:
+    """Pairs operators that compute in float before others, but for heads; as `find_heads`."""
     heads = {id(operator) for operator in output_heads(floating)}
-    others = [one for one in floating.subgraph.operators if id(one) not in heads]
-    return _paired(floating, graph, others)
+    return _paired(floating, graph, [one for one in islands if id(one) not in heads])
 
 
 def groups(heads: Iterable[Head]) -> list[list[Head]]:

@@ -7,10 +7,10 @@ been through all corrected layers before it. The layer's weights are fitted to i
 (tools.quantization.bias_correction); only then does it run. Two candidates, with weights
 fitted and without, go through the layers beside one run of the float model.
 
-Layers with int8 weights that compute in float between others are fitted as those are. Output
-heads are corrected in another way (tools.quantization.head_correction): a fit would serve the
-many places where nothing is seen before the few that decide. A third candidate has nothing but
-its heads corrected.
+Layers that compute in float are left, but for float islands, which are fitted as int8 layers
+are, and output heads. Heads are corrected in another way (tools.quantization.head_correction):
+a fit would serve the many places where nothing is seen before the few that decide. A third
+candidate has nothing but its heads corrected.
 
 A quarter of the samples takes no part. It judges: of the model as it was, with biases
 corrected, and with weights fitted too, the one is kept whose outputs have the largest
@@ -38,8 +38,8 @@ from tools.graph.topology import Topology
 from tools.quantization.bias_correction import corrected_bias
 from tools.quantization.head_correction import (
     Head,
-    find_float_layers,
     find_heads,
+    find_islands,
     groups,
     moved_bias,
     rounded_by_inputs,
@@ -111,7 +111,9 @@ def _holders(graph: Topology) -> Counter[bytes]:
     return Counter(_digest(graph, graph.tensor(index)) for index in weights if index is not None)
 
 
-def _layers(floating: Topology, graph: Topology) -> list[_Layer]:
+def _layers(
+    floating: Topology, graph: Topology, islands: Sequence[schema.OperatorT]
+) -> list[_Layer]:
     """Pairs the layers whose weights and bias can be written."""
     by_name = {
         tensor_name(floating.tensor(operator.outputs[0])): operator
@@ -141,7 +143,7 @@ def _layers(floating: Topology, graph: Topology) -> list[_Layer]:
             and holders[_digest(graph, weights)] == 1
         ):
             result.append(_Layer(before, operator, weights, values))
-    for layer in find_float_layers(floating, graph):
+    for layer in find_islands(floating, graph, islands):
         weights = layer.weights
         if weights.type == schema.TensorType.INT8 and holders[_digest(graph, weights)] == 1:
             result.append(_Layer(layer.operator, layer.quantized, weights, layer.bias))
@@ -422,6 +424,7 @@ def _best(
     kinds: Sequence[str],
     with_heads: bool,
     progress: Callable[[int, int], None] | None,
+    islands: Sequence[schema.OperatorT],
 ) -> _Choice:
     """Corrects copies of an artifact and chooses one.
 
@@ -432,6 +435,7 @@ def _best(
       kinds: what is done to each copy's layers.
       with_heads: whether heads are corrected.
       progress: called with (layers done, layers in all).
+      islands: as of `correct_layers`.
 
     Returns:
       The choice.
@@ -451,7 +455,7 @@ def _best(
         copy = Topology(copied_model(artifact.model))
         heads = find_heads(graph, copy) if with_heads else []
         buffers = [(head.weights.buffer, head.bias.buffer) for head in heads]
-        layers = _in_order(copy, [*_layers(graph, copy), *heads])
+        layers = _in_order(copy, [*_layers(graph, copy, islands), *heads])
         candidates.append(_Candidate(LayerExecution(copy, learning, tables), layers, kind))
     count = len(candidates[0].layers) - len(buffers)
     if not count:
@@ -482,6 +486,7 @@ def correct_layers(
     refit: bool = True,
     heads: bool = True,
     progress: Callable[[int, int], None] | None = None,
+    islands: Sequence[schema.OperatorT] = (),
 ) -> tuple[TfliteModel, dict]:
     """Corrects what the quantizer wrote.
 
@@ -494,6 +499,8 @@ def correct_layers(
       refit: whether weights are fitted too.
       heads: whether output heads are rounded anew.
       progress: called with (layers done, layers in all).
+      islands: operators of the float model that compute in float between int8 ones, whose
+        weights are fitted as those of int8 layers are.
 
     Returns:
       The model to go on with, and the report's entry.
@@ -508,7 +515,7 @@ def correct_layers(
     used = [samples[int(number)] for number in chosen]
     try:
         kinds = (_AS_IT_WAS, _WITH_BIASES, _FITTED) if refit else (_AS_IT_WAS, _WITH_BIASES)
-        best = _best(model, graph, used, kinds, heads, progress)
+        best = _best(model, graph, used, kinds, heads, progress, islands)
     except (InputError, RuntimeError, ValueError) as error:
         # A kernel may run in the whole model alone; that was tried.
         reason = " ".join(str(error).split())[:300]

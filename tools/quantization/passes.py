@@ -81,6 +81,7 @@ class Preparation:
       ranges: of the activations, once they are estimated.
       plan: the recipe, once it is made.
       masks: operators that compute in float for the sake of masks.
+      islands: operators that do because int8 costs most there.
       candidate: makes an artifact from a copy, by settings and samples of its own; see
         tools.quantization.pipeline.
     """
@@ -93,6 +94,7 @@ class Preparation:
     ranges: dict[str, dict] | None = None
     plan: Plan | None = None
     masks: tuple[schema.OperatorT, ...] = ()
+    islands: tuple[schema.OperatorT, ...] = ()
     candidate: Callable[[QuantizationSettings, Division], bytes] | None = None
 
 
@@ -107,6 +109,7 @@ class Finishing:
       recipe: what was applied.
       data: as of `Preparation`.
       written: bytes of the file as the library wrote it.
+      islands: operators of `original`, as of `Preparation`.
       content: the file, once it is whole.
     """
 
@@ -116,6 +119,7 @@ class Finishing:
     recipe: list[dict]
     data: CalibrationData | None
     written: int
+    islands: tuple[schema.OperatorT, ...] = ()
     content: bytes = b""
 
 
@@ -248,7 +252,8 @@ def _place_islands(work: Preparation) -> dict | None:
     islands, entry = find_islands(work.model, artifact, _there(work.data).samples)
     if islands:
         graph = Topology(work.model)
-        work.plan = plan(graph, work.settings, work.before, work.masks, islands)
+        work.islands = tuple(islands)
+        work.plan = plan(graph, work.settings, work.before, work.masks, work.islands)
     return entry
 
 
@@ -288,6 +293,7 @@ def _correct_layers(work: Finishing) -> dict:
         choices["fit_weights"],
         choices["heads"],
         (lambda *counts: progress("correcting layers", *counts)) if progress else None,
+        work.islands,
     )
     return entry
 

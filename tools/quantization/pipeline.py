@@ -52,6 +52,7 @@ class Prepared:
       ranges: of the activations, by name; None where the recipe takes none.
       passes: what ran so far, as of `QuantizationResult`.
       master: the float master.
+      islands: operators that compute in float because int8 costs most there.
     """
 
     model: TfliteModel
@@ -62,6 +63,7 @@ class Prepared:
     ranges: dict[str, dict] | None
     passes: list[dict]
     master: bytes
+    islands: tuple[schema.OperatorT, ...] = ()
 
     def content(self) -> bytes:
         """Writes the graph as a whole .tflite file."""
@@ -280,6 +282,7 @@ def prepare(
         ranges=work.ranges,
         passes=entries + told,
         master=master,
+        islands=work.islands,
     )
 
 
@@ -301,7 +304,9 @@ def finish(prepared: Prepared) -> QuantizationResult:
     if settings.quantizes_activations:
         # Passes run parts of it in this process, which kernels can end.
         _tried(prepared, model_bytes(artifact))
-    work = Finishing(artifact, settings, model, planned.recipe, prepared.data, size)
+    work = Finishing(
+        artifact, settings, model, planned.recipe, prepared.data, size, prepared.islands
+    )
     entries = run_passes(passes.ON_THE_ARTIFACT, work)
     if len(work.content) >= len(prepared.master):
         raise InputError(
