@@ -81,10 +81,14 @@ GATES = {
                 "Identity": 0.001,
                 "Identity_1": 0.001,
                 "Identity_2": 0.001,
-                "Identity_3": 0.0085,
+                "Identity_3": 0.006,
             },
             min_size_reduction = 0.79,
-            landmarks = {"max_landmark_error_px": 1.3, "max_presence_error": 0.018},
+            landmarks = {
+                "max_landmark_error_px": 1.3,
+                "max_presence_error": 0.018,
+                "max_world_error_mm": 5,
+            },
         ),
         "dynamic": quality_gates(
             tolerance = {
@@ -104,10 +108,14 @@ GATES = {
                 "Identity": 0.001,
                 "Identity_1": 0.001,
                 "Identity_2": 0.001,
-                "Identity_3": 0.049,
+                "Identity_3": 0.006,
             },
             min_size_reduction = 0.73,
-            landmarks = {"max_landmark_error_px": 1.5, "max_presence_error": 0.0065},
+            landmarks = {
+                "max_landmark_error_px": 2.2,
+                "max_presence_error": 0.008,
+                "max_world_error_mm": 4.5,
+            },
         ),
         "dynamic": quality_gates(
             tolerance = {
@@ -211,13 +219,17 @@ GATES = {
             tolerance = {
                 "Identity": 0.003,
                 "Identity_1": 0.001,
-                "Identity_2": 0.16,
+                "Identity_2": 0.12,
                 "Identity_3": 0.003,
                 "Identity_4": 0.011,
             },
             min_size_reduction = 0.71,
-            landmarks = {"max_landmark_error_px": 5.0, "max_presence_error": 0.03},
-            segmentation = {"min_segmentation_iou": 0.78, "min_soft_iou": 0.79},
+            landmarks = {
+                "max_landmark_error_px": 4.0,
+                "max_presence_error": 0.02,
+                "max_world_error_mm": 45,
+            },
+            segmentation = {"min_segmentation_iou": 0.86, "min_soft_iou": 0.87},
         ),
         "dynamic": quality_gates(
             tolerance = {

@@ -107,6 +107,7 @@ _FINISHED = ["float16_constants", "sparse_weights", "compaction"]
 _IDLE = (
     "bias_range",
     "dead_channels",
+    "float_islands",
     "layer_correction",
     "narrow_convolutions",
     "pointwise",
@@ -127,6 +128,7 @@ def test_result_says_what_was_done(made):
             "addends",
             "bias_range",
             "pointwise",
+            "float_islands",
             "layer_correction",
             "float16_constants",
             "sparse_weights",
