@@ -107,7 +107,6 @@ _FINISHED = ["float16_constants", "sparse_weights", "compaction"]
 _IDLE = (
     "bias_range",
     "dead_channels",
-    "float_islands",
     "layer_correction",
     "narrow_convolutions",
     "pointwise",
@@ -128,7 +127,6 @@ def test_result_says_what_was_done(made):
             "addends",
             "bias_range",
             "pointwise",
-            "float_islands",
             "layer_correction",
             "float16_constants",
             "sparse_weights",
