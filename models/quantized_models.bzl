@@ -7,11 +7,12 @@ scheme.
 load("//rules:defs.bzl", "quality_gates", "quantized_model")
 load("//tests:nightly.bzl", "NIGHTLY")
 
-def _float16(**gates):
-    # Most of MediaPipe's weights are float16 already: only the iris changes at all.
+def _float16(sparse_source = False, **gates):
+    # Most of MediaPipe's weights are float16 already: only the iris changes at all. Those that
+    # MediaPipe stores sparse, which is wrong on the GPU, are dense here and take more.
     return quality_gates(
         max_jpeg_ratio = 0.05,
-        smaller_than_source = True,
+        smaller_than_source = not sparse_source,
         tolerance = 0.001,
         **gates
     )
@@ -39,7 +40,7 @@ GATES = {
     "face_full_range": {
         "int8": quality_gates(
             tolerance = {"Identity": 0.0031, "Identity_1": 0.0022},
-            min_size_reduction = 0.765,
+            min_size_reduction = 0.68,
             detection = {
                 "max_box_error_px": 0.44,
                 "max_score_error": 0.031,
@@ -59,7 +60,10 @@ GATES = {
                 "min_recall": 0.95,
             },
         ),
-        "float16": _float16(min_size_reduction = 0.72),
+        "float16": _float16(
+            min_size_reduction = 0.48,
+            sparse_source = True,
+        ),
     },
     "face_landmark": {
         "int8": quality_gates(
@@ -194,7 +198,7 @@ GATES = {
     "pose": {
         "int8": quality_gates(
             tolerance = {"Identity": 0.008, "Identity_1": 0.0013},
-            min_size_reduction = 0.83,
+            min_size_reduction = 0.71,
             detection = {
                 "max_box_error_px": 0.81,
                 "max_score_error": 0.027,
@@ -212,7 +216,10 @@ GATES = {
                 "min_recall": 0.95,
             },
         ),
-        "float16": _float16(min_size_reduction = 0.77),
+        "float16": _float16(
+            min_size_reduction = 0.48,
+            sparse_source = True,
+        ),
     },
     "pose_landmark_full": {
         "int8": quality_gates(

@@ -296,6 +296,7 @@ def quantized_model(
         layers = {},
         input_type = "",
         output_type = "",
+        runs_on = [],
         calibration_data = None,
         calibration_shards = 1,
         quality = None,
@@ -344,6 +345,9 @@ def quantized_model(
       input_type: of the artifact's inputs: "float32" (the default), "int8" or "uint8".
         An image's are the pixels' own bytes, where mean and standard deviation allow.
       output_type: of the artifact's outputs, likewise.
+      runs_on: where the artifact runs, "cpu", "gpu" or both; the default is what settings say,
+        or both. For "gpu" it has only forms of operators that LiteRT's GPU delegate takes;
+        for ["cpu"] alone it may be smaller (docs/size_and_speed.md).
       calibration_data: representative dataset in the same forms as test_data; schemes with
         ranges of activations (int8, int4, int16x8, mixed) need it.
       calibration_shards: in how many parts it is calibrated, each an action that runs beside
@@ -387,6 +391,7 @@ def quantized_model(
         layers = ["{}={}".format(*layer) for layer in layers.items()],
         output_type = output_type,
         quality = quality,
+        runs_on = runs_on,
         scheme = scheme,
         settings = settings,
         settings_of_search = settings_of_search,

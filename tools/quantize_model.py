@@ -304,6 +304,7 @@ def _settings_of_members(arguments: argparse.Namespace, models: Iterable[str]) -
                 (),
                 arguments.input_type,
                 arguments.output_type,
+                arguments.runs_on,
             )
     return result
 

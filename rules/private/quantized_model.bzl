@@ -25,6 +25,9 @@ SCHEMES = [
 # These need ranges of activations, hence samples.
 STATIC_SCHEMES = ["int16x8", "int4", "int8", "mixed"]
 
+# Where artifacts run.
+RUNS_ON = ["cpu", "gpu"]
+
 def _preprocessing(arguments, preprocessing):
     if preprocessing.mean:
         arguments.add(preprocessing.mean, format = "--input_mean=%s")
@@ -57,6 +60,9 @@ def _how(ctx):
             "searches for the best and writes one for scheme auto"
         ).format(ctx.label, typed_label(ctx.label, ".tune")))
     schemes = [scheme] + [layer.rpartition("=")[-1] for layer in ctx.attr.layers]
+    for place in ctx.attr.runs_on:
+        if place not in RUNS_ON:
+            fail("{}: runs_on has no {}; there are {}".format(ctx.label, place, ", ".join(RUNS_ON)))
     static = [one for one in schemes if one in STATIC_SCHEMES]
     if static and not ctx.attr.calibration_data:
         fail("{}: scheme {} needs calibration_data".format(ctx.label, static[0]))
@@ -83,6 +89,12 @@ def _settings_arguments(ctx, how, float_model):
         arguments.add(ctx.attr.input_type, format = "--input_type=%s")
     if ctx.attr.output_type:
         arguments.add(ctx.attr.output_type, format = "--output_type=%s")
+    if ctx.attr.runs_on:
+        arguments.add_joined(
+            [place for place in RUNS_ON if place in ctx.attr.runs_on],
+            format_joined = "--runs_on=%s",
+            join_with = ",",
+        )
     _preprocessing(arguments, float_model.preprocessing)
     return arguments
 
@@ -395,6 +407,9 @@ quantized_model_rule = rule(
             doc = "Type of the artifact's outputs; empty is the settings file's, or float32.",
         ),
         "quality": QUALITY,
+        "runs_on": attr.string_list(
+            doc = "Where the artifact runs; empty is the settings file's, or cpu and gpu.",
+        ),
         "scheme": attr.string(
             values = ["", "auto"] + SCHEMES,
             doc = "How weights and activations are stored; empty where the settings say it, " +

@@ -102,7 +102,7 @@ def test_the_delegate_runs_all_of_it(made):
 
 
 _PREPARED = ["dead_channels", "relu_fusion", "narrow_convolutions"]
-_FINISHED = ["float16_constants", "sparse_weights", "compaction"]
+_FINISHED = ["float16_constants", "compaction"]
 # Those that find nothing to do in this model.
 _IDLE = (
     "bias_range",
@@ -110,7 +110,6 @@ _IDLE = (
     "layer_correction",
     "narrow_convolutions",
     "pointwise",
-    "sparse_weights",
 )
 
 
@@ -129,7 +128,6 @@ def test_result_says_what_was_done(made):
             "pointwise",
             "layer_correction",
             "float16_constants",
-            "sparse_weights",
             "compaction",
         ],
     }.get(scheme, [*_PREPARED, "pointwise", *small, *_FINISHED])

@@ -87,7 +87,7 @@ _TENSOR = {"max": 1, "min": 0, "pattern": "a"}
         (
             {"colour": 1},
             "s.json: colour is an unknown field; there are scheme, input_type, layers, "
-            "output_type, passes, ranges, recipe, weights",
+            "output_type, passes, ranges, recipe, runs_on, weights",
         ),
         ({"scheme": 8}, "s.json: scheme is 8, not a text"),
         ({"layers": {}}, "s.json: layers is {}, not a list"),
@@ -138,6 +138,8 @@ _TENSOR = {"max": 1, "min": 0, "pattern": "a"}
             "s.json: no weight algorithm best; choose one of min_max, mse, octav, gptq, hadamard",
         ),
         ({"weights": {"bits": 4}}, "s.json: weights.bits is an unknown field; there are algorithm"),
+        ({"runs_on": []}, "s.json: runs_on is empty; give cpu or gpu"),
+        ({"runs_on": ["npu"]}, "s.json: no place to run on npu; choose one of cpu, gpu"),
         ({"passes": {"x": {}}}, "s.json: no pass x; choose one of " + ", ".join(PASSES)),
         (
             {"passes": {"relu_fusion": {"x": 1}}},
@@ -161,3 +163,9 @@ def test_what_cannot_be_is_one_line(change, message):
 def test_what_is_no_object_is_refused(document):
     with pytest.raises(InputError, match=r"^settings: it is .*, not an object$"):
         settings_from_json(document)
+
+
+def test_where_it_runs_has_one_order():
+    settings = QuantizationSettings("int8", runs_on=("gpu", "cpu"))
+    assert settings == QuantizationSettings("int8")
+    assert settings_to_json(settings)["runs_on"] == ["cpu", "gpu"]

@@ -21,7 +21,7 @@ _SCHEMES = ["int8", "dynamic", "float16", "weight_only_int8"]
 
 
 def _dense_artifact(master: bytes, scheme: str) -> bytes:
-    choice = QuantizationSettings(scheme, passes={"sparse_weights": {"enabled": False}})
+    choice = QuantizationSettings(scheme, runs_on=("cpu", "gpu"))
     specification = input_specifications(master, "model")
     samples = [
         {name: random_image(shape, seed) for name, shape, _ in specification} for seed in range(2)
@@ -75,6 +75,16 @@ def test_dense_models_stay_dense(name):
         "name": "sparse_weights",
     }
     assert model_bytes(model) == dense
+
+
+def test_what_runs_on_the_cpu_alone_is_stored_sparse():
+    master, _ = make_float_master(model_path("pose_detection").read_bytes())
+    on_the_cpu = QuantizationSettings("weight_only_int8", runs_on=("cpu",))
+    sparse = quantize(master, on_the_cpu, None).model
+    dense = quantize(master, QuantizationSettings("weight_only_int8"), None).model
+    assert "DENSIFY" not in describe(dense)["ops"]
+    assert describe(sparse)["ops"]["DENSIFY"] > 30
+    assert len(sparse) < 0.65 * len(dense)
 
 
 def _thin_out(content: bytes, rng: np.random.Generator, share: float) -> bytes:

@@ -120,8 +120,7 @@ def test_no_mutant_passes_the_default_gates(name):
     calibration = _samples(name, model)
     samples = _Few(calibration, _SAMPLES)
     scheme = "float16" if name in _FLOAT16 else "int8"
-    settings = QuantizationSettings(scheme, passes={"sparse_weights": {"enabled": False}})
-    artifact = quantize(master, settings, calibration).model
+    artifact = quantize(master, QuantizationSettings(scheme), calibration).model
     reference = best_reference(master, artifact, (name, f"mutant of {name}"))
 
     def failed(content: bytes) -> set[str]:

@@ -183,7 +183,6 @@ def test_what_a_person_reads(folder, tmp_path):
         "pointwise",
         "layer_correction",
         "float16_constants",
-        "sparse_weights",
         "compaction",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["net_q.tflite"]

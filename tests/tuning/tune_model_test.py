@@ -37,14 +37,14 @@ def device(request, tmp_path):
     return f"--device=command:sh {script} {{model}}"
 
 
-def flags(folder, output, *others: str) -> list[str]:
+def flags(folder, output, *others: str, candidates: int = 12) -> list[str]:
     return [
         f"--float_model={folder / 'net.tflite'}",
         f"--calibration_data={folder / 'samples.npy'}",
         f"--settings_output={output / 'net.settings.json'}",
         f"--plots={output / 'plots'}",
         f"--journal={output / 'journal'}",
-        "--candidates=12",
+        f"--candidates={candidates}",
         *others,
     ]
 
@@ -142,7 +142,7 @@ def test_killed_it_goes_on_where_it_was(folder, tmp_path, device):
 
 
 def test_a_goal_out_of_reach_writes_the_front_and_no_settings(folder, tmp_path, device):
-    given = flags(folder, tmp_path, device, "--min_speedup=1000", "--candidates=4")
+    given = flags(folder, tmp_path, device, "--min_speedup=1000", candidates=4)
     done = run_command(tune_model, *given)
     assert done.returncode == EXIT_GATE_FAILED
     (line,) = done.stderr.splitlines()

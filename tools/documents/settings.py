@@ -97,6 +97,7 @@ class Settings(Document):
       passes: name of a pass to those of its choices that are not the defaults.
       ranges: how activations get their ranges.
       recipe: of litert-quantizer, applied as it stands; the scheme is "recipe" then.
+      runs_on: where the artifact runs: "cpu", "gpu" or both.
       weights: how weights get their steps.
     """
 
@@ -110,4 +111,5 @@ class Settings(Document):
     passes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     ranges: Ranges = Ranges()
     recipe: tuple[Any, ...] | None = None
+    runs_on: tuple[str, ...] = ("cpu", "gpu")
     weights: Weights = Weights()

@@ -25,6 +25,7 @@ from tools.quantization.calibration import gather_histograms, gather_statistics,
 from tools.quantization.choice import Division, choose, divisions, is_open, least_gain
 from tools.quantization.compaction import compact
 from tools.quantization.constant_products import use_fully_connected
+from tools.quantization.convolution_products import use_convolutions
 from tools.quantization.dead_channels import remove_dead_channels
 from tools.quantization.equalization import equalize
 from tools.quantization.float16_constants import store_constants_float16
@@ -184,6 +185,10 @@ def _if_changed(entry: dict) -> dict | None:
 
 def _quantizes_activations(work: Preparation | Finishing) -> bool:
     return work.settings.quantizes_activations
+
+
+def _runs_on_gpu(work: Finishing) -> bool:
+    return "gpu" in work.settings.runs_on
 
 
 def _choose(work: Preparation) -> dict:
@@ -374,7 +379,15 @@ ON_THE_ARTIFACT: tuple[Pass[Finishing], ...] = (
     Pass("layer_correction", _correct_layers, _quantizes_activations),
     Pass("tables", lambda work: _if_changed(store_tables(work.model, work.settings))),
     Pass("float16_constants", lambda work: store_constants_float16(work.model)),
-    Pass("sparse_weights", lambda work: store_weights_sparse(work.model)),
+    Pass(
+        "convolution_products", lambda work: _if_changed(use_convolutions(work.model)), _runs_on_gpu
+    ),
+    # The GPU delegate leaves DENSIFY to the CPU, and what it computes from there on is wrong.
+    Pass(
+        "sparse_weights",
+        lambda work: store_weights_sparse(work.model),
+        lambda work: not _runs_on_gpu(work),
+    ),
     Pass("metadata", _restate_metadata),
     Pass("compaction", _compact),
 )

@@ -15,6 +15,7 @@
           {"pattern": "^mask", "estimator": "mse"}
         ]
       },
+      "runs_on": ["cpu", "gpu"],
       "weights": {"algorithm": "min_max"},
       "passes": {"equalization": {"enabled": false}}
     }
@@ -52,6 +53,7 @@ INPUT_OUTPUT_TYPES = ("float32", "int8", "uint8")
 # The usual estimator, or what tools.quantization.choice finds better.
 BY_JUDGING = "auto"
 USUAL_ESTIMATOR = "extremes_percentile"
+RUNS_ON = ("cpu", "gpu")
 WEIGHT_ALGORITHMS = ("min_max", "mse", "octav", "gptq", "hadamard")
 # See tools.quantization.range_estimators; the last three count every value.
 RANGE_ESTIMATORS = (
@@ -71,6 +73,7 @@ PASSES: dict[str, dict[str, Any]] = {
     "bias_range": {"enabled": True},
     "choice": {"enabled": True},
     "constant_products": {"enabled": True},
+    "convolution_products": {"enabled": True},
     "dead_channels": {"enabled": True},
     "equalization": {"enabled": True, "through_relu6": True},
     "float16_constants": {"enabled": True},
@@ -152,6 +155,8 @@ class QuantizationSettings:
       input_type: of the artifact's float inputs, one of INPUT_OUTPUT_TYPES.
       output_type: of the artifact's float outputs, likewise.
       ranges: how activations get their ranges.
+      runs_on: where the artifact runs, of RUNS_ON and in its order. With "gpu" it has only
+        forms of operators that LiteRT's GPU delegate takes, where they are known.
       weight_algorithm: how weights get their steps, one of WEIGHT_ALGORITHMS.
       passes: pass name to the choices of that pass that are not its defaults (PASSES).
       recipe: of litert-quantizer, applied as it stands; the scheme is "recipe" then,
@@ -166,6 +171,7 @@ class QuantizationSettings:
     weight_algorithm: str = Weights.algorithm
     passes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     recipe: tuple[dict, ...] | None = None
+    runs_on: tuple[str, ...] = Settings.runs_on
 
     def __post_init__(self):
         if self.recipe is None:
@@ -184,6 +190,12 @@ class QuantizationSettings:
             )
         _one_of("input type", self.input_type, INPUT_OUTPUT_TYPES)
         _one_of("output type", self.output_type, INPUT_OUTPUT_TYPES)
+        for place in self.runs_on:
+            _one_of("place to run on", place, RUNS_ON)
+        if not self.runs_on:
+            raise InputError("settings.value", f"runs_on is empty; give {' or '.join(RUNS_ON)}")
+        places = tuple(place for place in RUNS_ON if place in self.runs_on)
+        object.__setattr__(self, "runs_on", places)
         _one_of("weight algorithm", self.weight_algorithm, WEIGHT_ALGORITHMS)
         for pattern, _ in self.layers:
             _compile(pattern)
@@ -275,6 +287,7 @@ def document_of(settings: QuantizationSettings) -> Settings:
             value_percentile=ranges.value_percentile,
         ),
         recipe=settings.recipe,
+        runs_on=settings.runs_on,
         weights=Weights(settings.weight_algorithm),
     )
 
@@ -328,6 +341,7 @@ def settings_from_json(value: Any, where: str = "settings") -> QuantizationSetti
             weight_algorithm=document.weights.algorithm,
             passes=document.passes,
             recipe=document.recipe or None,
+            runs_on=document.runs_on,
         )
     except InputError as error:
         raise InputError(error.code, f"{where}: {error}") from None

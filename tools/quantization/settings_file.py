@@ -170,6 +170,7 @@ def read_settings(
     layers: tuple[tuple[str, str], ...] = (),
     input_type: str | None = None,
     output_type: str | None = None,
+    runs_on: tuple[str, ...] | None = None,
 ) -> QuantizationSettings:
     """Joins what a file says with what is said beside it.
 
@@ -179,6 +180,7 @@ def read_settings(
       layers: go over the file's.
       input_type: goes over the file's; None where it is the file's, or float32.
       output_type: likewise.
+      runs_on: goes over the file's; None where it is the file's, or the default.
 
     Returns:
       The settings.
@@ -212,4 +214,5 @@ def read_settings(
         settings,
         input_type=settings.input_type if input_type is None else input_type,
         output_type=settings.output_type if output_type is None else output_type,
+        runs_on=settings.runs_on if runs_on is None else runs_on,
     )

@@ -42,6 +42,13 @@ def add_settings_flags(parser: argparse.ArgumentParser) -> None:
         metavar="REGEX",
         help="the same as --layers=REGEX=float, after those",
     )
+    parser.add_argument(
+        "--runs_on",
+        type=lambda text: tuple(text.split(",")),
+        metavar="PLACES",
+        help="where the artifact runs: cpu, gpu or both, with a comma between; for the GPU it has "
+        "only what LiteRT's GPU delegate takes (default: cpu,gpu)",
+    )
     for end in ("input", "output"):
         parser.add_argument(
             f"--{end}_type",
@@ -68,4 +75,5 @@ def settings_of_flags(arguments: argparse.Namespace):
         tuple(layers),
         arguments.input_type,
         arguments.output_type,
+        arguments.runs_on,
     )

@@ -49,7 +49,9 @@ _FOUR_BITS = {
 # What a multiplication takes of a float one's time (x86-64 with VNNI, XNNPACK).
 _TIMES = {"dynamic": 0.8, "dynamic_int4": 0.8, "int4": 0.5, "int8": 0.5, "mixed": 0.5}
 # They change no result, or none but where nothing works without them.
-_NOTHING_TO_TRY = frozenset({"bias_range", "dead_channels", "relu_fusion", "sparse_weights"})
+_NOTHING_TO_TRY = frozenset(
+    {"bias_range", "convolution_products", "dead_channels", "relu_fusion", "sparse_weights"}
+)
 # Every candidate says itself how it is made, so that none chooses.
 _NOTHING_CHOSEN = {"choice": {"enabled": False}}
 
