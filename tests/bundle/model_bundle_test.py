@@ -13,7 +13,7 @@ import pytest
 
 from tests.random_models import ModelBuilder, tiny_model
 from tests.refused import refused
-from tests.tools.commands import refusal, run_command
+from tests.tools.commands import refusal, run_command, with_instead
 from tools import make_model_bundle as command
 from tools.bundle.model_bundle import Variant, make_manifest, model_bundle_bytes
 from tools.bundle.selectors.model_selector import Choice, Device, read_manifest, select
@@ -277,11 +277,11 @@ def test_command(tmp_path, validate):
     with zipfile.ZipFile(output) as archive:
         assert json.loads(archive.read("manifest.json")) == document
     output.unlink()
+    assert refusal(command, *flags, "--variant=high").startswith("--variant=high: give NAME=VALUE")
     for flag, message in (
         ("--report=best=r.json", f"{output}: --report names best, which is no variant"),
-        ("--variant=high", "--variant=high: give NAME=VALUE"),
         (f"--measured_fps={tmp_path}/tiers.json", f"{tmp_path}/tiers.json: kind is null, not"),
         (f"--specification={tmp_path}/fps.json", f"{tmp_path}/fps.json: not an object of policy"),
     ):
-        assert refusal(command, *flags, flag).startswith(message)
+        assert refusal(command, *with_instead(flags, flag)).startswith(message)
         assert not output.exists()

@@ -10,7 +10,7 @@ import pytest
 import tools.measure_latency
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder
-from tests.tools.commands import run_command
+from tests.tools.commands import run_command, with_instead
 from tools.command_line import EXIT_BAD_INPUT, EXIT_GATE_FAILED, EXIT_INCONCLUSIVE
 from tools.graph.float_master import make_float_master
 from tools.latency.device import usable_cpus
@@ -296,7 +296,7 @@ def test_models_that_cannot_be_measured(flags, face, tmp_path, which):
         path = tmp_path / name
         path.write_bytes(content)
         output = tmp_path / "latency.json"
-        line = refusal(*flags, f"--{which}={path}", f"--output={output}")
+        line = refusal(*with_instead(flags, f"--{which}={path}", f"--output={output}"))
         assert line.startswith(f"measure_latency: error: {path}: {message}")
         assert not output.exists()
     assert refusal(*flags, f"--{which}={tmp_path}/none.tflite") == (

@@ -13,6 +13,7 @@ import tools.layer_report
 import tools.quantize_model
 from tests.model_files import model_path
 from tests.scenes.photo_files import photo_path
+from tests.tools.commands import with_instead
 from tools.documents.document import read_document
 from tools.documents.layers import LayerError, LayerReport
 from tools.documents.models import FileIdentity
@@ -225,7 +226,9 @@ def test_the_prepared_graph_alone(folder):
     ],
 )
 def test_what_cannot_be_used_is_said_in_one_line(folder, flags, message):
-    result = _run(tools.layer_report, folder, *_MODELS, "--test_data=images", *flags)
+    result = _run(
+        tools.layer_report, folder, *with_instead([*_MODELS, "--test_data=images"], *flags)
+    )
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
     assert line.startswith("layer_report: error: ")

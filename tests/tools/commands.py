@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -195,3 +196,9 @@ def _launch() -> None:
 
 if __name__ == "__main__":
     _launch()
+
+
+def with_instead(flags: Sequence[str], *others: str) -> list[str]:
+    """Gives a command's flags with others in place of those of the same name."""
+    names = {flag.partition("=")[0] for flag in others}
+    return [*(flag for flag in flags if flag.partition("=")[0] not in names), *others]
