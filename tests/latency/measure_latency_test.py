@@ -299,6 +299,6 @@ def test_models_that_cannot_be_measured(flags, face, tmp_path, which):
         line = refusal(*with_instead(flags, f"--{which}={path}", f"--output={output}"))
         assert line.startswith(f"measure_latency: error: {path}: {message}")
         assert not output.exists()
-    assert refusal(*flags, f"--{which}={tmp_path}/none.tflite") == (
+    assert refusal(*with_instead(flags, f"--{which}={tmp_path}/none.tflite")) == (
         f"measure_latency: error: {tmp_path}/none.tflite: No such file or directory"
     )
