@@ -309,7 +309,8 @@ def test_refused_candidates_are_counted():
     assert refused == 4
 
 
-@pytest.mark.parametrize("flag", ["--count=1", "--seed=-1"])
-def test_numbers_out_of_range(flag, masters, tmp_path):
-    with refused("flag.value", flag):
-        make(*flags("face_scenes", "test", masters, tmp_path), flag)
+@pytest.mark.parametrize("number", [{"count": 1}, {"seed": -1}])
+def test_numbers_out_of_range(number, masters, tmp_path):
+    ((name, value),) = number.items()
+    with refused("flag.value", f"--{name}={value}"):
+        make(*flags("face_scenes", "test", masters, tmp_path, **number))

@@ -34,6 +34,19 @@ def _stored(graph: Topology, operator: schema.OperatorT) -> int | None:
     return stored if alone and fits else None
 
 
+def _is_of_known_shape(graph: Topology, operator: schema.OperatorT, stored: int) -> bool:
+    """Says whether what a product reads and gives has a stated, fixed size that fits it."""
+    ends = [graph.tensor(int(index)) for index in (operator.inputs[0], operator.outputs[0])]
+    if any(has_open_shape(tensor) for tensor in ends):
+        return False
+    read, given = (math.prod(shape_of(tensor)) for tensor in ends)
+    weights = shape_of(graph.tensor(stored))
+    if len(weights) != 2 or not all(weights):
+        return False
+    channels, inputs = weights
+    return read > 0 and read % inputs == 0 and given == read // inputs * channels
+
+
 class _Rewriting:
     """Gives a graph its new operators."""
 
@@ -135,8 +148,7 @@ def use_convolutions(model: TfliteModel) -> dict:
     changed = 0
     for operator in graph.subgraph.operators:
         stored = _stored(graph, operator)
-        ends = [graph.tensor(int(operator.inputs[0])), graph.tensor(int(operator.outputs[0]))]
-        if stored is None or any(has_open_shape(tensor) for tensor in ends):
+        if stored is None or not _is_of_known_shape(graph, operator, stored):
             work.operators.append(operator)
             continue
         work.convolve(operator, stored)

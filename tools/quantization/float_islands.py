@@ -210,7 +210,7 @@ def find_islands(
     """Finds them.
 
     Args:
-      model: the float model that is quantized.
+      model: the float model that is quantized, of one subgraph.
       artifact: what the library makes of it without islands.
       samples: the representative dataset.
 
@@ -220,7 +220,7 @@ def find_islands(
     graph = Topology(model)
     names = {tensor_name(tensor): index for index, tensor in enumerate(graph.subgraph.tensors)}
     steps = {names[name]: step for name, step in steps_of(artifact).items() if name in names}
-    if len(samples) < _LEAST_SAMPLES or not steps or len(model.schema.subgraphs) > 1:
+    if len(samples) < _LEAST_SAMPLES or not steps:
         return [], None
     try:
         search = _Search(graph, steps, samples)

@@ -360,7 +360,11 @@ BY_THE_RECIPE: tuple[Pass[Preparation], ...] = (
     Pass(
         "float_islands",
         _place_islands,
-        lambda work: work.candidate is not None and work.settings.scheme == "int8",
+        lambda work: (
+            work.candidate is not None
+            and work.settings.scheme == "int8"
+            and len(work.model.schema.subgraphs) == 1
+        ),
     ),
     Pass(
         "hessians",

@@ -87,8 +87,10 @@ def _open_image(path: Path) -> Image.Image:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # What Pillow itself raises has no number of the system's.
         if isinstance(error, OSError) and error.errno:
-            code = "file.missing" if isinstance(error, FileNotFoundError) else "file.access"
-            raise InputError(code, f"{path}: cannot be read ({error.strerror})") from None
+            said = f"{path}: cannot be read ({error.strerror})"
+            if isinstance(error, FileNotFoundError):
+                raise InputError("file.missing", said) from None
+            raise InputError("file.access", said) from None
         raise _UnreadableImageError(
             "data.unreadable", f"{path}: not a readable image; remove it or save it again"
         ) from None
