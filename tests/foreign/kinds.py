@@ -335,6 +335,29 @@ def _empty_integers() -> bytes:
 _kind("empty_integers", _empty_integers)
 
 
+def _empty_floats() -> bytes:
+    graph = ModelBuilder()
+    source = _dense(graph, graph.input((1, 64), "x"))
+    options = schema.ConcatenationOptionsT()
+    options.axis = 1
+    nothing = graph.constant(np.zeros((1, 0), np.float32))
+    joined = graph.operator("CONCATENATION", [source, nothing], (1, _WIDTH), options)
+    return graph.finish(_dense(graph, joined))
+
+
+_kind("empty_floats", _empty_floats)
+
+
+def _layer_of_a_constant() -> bytes:
+    graph = ModelBuilder()
+    still = _conv(graph, graph.constant(_weights(1, 8, 8, 4)))
+    moving = _conv(graph, graph.input((1, 8, 8, 3)))
+    return graph.finish(_conv(graph, graph.binary("ADD", moving, still)))
+
+
+_kind("layer_of_a_constant", _layer_of_a_constant)
+
+
 def _product(left: bool, adjoint: tuple[bool, bool], rank: int) -> bytes:
     """Makes a product with a constant, on either side, between two layers."""
     graph = ModelBuilder()

@@ -315,3 +315,13 @@ def test_signature_of_another_subgraph_alone():
     master = parse_model(make_float_master(model_bytes(model))[0])
     named = {text(one.signatureKey): one.subgraphIndex for one in master.schema.signatureDefs}
     assert named == {"serving_default": 1, "serving_default_0": 0}
+
+
+def test_a_signature_without_a_name_gets_one():
+    model = parse_model(make_float_master(tiny_model())[0])
+    (signature,) = model.schema.signatureDefs
+    signature.signatureKey = ""
+    master, _ = make_float_master(model_bytes(model))
+    (named,) = parse_model(master).schema.signatureDefs
+    assert text(named.signatureKey) == "serving_default"
+    assert "serving_default" in open_interpreter(master, "model").get_signature_list()

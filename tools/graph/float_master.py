@@ -289,18 +289,25 @@ def _complete_signatures(model: TfliteModel) -> None:
                 signature.inputs = [*signature.inputs, entry]
 
 
+def _unused_key(model: TfliteModel) -> str:
+    """Makes a name for a signature that no other one has."""
+    taken = {text(one.signatureKey) for one in model.schema.signatureDefs or []}
+    numbered = (f"{SIGNATURE}_{number}" for number in itertools.count())
+    return next(name for name in itertools.chain([SIGNATURE], numbered) if name not in taken)
+
+
 def _add_signature(model: TfliteModel) -> bool:
     signatures = model.schema.signatureDefs or []
+    for signature in signatures:
+        # The runtime runs none without a name.
+        if not text(signature.signatureKey):
+            signature.signatureKey = _unused_key(model)
     _complete_signatures(model)
     if any(signature.subgraphIndex == 0 for signature in signatures):
         return False
     subgraph = model.schema.subgraphs[0]
     signature = schema.SignatureDefT()
-    taken = {text(one.signatureKey) for one in signatures}
-    numbered = (f"{SIGNATURE}_{number}" for number in itertools.count())
-    signature.signatureKey = next(
-        name for name in itertools.chain([SIGNATURE], numbered) if name not in taken
-    )
+    signature.signatureKey = _unused_key(model)
     signature.subgraphIndex = 0
     for field, indices in (("inputs", subgraph.inputs), ("outputs", subgraph.outputs)):
         entries = []

@@ -450,17 +450,22 @@ def _best(
         found = LayerExecution(candidate, judges, tables).run_all()
         return _signal_to_noise(expected, found)
 
+    floating = LayerExecution(graph, learning)
     candidates, buffers = [], []
     for kind in kinds:
         copy = Topology(copied_model(artifact.model))
         heads = find_heads(graph, copy) if with_heads else []
+        # What reads constants alone is the same for all samples.
+        heads = [head for head in heads if floating.is_computed(head.operator.inputs[0])]
         buffers = [(head.weights.buffer, head.bias.buffer) for head in heads]
-        layers = _in_order(copy, [*_layers(graph, copy, islands), *heads])
+        plain = _layers(graph, copy, islands)
+        plain = [layer for layer in plain if floating.is_computed(layer.operator.inputs[0])]
+        layers = _in_order(copy, [*plain, *heads])
         candidates.append(_Candidate(LayerExecution(copy, learning, tables), layers, kind))
     count = len(candidates[0].layers) - len(buffers)
     if not count:
         candidates = candidates[:1]
-    _sweep(LayerExecution(graph, learning), candidates, progress)
+    _sweep(floating, candidates, progress)
     best: _Choice | None = None
     least: float = 0.0
     first: Sequence[float | None] = ()

@@ -74,7 +74,15 @@ class LayerExecution:
         self._readers.update(graph.outputs)
 
     def _is_known(self, index: int) -> bool:
-        return index == -1 or self.graph.is_constant(index) or int(index) in self._made_of_constants
+        index = int(index)
+        # What nobody writes is a constant without elements.
+        written = index in self.graph.inputs or index in self.graph.producer
+        is_constant = index == -1 or not written or self.graph.is_constant(index)
+        return is_constant or index in self._made_of_constants
+
+    def is_computed(self, index: int) -> bool:
+        """Says whether a tensor depends on the samples."""
+        return not self._is_known(index)
 
     def hold(self, index: int) -> None:
         """Keeps a tensor's values until `release`."""
