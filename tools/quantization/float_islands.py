@@ -32,7 +32,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tools.graph.flatbuffer import TfliteModel, runnable_bytes, shape_of, tensor_name
 from tools.graph.topology import Topology
 from tools.quantization.activation_rounding import Step, steps_of, with_rounding
-from tools.quantization.choice import outputs_of
+from tools.quantization.choice import energies, outputs_of
 from tools.quantization.dynamic_cost import FloatCost
 
 _JUDGES = 16
@@ -123,7 +123,7 @@ class _Search:
             if any(int(i) in steps and steps[int(i)].by_operator for i in operator.outputs)
         )
         self._expected = self._run(graph.model)
-        self._signal = np.sum([[np.square(y).sum() for y in one] for one in self._expected], axis=0)
+        self._signal = energies(self._expected, self._expected)[..., 0].sum(axis=0)
         self._cost = FloatCost(graph, self.integer)
 
     def _run(self, model: TfliteModel) -> list[list[np.ndarray]]:
@@ -133,11 +133,7 @@ class _Search:
     def noise(self, floating: frozenset[int]) -> np.ndarray:
         """Measures, float64 [outputs], what the model loses where these compute in float."""
         found = self._run(with_rounding(self._graph.model, self._steps, floating))
-        losses = [
-            [np.square(y - other).sum() for y, other in zip(*both, strict=True)]
-            for both in zip(self._expected, found, strict=True)
-        ]
-        return np.sum(losses, axis=0)
+        return energies(self._expected, found)[..., 1].sum(axis=0)
 
     def quality(self, noise: np.ndarray) -> float:
         """Gives the sum over outputs of their signal-to-noise ratios, in decibels."""

@@ -240,7 +240,8 @@ class _HeadCorrection:
     """New constants of one head of a candidate, which has run up to it."""
 
     def __init__(self, head: Head, floating: _FloatLayer, candidate: _Candidate):
-        self._head, self._floating, self._model = head, floating, candidate.execution.graph.model
+        self._graph = candidate.execution.graph
+        self._head, self._floating, self._model = head, floating, self._graph.model
         self._values = candidate.execution.values[int(head.quantized.inputs[0])]
         self._codes = floating.places.matrix(self._model.constant(head.weights)).copy()
         self._rounds = head.weights.type == schema.TensorType.INT8
@@ -265,8 +266,7 @@ class _HeadCorrection:
         head, codes = self._head, self._floating.places.weights(self._codes)
         if self._rounds:
             head.weights.buffer = self._model.add_constant(codes)
-        bias = self._bias.astype(np.float32).reshape(shape_of(head.bias))
-        head.bias.buffer = self._model.add_constant(bias)
+        _write_bias(self._graph, head.bias, self._bias)
 
 
 def _sweep(
