@@ -23,6 +23,7 @@ import tools.benchmark_model
 import tools.measure_latency
 from tests.model_files import model_path
 from tests.random_models import ModelBuilder
+from tests.tools.commands import with_instead
 from tools.command_line import EXIT_BAD_INPUT, EXIT_GATE_FAILED
 from tools.errors import DeviceFailedError, NoDeviceError
 from tools.graph.float_master import make_float_master
@@ -191,7 +192,10 @@ def test_tokens_are_those_of_the_table(phone, flags, tmp_path):
 
 def test_operators_that_fall_back_are_named_before_anything_is_measured(phone, flags, cut):
     done = measure(
-        *flags, f"--quantized_model={cut}", "--device=adb", "--min_fps=0.01", "--max_fallback=0"
+        *with_instead(flags, f"--quantized_model={cut}"),
+        "--device=adb",
+        "--min_fps=0.01",
+        "--max_fallback=0",
     )
     assert done.returncode == EXIT_GATE_FAILED, done.stdout + done.stderr
     assert "FAILED: max_fallback 0, it is 1" in done.stdout
@@ -336,7 +340,8 @@ def test_full_storage(phone, flags):
 def test_a_binary_for_another_processor(phone, flags, tmp_path):
     binary = tmp_path / "benchmark_model"
     binary.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 2, 183) + bytes(99))
-    line = refusal(EXIT_BAD_INPUT, *flags, "--device=adb", f"--benchmark_binary={binary}")
+    others = with_instead(flags, f"--benchmark_binary={binary}")
+    line = refusal(EXIT_BAD_INPUT, *others, "--device=adb")
     assert line == (
         f"{binary}: built for arm64-v8a, the device adb:{phone.serial} is x86_64; give the "
         "benchmark_model of that ABI"
