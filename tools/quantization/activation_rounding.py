@@ -7,12 +7,12 @@ freely. What such a one gives to others of its kind is not rounded; what it give
 operator is, and so is all that an integer operator gives.
 """
 
-import copy
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.graph.extension import GraphExtension
 from tools.graph.flatbuffer import TfliteModel, copied_model, tensor_name
 from tools.graph.topology import Topology
 
@@ -57,16 +57,12 @@ def steps_of(artifact: TfliteModel) -> dict[str, Step]:
     return result
 
 
-def _rounding(code: int, source: int, result: int, step: Step) -> schema.OperatorT:
-    operator = schema.OperatorT()
-    operator.opcodeIndex = code
-    operator.inputs, operator.outputs = [source], [result]
-    operator.builtinOptionsType = schema.BuiltinOptions.FakeQuantOptions
-    options = operator.builtinOptions = schema.FakeQuantOptionsT()
+def _rounding(step: Step) -> schema.FakeQuantOptionsT:
+    options = schema.FakeQuantOptionsT()
     options.min = (_LOWEST - step.zero_point) * step.scale
     options.max = (_HIGHEST - step.zero_point) * step.scale
     options.numBits, options.narrowRange = _BITS, False
-    return operator
+    return options
 
 
 def with_rounding(
@@ -85,10 +81,7 @@ def with_rounding(
     result = copied_model(model)
     graph = Topology(result)
     subgraph = graph.subgraph
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FAKE_QUANT
-    code.version = 1
-    result.schema.operatorCodes.append(code)
+    extension = GraphExtension(result, subgraph)
     places = {id(operator): place for place, operator in enumerate(subgraph.operators)}
     behind: dict[int, list[schema.OperatorT]] = {}
     moved = {}
@@ -103,10 +96,7 @@ def with_rounding(
         ]
         if not (readers or (is_integer and index in graph.outputs)):
             continue
-        tensor = copy.copy(graph.tensor(index))
-        tensor.name, tensor.buffer = f"{tensor_name(tensor)}{_SUFFIX}", 0
-        subgraph.tensors.append(tensor)
-        rounded = len(subgraph.tensors) - 1
+        rounded = extension.copied(index, _SUFFIX)
         for operator, position in readers:
             operator.inputs = [
                 *operator.inputs[:position],
@@ -115,7 +105,7 @@ def with_rounding(
             ]
         if is_integer:
             moved[index] = rounded
-        rounding = _rounding(len(result.schema.operatorCodes) - 1, index, rounded, step)
+        rounding = extension.operator("FAKE_QUANT", [index], [rounded], _rounding(step))
         behind.setdefault(place, []).append(rounding)
     operators = list(behind.get(-1, []))
     for place, operator in enumerate(subgraph.operators):

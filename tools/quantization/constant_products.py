@@ -6,9 +6,12 @@ dynamic int8, float16 weights, fewer bits. A constant on the left, W x, is the s
 transposed x, and its result transposed back. The float outputs are sums of the same products.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.graph.extension import GraphExtension
 from tools.graph.flatbuffer import TfliteModel, shape_of, tensor_name
 from tools.graph.pruning import prune
 from tools.graph.topology import Topology
@@ -30,50 +33,35 @@ def _matrix(graph: Topology, index: int) -> np.ndarray | None:
 
 
 class _Rewriting:
-    """Adds tensors and operator codes to a graph."""
+    """Gives a graph its new operators."""
 
     def __init__(self, graph: Topology):
-        self.graph, self.subgraph = graph, graph.subgraph
-        self.codes = graph.model.schema.operatorCodes
-        self._numbers: dict[str, int] = {}
+        self.graph = graph
+        self.extension = GraphExtension(graph.model, graph.subgraph)
         self.operators: list[schema.OperatorT] = []
 
-    def code(self, name: str, version: int) -> int:
-        if name not in self._numbers:
-            code = schema.OperatorCodeT()
-            code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, name)
-            code.version = version
-            self._numbers[name] = len(self.codes)
-            self.codes.append(code)
-        return self._numbers[name]
+    def constant(self, like: int, suffix: str, values: np.ndarray) -> int:
+        """Adds a constant named after another tensor."""
+        return self.extension.constant(f"{tensor_name(self.graph.tensor(like))}/{suffix}", values)
 
-    def tensor(self, like: int, shape, suffix: str, values: np.ndarray | None = None) -> int:
-        """Adds a tensor named after another."""
-        tensor = schema.TensorT()
-        tensor.name = f"{tensor_name(self.graph.tensor(like))}/{suffix}"
-        tensor.type = _FLOAT32 if values is None else _TYPES[values.dtype.type]
-        tensor.shape = np.array(shape, np.int32)
-        tensor.buffer = 0 if values is None else self.graph.model.add_constant(values)
-        self.subgraph.tensors.append(tensor)
-        return len(self.subgraph.tensors) - 1
+    def activation(self, like: int, shape: Sequence[int]) -> int:
+        """Adds a transposed activation, of a shape, named after another tensor."""
+        name = f"{tensor_name(self.graph.tensor(like))}/transposed"
+        return self.extension.activation(name, shape)
 
     def transpose(self, source: int, result: int) -> None:
         """Swaps the last two dimensions of a tensor."""
         order = np.arange(len(shape_of(self.graph.tensor(source))), dtype=np.int32)
         order[-2:] = order[-2:][::-1]
-        operator = schema.OperatorT()
-        operator.opcodeIndex = self.code("TRANSPOSE", 1)
-        operator.inputs = [source, self.tensor(result, order.shape, "order", order)]
-        operator.outputs = [result]
-        operator.builtinOptions = schema.TransposeOptionsT()
-        operator.builtinOptionsType = schema.BuiltinOptions.TransposeOptions
-        self.operators.append(operator)
+        inputs = [source, self.constant(result, "order", order)]
+        options = schema.TransposeOptionsT()
+        self.operators.append(self.extension.operator("TRANSPOSE", inputs, [result], options))
 
     def transposed(self, source: int) -> int:
         """Adds a transposed copy of an activation."""
         tensor = self.graph.tensor(source)
         *batch, rows, columns = shape_of(tensor)
-        result = self.tensor(source, [*batch, columns, rows], "transposed")
+        result = self.activation(source, [*batch, columns, rows])
         signature = tensor.shapeSignature
         if signature is not None and len(signature):
             *batch, rows, columns = (int(size) for size in signature)
@@ -85,15 +73,11 @@ class _Rewriting:
         """Makes an operator FULLY_CONNECTED."""
         options = schema.FullyConnectedOptionsT()
         options.keepNumDims = True
-        operator.builtinOptions = options
-        operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
-        # From this version on there is keep_num_dims.
-        operator.opcodeIndex = self.code("FULLY_CONNECTED", 5)
-        operator.inputs, operator.outputs = [source, weights, -1], [result]
+        # From version 5 on there is keep_num_dims.
+        self.extension.rewrite(
+            operator, "FULLY_CONNECTED", [source, weights, -1], [result], options, version=5
+        )
         self.operators.append(operator)
-
-
-_TYPES = {np.float32: _FLOAT32, np.int32: schema.TensorType.INT32}
 
 
 def _rewritten(work: _Rewriting, operator: schema.OperatorT) -> bool:
@@ -117,7 +101,7 @@ def _rewritten(work: _Rewriting, operator: schema.OperatorT) -> bool:
         if options.adjX:
             source = work.transposed(source)
         weights = matrix if options.adjY else matrix.T
-        number = work.tensor(right, weights.shape, "weights", np.ascontiguousarray(weights))
+        number = work.constant(right, "weights", np.ascontiguousarray(weights))
         work.product(operator, source, number, result)
         return True
     if matrix.size < _LEAST_ON_THE_LEFT:
@@ -125,9 +109,9 @@ def _rewritten(work: _Rewriting, operator: schema.OperatorT) -> bool:
     if not options.adjY:
         source = work.transposed(source)
     weights = matrix.T if options.adjX else matrix
-    number = work.tensor(left, weights.shape, "weights", np.ascontiguousarray(weights))
+    number = work.constant(left, "weights", np.ascontiguousarray(weights))
     *batch, rows, columns = shapes[2]
-    turned = work.tensor(result, [*batch, columns, rows], "transposed")
+    turned = work.activation(result, [*batch, columns, rows])
     signature = graph.tensor(result).shapeSignature
     if signature is not None and len(signature):
         *batch, rows, columns = (int(size) for size in signature)
@@ -149,12 +133,12 @@ def use_fully_connected(model: TfliteModel) -> dict:
     changed = 0
     for number in range(len(model.schema.subgraphs)):
         work = _Rewriting(Topology(model, number))
-        for operator in list(work.subgraph.operators):
+        for operator in list(work.graph.subgraph.operators):
             if _rewritten(work, operator):
                 changed += 1
             else:
                 work.operators.append(operator)
-        work.subgraph.operators = work.operators
+        work.graph.subgraph.operators = work.operators
     if changed:
         _name_anew(model)
         prune(model)

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.graph.extension import GraphExtension
 from tools.graph.flatbuffer import TfliteModel, has_open_shape, shape_of, tensor_name
 from tools.graph.pruning import prune
 from tools.graph.topology import Topology
 
 _TYPES = frozenset({schema.TensorType.INT8, schema.TensorType.INT4})
-_FLOAT32 = schema.TensorType.FLOAT32
 
 
 def _stored(graph: Topology, operator: schema.OperatorT) -> int | None:
@@ -51,54 +51,25 @@ class _Rewriting:
     """Gives a graph its new operators."""
 
     def __init__(self, graph: Topology):
-        self.graph, self.model = graph, graph.model
+        self.graph = graph
+        self._extension = GraphExtension(graph.model, graph.subgraph)
         self.operators: list[schema.OperatorT] = []
-        self._codes: dict[str, int] = {}
         self._images: dict[int, int] = {}
 
-    def _code(self, name: str) -> int:
-        if name not in self._codes:
-            code = schema.OperatorCodeT()
-            code.builtinCode = code.deprecatedBuiltinCode = getattr(schema.BuiltinOperator, name)
-            code.version = 1
-            self._codes[name] = len(self.model.schema.operatorCodes)
-            self.model.schema.operatorCodes.append(code)
-        return self._codes[name]
-
-    def _tensor(self, name: str, kind: int, shape: Sequence[int], buffer: int = 0) -> int:
-        tensor = schema.TensorT()
-        tensor.name, tensor.type, tensor.buffer = name, kind, buffer
-        tensor.shape = np.array(shape, np.int32)
-        self.graph.subgraph.tensors.append(tensor)
-        return len(self.graph.subgraph.tensors) - 1
-
     def _reshape(self, source: int, result: int, shape: Sequence[int]) -> None:
-        values = np.array(shape, np.int32)
-        buffer = self.model.add_constant(values)
+        options = schema.ReshapeOptionsT()
+        options.newShape = np.array(shape, np.int32)
         name = f"{tensor_name(self.graph.tensor(result))}/shape"
-        operator = schema.OperatorT()
-        operator.opcodeIndex = self._code("RESHAPE")
-        operator.inputs = [
-            source,
-            self._tensor(name, schema.TensorType.INT32, values.shape, buffer),
-        ]
-        operator.outputs = [result]
-        operator.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
-        operator.builtinOptions = schema.ReshapeOptionsT()
-        operator.builtinOptions.newShape = values
-        self.operators.append(operator)
+        inputs = [source, self._extension.constant(name, options.newShape)]
+        self.operators.append(self._extension.operator("RESHAPE", inputs, [result], options))
 
     def _image(self, source: int, name: str, rows: int, inputs: int) -> int:
         """Gives what a product reads as an image; products of the same input share it."""
         if source not in self._images:
             shape = [1, rows, 1, inputs]
-            self._images[source] = self._tensor(f"{name}/image", _FLOAT32, shape)
+            self._images[source] = self._extension.activation(f"{name}/image", shape)
             self._reshape(source, self._images[source], shape)
         return self._images[source]
-
-    def _zeros(self, count: int, name: str) -> int:
-        buffer = self.model.add_constant(np.zeros(count, np.float32))
-        return self._tensor(name, _FLOAT32, [count], buffer)
 
     def convolve(self, operator: schema.OperatorT, stored: int) -> None:
         """Makes a product a convolution of an image that is one pixel wide.
@@ -117,18 +88,15 @@ class _Rewriting:
         name = tensor_name(graph.tensor(result))
         rows = math.prod(shape_of(graph.tensor(source))) // inputs
         image = self._image(source, name, rows, inputs)
-        product = self._tensor(f"{name}/product", _FLOAT32, [1, rows, 1, channels])
+        product = self._extension.activation(f"{name}/product", [1, rows, 1, channels])
         if not bias or bias[0] == -1:
-            bias = [self._zeros(channels, f"{name}/bias")]
+            bias = [self._extension.constant(f"{name}/bias", np.zeros(channels, np.float32))]
         options = schema.Conv2DOptionsT()
         options.strideW = options.strideH = 1
         options.dilationWFactor = options.dilationHFactor = 1
         options.padding = schema.Padding.VALID
         options.fusedActivationFunction = operator.builtinOptions.fusedActivationFunction
-        operator.builtinOptions = options
-        operator.builtinOptionsType = schema.BuiltinOptions.Conv2DOptions
-        operator.opcodeIndex = self._code("CONV_2D")
-        operator.inputs, operator.outputs = [image, weights, bias[0]], [product]
+        self._extension.rewrite(operator, "CONV_2D", [image, weights, bias[0]], [product], options)
         self.operators.append(operator)
         self._reshape(product, result, shape_of(graph.tensor(result)))
 

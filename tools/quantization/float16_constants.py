@@ -9,11 +9,10 @@ an int8 step. Values that came from a float16 file come back to the bit. Constan
 value beyond float16's normal numbers (2^-14 to 65504) stay, but for zeros.
 """
 
-import copy
-
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.graph.extension import GraphExtension
 from tools.graph.flatbuffer import TfliteModel, model_bytes
 from tools.graph.topology import WEIGHTED, Topology
 
@@ -61,6 +60,7 @@ def store_constants_float16(model: TfliteModel) -> dict:
       The report's entry; its gain is in bytes of the file.
     """
     graph = Topology(model)
+    extension = GraphExtension(model, graph.subgraph)
     added, before = [], None
     for index in _candidates(graph):
         tensor = graph.tensor(index)
@@ -68,22 +68,13 @@ def store_constants_float16(model: TfliteModel) -> dict:
         if 2 * values.size <= _OVERHEAD or not _fits(values):
             continue
         before = before or len(model_bytes(model))
-        stored = copy.copy(tensor)
-        stored.type = schema.TensorType.FLOAT16
-        stored.buffer = model.add_constant(values.astype(np.float16))
-        graph.subgraph.tensors.append(stored)
+        narrow = values.astype(np.float16)
+        stored = extension.copied(index, values=narrow, kind=schema.TensorType.FLOAT16)
         tensor.buffer = 0
-        operator = schema.OperatorT()
-        operator.opcodeIndex = len(model.schema.operatorCodes)
-        operator.inputs, operator.outputs = [len(graph.subgraph.tensors) - 1], [index]
-        added.append(operator)
+        # From version 3 on it takes float16.
+        added.append(extension.operator("DEQUANTIZE", [stored], [index], version=3))
     gain = None
     if added:
-        code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
-        # From this version on it takes float16.
-        code.version = 3
-        model.schema.operatorCodes.append(code)
         graph.subgraph.operators = added + list(graph.subgraph.operators)
         gain = {"metric": "file, bytes", "before": before, "after": len(model_bytes(model))}
     return {

@@ -18,11 +18,12 @@ Three kinds are not reduced, because their statistics follow from others:
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.graph.extension import GraphExtension
 from tools.graph.flatbuffer import (
     TfliteModel,
     copied_model,
@@ -245,54 +246,32 @@ def plan_layout(
     return Layout(channels, names, columns, padded, width)
 
 
-class _Extension:
-    """Adds operators to a subgraph."""
+class _Reductions:
+    """Adds operators that reduce tensors to their channels."""
 
     def __init__(self, model: TfliteModel):
-        self.model = model
         self.subgraph = model.schema.subgraphs[0]
-        self._codes: dict[tuple[str, int], int] = {}
+        self._extension = GraphExtension(model, self.subgraph)
         self._constants: dict[tuple[int, ...], int] = {}
 
-    def tensor(self, shape: Iterable[int], kind: int, buffer: int = 0) -> int:
-        tensor = schema.TensorT()
-        tensor.shape = np.array(list(shape), np.int32)
-        tensor.type = kind
-        tensor.buffer = buffer
-        tensor.name = f"instrumentation_{len(self.subgraph.tensors)}"
-        self.subgraph.tensors.append(tensor)
-        return len(self.subgraph.tensors) - 1
+    def _name(self) -> str:
+        return f"instrumentation_{len(self.subgraph.tensors)}"
 
     def integers(self, values: tuple[int, ...]) -> int:
         """Adds a constant of int32, once."""
         if values not in self._constants:
-            buffer = self.model.add_constant(np.array(values, np.int32))
-            self._constants[values] = self.tensor([len(values)], schema.TensorType.INT32, buffer)
+            array = np.array(values, np.int32)
+            self._constants[values] = self._extension.constant(self._name(), array)
         return self._constants[values]
 
-    def operator(self, name: str, inputs, shape, options, version: int = 1):
+    def operator(self, name: str, inputs, shape, options):
         """Makes an operator with one float result; it is not in the subgraph yet.
 
         Returns:
           (the operator, its result's index).
         """
-        if (name, version) not in self._codes:
-            code = schema.OperatorCodeT()
-            code.builtinCode = getattr(schema.BuiltinOperator, name)
-            code.deprecatedBuiltinCode = min(
-                code.builtinCode, schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES
-            )
-            code.version = version
-            self.model.schema.operatorCodes.append(code)
-            self._codes[name, version] = len(self.model.schema.operatorCodes) - 1
-        operator = schema.OperatorT()
-        operator.opcodeIndex = self._codes[name, version]
-        operator.inputs = list(inputs)
-        operator.outputs = [self.tensor(shape, schema.TensorType.FLOAT32)]
-        operator.builtinOptions = options
-        kind = type(options).__name__.removesuffix("T")
-        operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
-        return operator, operator.outputs[0]
+        result = self._extension.activation(self._name(), shape)
+        return self._extension.operator(name, inputs, [result], options), result
 
     def reduce(self, name: str, index: int, operators: list) -> int:
         """Reduces a tensor to its channels, which adds to the operators.
@@ -335,27 +314,27 @@ def instrumented(model: TfliteModel, layout: Layout) -> bytes:
       of the layout's columns. Operators that none of them depends on are left out.
     """
     changed = copied_model(model)
-    extension = _Extension(changed)
+    reductions = _Reductions(changed)
     added: dict[int, list] = {}
     results: dict[str, list[int]] = {}
     for statistic, places in layout.columns.items():
         for index in places:
             operators = added.setdefault(index, [])
-            result = extension.reduce(_REDUCTIONS[statistic], index, operators)
+            result = reductions.reduce(_REDUCTIONS[statistic], index, operators)
             results.setdefault(statistic, []).append(result)
     operators = [new for index in Topology(changed).inputs for new in added.get(index, [])]
-    for operator in extension.subgraph.operators:
+    for operator in reductions.subgraph.operators:
         operators.append(operator)
         operators += [new for index in operator.outputs for new in added.get(int(index), [])]
     outputs = []
     for statistic, parts in results.items():
         width = sum(place.stop - place.start for place in layout.columns[statistic].values())
         options = schema.ConcatenationOptionsT()
-        joined, result = extension.operator("CONCATENATION", parts, [width], options)
+        joined, result = reductions.operator("CONCATENATION", parts, [width], options)
         operators.append(joined)
         outputs.append(result)
-    extension.subgraph.operators = operators
-    extension.subgraph.outputs = outputs
+    reductions.subgraph.operators = operators
+    reductions.subgraph.outputs = outputs
     changed.schema.signatureDefs = None
     prune(changed)
     return runnable_bytes(changed)

@@ -19,6 +19,7 @@ outputs stay the same but for products with zero, which add nothing.
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.graph.extension import GraphExtension
 from tools.graph.flatbuffer import TfliteModel, has_open_shape, shape_of, tensor_name
 from tools.graph.pruning import prune
 from tools.graph.topology import Topology
@@ -74,9 +75,11 @@ def _block(graph: Topology, operator: schema.OperatorT, most_added: float) -> in
     return best if gain >= _LEAST_GAIN else 1
 
 
-def _widen(model: TfliteModel, graph: Topology, operator: schema.OperatorT, block: int) -> None:
+def _widen(
+    extension: GraphExtension, graph: Topology, operator: schema.OperatorT, block: int
+) -> None:
     """Replaces the kernel and the result of a convolution by those of a block."""
-    values, biases = (model.constant(graph.tensor(index)) for index in operator.inputs[1:])
+    values, biases = (graph.model.constant(graph.tensor(index)) for index in operator.inputs[1:])
     channels, size, _, inputs = values.shape
     whole = size + block - 1
     wide = np.zeros((block, block, channels, whole, whole, inputs), np.float32)
@@ -87,20 +90,13 @@ def _widen(model: TfliteModel, graph: Topology, operator: schema.OperatorT, bloc
     result = graph.tensor(operator.outputs[0])
     batch, height, width, _ = shape_of(result)
     shape = (batch, height // block, width // block, channels * block * block)
-    for tensor, constant in (
-        (graph.tensor(operator.inputs[1]), wide),
-        (graph.tensor(operator.inputs[2]), np.tile(biases, block * block)),
-        (result, None),
-    ):
-        copied = schema.TensorT()
-        copied.name = f"{tensor_name(tensor)}/blocks"
-        copied.type = tensor.type
-        copied.buffer = 0 if constant is None else model.add_constant(constant)
-        copied.shape = np.array(shape if constant is None else constant.shape, np.int32)
-        graph.subgraph.tensors.append(copied)
-    last = len(graph.subgraph.tensors) - 1
-    operator.inputs = [int(operator.inputs[0]), last - 2, last - 1]
-    operator.outputs = [last]
+    source, *constants = (int(index) for index in operator.inputs)
+    replaced = (wide, np.tile(biases, block * block))
+    names = [
+        f"{tensor_name(graph.tensor(index))}/blocks" for index in (*constants, operator.outputs[0])
+    ]
+    operator.inputs = [source, *map(extension.constant, names, replaced)]
+    operator.outputs = [extension.activation(names[-1], shape, result.type)]
     operator.builtinOptions.strideW = operator.builtinOptions.strideH = block
 
 
@@ -117,7 +113,7 @@ def widen_narrow_convolutions(model: TfliteModel, most_growth: float = _MOST_GRO
     """
     graph = Topology(model)
     constants = sum(0 if b.data is None else len(b.data) for b in model.schema.buffers) / 4
-    operators, number = [], len(model.schema.operatorCodes)
+    extension, operators = GraphExtension(model, graph.subgraph), []
     changed, before, after = 0, 0.0, 0.0
     for operator in graph.subgraph.operators:
         operators.append(operator)
@@ -130,20 +126,14 @@ def widen_narrow_convolutions(model: TfliteModel, most_growth: float = _MOST_GRO
         pixels = int(np.prod(shape_of(graph.tensor(result))[:3])) * inputs
         before += pixels * _steps(size, channels, 1)
         after += pixels * _steps(size, channels, block)
-        _widen(model, graph, operator, block)
-        spread = schema.OperatorT()
-        spread.opcodeIndex = number
-        spread.inputs, spread.outputs = list(operator.outputs), [int(result)]
-        spread.builtinOptionsType = schema.BuiltinOptions.DepthToSpaceOptions
-        spread.builtinOptions = schema.DepthToSpaceOptionsT()
-        spread.builtinOptions.blockSize = block
-        operators.append(spread)
+        _widen(extension, graph, operator, block)
+        options = schema.DepthToSpaceOptionsT()
+        options.blockSize = block
+        operators.append(
+            extension.operator("DEPTH_TO_SPACE", operator.outputs, [int(result)], options)
+        )
         changed += 1
     if changed:
-        code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEPTH_TO_SPACE
-        code.version = 1
-        model.schema.operatorCodes.append(code)
         graph.subgraph.operators = operators
         prune(model)
     return {

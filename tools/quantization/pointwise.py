@@ -12,6 +12,7 @@ import re
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.graph.extension import GraphExtension
 from tools.graph.flatbuffer import TfliteModel, shape_of
 from tools.graph.pruning import prune
 from tools.graph.topology import Topology
@@ -90,12 +91,7 @@ def use_matrix_products(
         for operator in graph.subgraph.operators
         if _is_pointwise(graph, operator) and wanted(operator)
     ]
-    if changed:
-        code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
-        # From this version on there is keep_num_dims.
-        code.version = 5
-        model.schema.operatorCodes.append(code)
+    extension = GraphExtension(model, graph.subgraph)
     for operator in changed:
         weights = graph.tensor(operator.inputs[1])
         weights.shape = np.array([weights.shape[0], weights.shape[3]], np.int32)
@@ -103,9 +99,10 @@ def use_matrix_products(
         options = schema.FullyConnectedOptionsT()
         options.keepNumDims = True
         options.fusedActivationFunction = operator.builtinOptions.fusedActivationFunction
-        operator.builtinOptions = options
-        operator.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
-        operator.opcodeIndex = len(model.schema.operatorCodes) - 1
+        # From version 5 on there is keep_num_dims.
+        extension.rewrite(
+            operator, "FULLY_CONNECTED", operator.inputs, operator.outputs, options, version=5
+        )
     if changed:
         prune(model)
     return {

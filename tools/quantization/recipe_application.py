@@ -1,7 +1,6 @@
 """Runs litert-quantizer, and puts right what it leaves."""
 
 import contextlib
-import copy
 import io
 import logging
 
@@ -9,12 +8,12 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
+from tools.graph.extension import GraphExtension
 from tools.graph.flatbuffer import (
     TfliteModel,
     copied_model,
     model_bytes,
     parse_model,
-    tensor_name,
 )
 from tools.graph.runtime import quiet_runtime
 from tools.graph.topology import Topology
@@ -102,22 +101,15 @@ def _dequantized(graph: Topology, index: int, source: int) -> int:
         for reader, _ in graph.consumers.get(number, []):
             if graph.name(reader) == "DEQUANTIZE":
                 return int(reader.outputs[0])
-    model, subgraph = graph.model, graph.subgraph
-    tensor = copy.copy(graph.tensor(source))
-    tensor.type, tensor.quantization = schema.TensorType.FLOAT32, None
-    tensor.name, tensor.buffer = f"{tensor_name(tensor)}_dequantized", 0
-    subgraph.tensors.append(tensor)
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
-    # From this version on it takes int16.
-    code.version = 3
-    model.schema.operatorCodes.append(code)
-    operator = schema.OperatorT()
-    operator.opcodeIndex = len(model.schema.operatorCodes) - 1
-    operator.inputs, operator.outputs = [source], [len(subgraph.tensors) - 1]
+    subgraph = graph.subgraph
+    extension = GraphExtension(graph.model, subgraph)
+    result = extension.copied(source, "_dequantized", kind=schema.TensorType.FLOAT32)
+    graph.tensor(result).quantization = None
+    # From version 3 on it takes int16.
+    operator = extension.operator("DEQUANTIZE", [source], [result], version=3)
     subgraph.operators = [*subgraph.operators, operator]
     graph.consumers.setdefault(source, []).append((operator, 0))
-    return operator.outputs[0]
+    return result
 
 
 def _takes_any_step(graph: Topology, operator: schema.OperatorT) -> bool:

@@ -10,11 +10,10 @@ delegate is prepared, and packs the same weights as from a dense file. The numbe
 come out are the same to the bit.
 """
 
-import copy
-
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.graph.extension import GraphExtension
 from tools.graph.flatbuffer import TfliteModel, model_bytes
 from tools.graph.pruning import prune
 from tools.graph.sparsity import sparsify
@@ -59,6 +58,7 @@ def store_weights_sparse(model: TfliteModel) -> dict:
       The report's entry; its gain is in bytes of the file.
     """
     graph = Topology(model)
+    extension = GraphExtension(model, graph.subgraph)
     added = []
     before = None
     for index in _weights(graph):
@@ -70,24 +70,12 @@ def store_weights_sparse(model: TfliteModel) -> dict:
         if size + _OVERHEAD >= dense.nbytes:
             continue
         before = before or len(model_bytes(model))
-        stored = copy.copy(tensor)
-        stored.buffer = model.add_constant(values)
-        stored.sparsity = sparsity
-        graph.subgraph.tensors.append(stored)
+        stored = extension.copied(index, values=values)
+        graph.tensor(stored).sparsity = sparsity
         tensor.buffer = 0
-        operator = schema.OperatorT()
-        operator.inputs, operator.outputs = [len(graph.subgraph.tensors) - 1], [index]
-        operator.builtinOptionsType = schema.BuiltinOptions.DensifyOptions
-        operator.builtinOptions = schema.DensifyOptionsT()
-        added.append(operator)
+        added.append(extension.operator("DENSIFY", [stored], [index], schema.DensifyOptionsT()))
     gain = None
     if added:
-        code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DENSIFY
-        code.version = 1
-        for operator in added:
-            operator.opcodeIndex = len(model.schema.operatorCodes)
-        model.schema.operatorCodes.append(code)
         graph.subgraph.operators = added + list(graph.subgraph.operators)
         prune(model)
         gain = {"metric": "file, bytes", "before": before, "after": len(model_bytes(model))}

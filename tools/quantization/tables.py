@@ -9,12 +9,11 @@ kernel has it, and each row of weights has its own; where that leaves too little
 rows, float16 it is.
 """
 
-import copy
-
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from tools.graph.flatbuffer import TfliteModel, model_bytes, tensor_name
+from tools.graph.extension import GraphExtension
+from tools.graph.flatbuffer import TfliteModel, model_bytes
 from tools.graph.topology import Topology
 from tools.quantization import patterns
 from tools.quantization.settings import QuantizationSettings
@@ -79,40 +78,27 @@ def _codes(values: np.ndarray, by_row: bool) -> tuple[np.ndarray, np.ndarray] | 
 
 
 class _Rewriting:
-    """Adds DEQUANTIZE operators to a graph."""
+    """Puts constants of a graph behind DEQUANTIZE."""
 
     def __init__(self, graph: Topology):
         self.graph = graph
-        self._code: int | None = None
+        self.extension = GraphExtension(graph.model, graph.subgraph)
 
     def dequantize(self, source: int, result: int) -> schema.OperatorT:
-        codes = self.graph.model.schema.operatorCodes
-        if self._code is None:
-            code = schema.OperatorCodeT()
-            code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
-            # From this version on it takes float16.
-            code.version = 3
-            self._code = len(codes)
-            codes.append(code)
-        operator = schema.OperatorT()
-        operator.opcodeIndex = self._code
-        operator.inputs, operator.outputs = [source], [result]
-        return operator
+        # From version 3 on it takes float16.
+        return self.extension.operator("DEQUANTIZE", [source], [result], version=3)
 
     def added(
         self, like: int, kind: int, values: np.ndarray | None, scales: np.ndarray | None = None
     ) -> int:
         """Adds a tensor like another, of another type."""
-        tensor = copy.copy(self.graph.tensor(like))
-        tensor.type = kind
-        tensor.buffer = 0 if values is None else self.graph.model.add_constant(values)
-        tensor.name = f"{tensor_name(tensor)}/stored"
+        index = self.extension.copied(like, "/stored", values, kind)
         if scales is not None:
+            tensor = self.graph.tensor(index)
             tensor.quantization = schema.QuantizationParametersT()
             tensor.quantization.scale = np.asarray(scales, np.float32)
             tensor.quantization.zeroPoint = np.zeros(len(scales), np.int64)
-        self.graph.subgraph.tensors.append(tensor)
-        return len(self.graph.subgraph.tensors) - 1
+        return index
 
 
 def _expanded(
@@ -146,10 +132,8 @@ def _picked(work: _Rewriting, operator: schema.OperatorT) -> schema.OperatorT | 
     stored = work.added(index, schema.TensorType.INT8, codes, scales)
     picked = work.added(result, schema.TensorType.INT8, None, scales)
     operator.inputs, operator.outputs = [stored, *operator.inputs[1:]], [picked]
-    code = copy.copy(graph.model.schema.operatorCodes[operator.opcodeIndex])
-    code.version = max(code.version, _GATHER_VERSION)
-    operator.opcodeIndex = len(graph.model.schema.operatorCodes)
-    graph.model.schema.operatorCodes.append(code)
+    version = graph.model.schema.operatorCodes[operator.opcodeIndex].version
+    operator.opcodeIndex = work.extension.operator_code("GATHER", max(version, _GATHER_VERSION))
     return work.dequantize(picked, result)
 
 
