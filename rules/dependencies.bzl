@@ -2,6 +2,7 @@
 
 load("//rules/private:remote_coverage_tools.bzl", _remote_coverage_tools = "remote_coverage_tools")
 load(":bazel_version.bzl", "bazel_version")
+load(":npm_packages.bzl", "npm_packages")
 load(":python_env.bzl", "python_env")
 load(":wheel_files.bzl", "wheel_files")
 
@@ -38,6 +39,20 @@ _PHOTOGRAPHS = [
     "rocket.jpg",
 ]
 
+# What runs models in a browser: folder to name, version and SHA-256.
+_LITERTJS = {
+    "core": [
+        "@litertjs/core",
+        "2.5.3",
+        "a97660833e9e7e1063c95e12016718881240b14f7438728a2f62785e912d30fd",
+    ],
+    "wasm-utils": [
+        "@litertjs/wasm-utils",
+        "2.5.3",
+        "ce2a1f8379c067be49e59752e5a7f40db6be09f6e497f0f11e59f17b515366a7",
+    ],
+}
+
 # Each for one part of the tools (docs/guide.md); fetched when something there is built.
 ENVIRONMENTS = [
     "litert",
@@ -73,7 +88,9 @@ def remote_coverage_tools():
     _remote_coverage_tools()
 
 def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS, python = "", pythons = {}):
-    """Declares the Python environments that the tools run in, and what `@rules_quantize//models` needs.
+    """Declares what the tools run in, and what `@rules_quantize//models` needs.
+
+    These are Python environments, and the packages of LiteRT.js for browser devices.
 
     Nothing is fetched before it is needed.
 
@@ -91,6 +108,7 @@ def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS, python = "", p
     _check_environments("locks", locks)
     _check_environments("pythons", pythons)
     bazel_version(name = "rules_quantize_bazel")
+    npm_packages(name = "rules_quantize_litertjs", packages = _LITERTJS)
     lock = {
         name: locks.get(name) or Label("//rules/locks:{}.lock".format(name))
         for name in ENVIRONMENTS

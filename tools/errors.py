@@ -31,6 +31,7 @@ CODES = {
     "data.too_few": "there are samples, and more are needed",
     "data.unreadable": "a file is not the image or the arrays that its name says",
     "data.value": "a sample holds NaN, infinite or too large values, or leads to them",
+    "device.browser": "there is no browser on this machine to run a model in",
     "device.failed": "a device was there, and failed while it was used",
     "device.gone": "a device went away while it was used",
     "device.none": "there is no device, not the one that was named, or none was chosen of several",

@@ -22,6 +22,7 @@ PAGES = {
     "rules/extensions.bzl": "What a MODULE.bazel file uses.",
     "rules/python_env.bzl": "Python environments of your own.",
     "rules/wheel_files.bzl": "Files out of Python packages.",
+    "rules/npm_packages.bzl": "Packages of the npm registry.",
 }
 
 _EXAMPLES = """\
