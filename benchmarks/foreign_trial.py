@@ -133,7 +133,7 @@ def outputs_of(content: bytes, samples: Mapping[str, np.ndarray]) -> list[np.nda
       For each output all that it gave, one array; of integers with a scale, the values that
       they stand for.
     """
-    from tools.graph.runtime import open_interpreter
+    from tools.graph.runtime import open_interpreter, read_tensor
 
     interpreter = open_interpreter(content, "model")
     places = [details["index"] for details in interpreter.get_input_details()]
@@ -145,7 +145,7 @@ def outputs_of(content: bytes, samples: Mapping[str, np.ndarray]) -> list[np.nda
             interpreter.set_tensor(place, row)
         interpreter.invoke()
         for one, gathered in zip(details, found, strict=True):
-            values = interpreter.get_tensor(one["index"])
+            values = read_tensor(interpreter, one["index"])
             gathered.append(np.asarray(values).reshape(-1))
     return [np.concatenate(one) if one else np.zeros(0) for one in found]
 

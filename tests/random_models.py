@@ -79,7 +79,7 @@ class ModelBuilder:
 
     def constant(self, values, name: str = "") -> int:
         """Adds a constant of float32, float16 or int32."""
-        values = np.ascontiguousarray(values)
+        values = np.asarray(values, order="C")
         kind = {
             "f2": schema.TensorType.FLOAT16,
             "f4": schema.TensorType.FLOAT32,

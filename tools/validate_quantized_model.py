@@ -193,6 +193,12 @@ def _print_tables(report: Report, verdict: Verdict) -> None:
             f"{output.name:{width}}  {output.cosine_mean:11.4f} {output.cosine_min:5.3f}"
             f"  {output.max_abs_error:11.4g}  {sqnr:>7}"
         )
+    for output in similarity.outputs:
+        if output.other_shape_samples:
+            print(
+                f"{output.name}: in {output.other_shape_samples} of {similarity.samples} samples "
+                "its size is not the float model's; nothing of it counts as alike there"
+            )
     for task in similarity.tasks:
         print(
             f"{task.name}: {task.positives} of {similarity.samples} samples detected by "

@@ -30,13 +30,13 @@ def _weights(*shape: int, scale: float | None = None) -> np.ndarray:
     return values.astype(np.float32)
 
 
-def _typed(graph: ModelBuilder, shape, kind: int, name: str) -> int:
+def typed(graph: ModelBuilder, shape, kind: int, name: str) -> int:
     index = graph.tensor(shape, name, kind)
     graph.subgraph.inputs.append(index)
     return index
 
 
-def _dense(graph: ModelBuilder, source: int, width: int = _WIDTH) -> int:
+def dense(graph: ModelBuilder, source: int, width: int = _WIDTH) -> int:
     """Adds a FULLY_CONNECTED that keeps all dimensions but the last."""
     *batch, inputs = graph.shape(source)
     options = schema.FullyConnectedOptionsT()
@@ -45,7 +45,7 @@ def _dense(graph: ModelBuilder, source: int, width: int = _WIDTH) -> int:
     return graph.operator("FULLY_CONNECTED", inner, (*batch, width), options)
 
 
-def _of_type(graph: ModelBuilder, index: int, kind: int) -> int:
+def of_type(graph: ModelBuilder, index: int, kind: int) -> int:
     graph.subgraph.tensors[index].type = kind
     return index
 
@@ -64,7 +64,7 @@ def _mask_values(value: float) -> np.ndarray:
 def _masked(how: str, value: float) -> bytes:
     """Makes scores that a mask covers in part, softmax, and a layer behind it."""
     graph = ModelBuilder()
-    scores = _dense(graph, graph.input((1, _LENGTH, _WIDTH), "x"))
+    scores = dense(graph, graph.input((1, _LENGTH, _WIDTH), "x"))
     shape = graph.shape(scores)
     if how == "add":
         masked = graph.binary("ADD", scores, graph.constant(_mask_values(value)))
@@ -92,7 +92,7 @@ def _masked(how: str, value: float) -> bytes:
         low = graph.constant(np.full((1, _LENGTH, 4), value, np.float32))
         shape = (1, _LENGTH, _WIDTH + 4)
         masked = graph.operator("CONCATENATION", [scores, low], shape, joined)
-    return graph.finish(_dense(graph, _softmax(graph, masked)))
+    return graph.finish(dense(graph, _softmax(graph, masked)))
 
 
 for _how in ("add", "subtract", "select", "select_v2", "multiply", "concatenate"):
@@ -140,16 +140,16 @@ for _rank in (0, 1):
 def _chosen(name: str) -> bytes:
     """Makes a classifier that gives its scores and what an operator makes of them."""
     graph = ModelBuilder()
-    scores = _dense(graph, _dense(graph, graph.input((1, 64), "x")))
+    scores = dense(graph, dense(graph, graph.input((1, 64), "x")))
     axis = graph.constant(np.array(1, np.int32))
     if name in ("ARG_MAX", "ARG_MIN"):
         options = schema.ArgMaxOptionsT() if name == "ARG_MAX" else schema.ArgMinOptionsT()
         options.outputType = _TYPES.INT32
-        found = _of_type(graph, graph.operator(name, [scores, axis], (1,), options), _TYPES.INT32)
+        found = of_type(graph, graph.operator(name, [scores, axis], (1,), options), _TYPES.INT32)
     elif name == "TOPK_V2":
         count = graph.constant(np.array(3, np.int32))
         values = graph.operator(name, [scores, count], (1, 3), schema.TopKV2OptionsT())
-        found = _typed(graph, (1, 3), _TYPES.INT32, "places")
+        found = typed(graph, (1, 3), _TYPES.INT32, "places")
         graph.subgraph.inputs.remove(found)
         graph.subgraph.operators[-1].outputs = [values, found]
         return graph.finish(values, found)
@@ -157,11 +157,11 @@ def _chosen(name: str) -> bytes:
         options = schema.CastOptionsT()
         options.inDataType, options.outDataType = _TYPES.FLOAT32, _TYPES.INT32
         found = graph.operator(name, [scores], graph.shape(scores), options)
-        found = _of_type(graph, found, _TYPES.INT32)
+        found = of_type(graph, found, _TYPES.INT32)
     else:
         zero = graph.constant(np.zeros((1, _WIDTH), np.float32))
         found = graph.operator(name, [scores, zero], graph.shape(scores))
-        found = _of_type(graph, found, _TYPES.BOOL)
+        found = of_type(graph, found, _TYPES.BOOL)
     return graph.finish(scores, found)
 
 
@@ -180,7 +180,7 @@ _kind("class_number_alone", _only_class_number)
 
 def _cast_input(kind: int, shape: tuple[int, ...]) -> bytes:
     graph = ModelBuilder()
-    given = _typed(graph, shape, kind, "given")
+    given = typed(graph, shape, kind, "given")
     options = schema.CastOptionsT()
     options.inDataType, options.outDataType = kind, _TYPES.FLOAT32
     values = graph.operator("CAST", [given], shape, options)
@@ -211,7 +211,7 @@ def _stateful(name: str) -> bytes:
         time = graph.constant(_weights(2 * units, 6))
         tensors = [source, feature, time, -1, state(1, 2 * units * 6)]
         result = graph.operator(name, tensors, (1, units), options)
-        return graph.finish(_dense(graph, result))
+        return graph.finish(dense(graph, result))
     source = graph.input((1, _LENGTH, inputs), "x")
     if name == "UNIDIRECTIONAL_SEQUENCE_RNN":
         options = schema.SequenceRNNOptionsT()
@@ -232,7 +232,7 @@ def _stateful(name: str) -> bytes:
         tensors = [source, *into, *back, -1, -1, -1, *bias, -1, -1]
         tensors += [state(1, units), state(1, units), -1, -1, -1, -1]
     result = graph.operator(name, tensors, (1, _LENGTH, units), options)
-    return graph.finish(_dense(graph, result))
+    return graph.finish(dense(graph, result))
 
 
 for _name in ("SVDF", "UNIDIRECTIONAL_SEQUENCE_RNN", "UNIDIRECTIONAL_SEQUENCE_LSTM"):
@@ -242,7 +242,7 @@ for _name in ("SVDF", "UNIDIRECTIONAL_SEQUENCE_RNN", "UNIDIRECTIONAL_SEQUENCE_LS
 def _read_on(name: str) -> bytes:
     """Makes a layer whose result is an output and is read on."""
     graph = ModelBuilder()
-    first = _dense(graph, graph.input((1, 64), "x"))
+    first = dense(graph, graph.input((1, 64), "x"))
     state = graph.binary("ADD", first, graph.constant(_weights(1, _WIDTH)))
     if name == "PACK":
         options = schema.PackOptionsT()
@@ -255,7 +255,7 @@ def _read_on(name: str) -> bytes:
         read = graph.operator(name, [state, size], (1, 1, _WIDTH))
     else:
         read = graph.operator(name, [state], graph.shape(state))
-    return graph.finish(state, _dense(graph, read))
+    return graph.finish(state, dense(graph, read))
 
 
 for _name in ("PACK", "RESHAPE", "TANH", "RELU"):
@@ -265,7 +265,7 @@ for _name in ("PACK", "RESHAPE", "TANH", "RELU"):
 def _batched(name: str) -> bytes:
     graph = ModelBuilder()
     if name == "FULLY_CONNECTED":
-        return graph.finish(_dense(graph, _dense(graph, graph.input((8, 64), "x"))))
+        return graph.finish(dense(graph, dense(graph, graph.input((8, 64), "x"))))
     source = _conv(graph, graph.input((4, 10, 10, 3)), 24)
     if name == "DEPTHWISE_CONV_2D":
         weights = graph.constant(_weights(1, 3, 3, 24, scale=0.3))
@@ -295,7 +295,7 @@ def _shape(graph: ModelBuilder, source: int) -> int:
     options = schema.ShapeOptionsT()
     options.outType = _TYPES.INT32
     rank = len(graph.shape(source))
-    return _of_type(graph, graph.operator("SHAPE", [source], (rank,), options), _TYPES.INT32)
+    return of_type(graph, graph.operator("SHAPE", [source], (rank,), options), _TYPES.INT32)
 
 
 def _unstated() -> bytes:
@@ -323,13 +323,13 @@ def _empty_integers() -> bytes:
     parts = [first, graph.tensor((1,), "middle"), graph.tensor((0,), "nothing")]
     graph.subgraph.operators[-1].outputs = parts
     for part in parts:
-        _of_type(graph, part, _TYPES.INT32)
+        of_type(graph, part, _TYPES.INT32)
     inner = graph.constant(np.array([4, 64], np.int32))
     joined = graph.operator(
         "CONCATENATION", [first, inner, parts[2]], (3,), schema.ConcatenationOptionsT()
     )
-    shaped = graph.operator("RESHAPE", [source, _of_type(graph, joined, _TYPES.INT32)], (1, 4, 64))
-    return graph.finish(_dense(graph, shaped))
+    shaped = graph.operator("RESHAPE", [source, of_type(graph, joined, _TYPES.INT32)], (1, 4, 64))
+    return graph.finish(dense(graph, shaped))
 
 
 _kind("empty_integers", _empty_integers)
@@ -337,12 +337,12 @@ _kind("empty_integers", _empty_integers)
 
 def _empty_floats() -> bytes:
     graph = ModelBuilder()
-    source = _dense(graph, graph.input((1, 64), "x"))
+    source = dense(graph, graph.input((1, 64), "x"))
     options = schema.ConcatenationOptionsT()
     options.axis = 1
     nothing = graph.constant(np.zeros((1, 0), np.float32))
     joined = graph.operator("CONCATENATION", [source, nothing], (1, _WIDTH), options)
-    return graph.finish(_dense(graph, joined))
+    return graph.finish(dense(graph, joined))
 
 
 _kind("empty_floats", _empty_floats)
@@ -361,14 +361,14 @@ _kind("layer_of_a_constant", _layer_of_a_constant)
 def _product(left: bool, adjoint: tuple[bool, bool], rank: int) -> bytes:
     """Makes a product with a constant, on either side, between two layers."""
     graph = ModelBuilder()
-    source = _dense(graph, graph.input((*(1,) * (rank - 2), 40, 32), "x"), 40)
+    source = dense(graph, graph.input((*(1,) * (rank - 2), 40, 32), "x"), 40)
     matrix = _weights(40, 40).reshape(*(1,) * (rank - 2), 40, 40)
     options = schema.BatchMatMulOptionsT()
     options.adjX, options.adjY = adjoint
     constant = graph.constant(matrix)
     inner = [constant, source] if left else [source, constant]
     result = graph.operator("BATCH_MATMUL", inner, graph.shape(source), options)
-    return graph.finish(_dense(graph, result))
+    return graph.finish(dense(graph, result))
 
 
 for _left in (False, True):
@@ -386,7 +386,7 @@ def _constants_of_a_batch() -> bytes:
     constant = graph.constant(_weights(4, 32, 32))
     options = schema.BatchMatMulOptionsT()
     result = graph.operator("BATCH_MATMUL", [source, constant], (4, 16, 32), options)
-    return graph.finish(_dense(graph, result))
+    return graph.finish(dense(graph, result))
 
 
 _kind("constants_of_a_batch", _constants_of_a_batch)
@@ -395,7 +395,7 @@ _kind("constants_of_a_batch", _constants_of_a_batch)
 def _table(name: str, kind: int) -> bytes:
     graph = ModelBuilder()
     shape = (1, 12) if name == "GATHER" else (12,)
-    tokens = _typed(graph, shape, kind, "tokens")
+    tokens = typed(graph, shape, kind, "tokens")
     table = graph.constant(_weights(500, 32, scale=0.5))
     options = schema.GatherOptionsT() if name == "GATHER" else None
     inner = [table, tokens] if name == "GATHER" else [tokens, table]
@@ -403,7 +403,7 @@ def _table(name: str, kind: int) -> bytes:
     axes = graph.constant(np.array([len(shape) - 1], np.int32))
     mean = graph.operator("MEAN", [rows, axes], (*shape[:-1], 32), schema.ReducerOptionsT())
     size = graph.constant(np.array([1, 32], np.int32))
-    return graph.finish(_dense(graph, graph.operator("RESHAPE", [mean, size], (1, 32))))
+    return graph.finish(dense(graph, graph.operator("RESHAPE", [mean, size], (1, 32))))
 
 
 _kind("table_by_gather_of_int32", _table, "GATHER", _TYPES.INT32)
@@ -446,7 +446,7 @@ def _expanded(how: str) -> bytes:
             between.type, between.quantization = _TYPES.INT8, parameters
         expanded = graph.operator("DEQUANTIZE", [stored], shape, schema.DequantizeOptionsT())
     bias = graph.constant(_weights(_WIDTH))
-    return graph.finish(_dense(graph, graph.fully_connected(source, expanded, bias)))
+    return graph.finish(dense(graph, graph.fully_connected(source, expanded, bias)))
 
 
 for _how in ("cast", "dequantize_float16", "dequantize_int8", "dequantize_int4", "quantize"):
@@ -467,7 +467,7 @@ def _pruned(name: str) -> bytes:
         for _ in range(2):
             bias = graph.constant(_weights(128))
             source = graph.fully_connected(source, sparse(128, 128), bias)
-        return graph.finish(_dense(graph, source))
+        return graph.finish(dense(graph, source))
     source = _conv(graph, graph.input((1, 8, 8, 3)), 64)
     if name == "CONV_2D":
         source = graph.conv(source, sparse(64, 3, 3, 64), graph.constant(_weights(64)))
@@ -483,7 +483,7 @@ for _name in ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D"):
 def _fragile(name: str) -> bytes:
     """Makes a layer, an operator whose int8 kernel can fail or be useless, and a layer."""
     graph = ModelBuilder()
-    source = _dense(graph, graph.input((1, _LENGTH, 64), "x"))
+    source = dense(graph, graph.input((1, _LENGTH, 64), "x"))
     shape = graph.shape(source)
     squares = graph.binary("MUL", source, source)
     small = graph.constant(np.full((), 0.5, np.float32))
@@ -499,7 +499,7 @@ def _fragile(name: str) -> bytes:
         result = graph.operator(name, [graph.operator("NEG", [squares], shape)], shape)
     else:
         result = graph.operator(name, [positive], shape)
-    return graph.finish(_dense(graph, result))
+    return graph.finish(dense(graph, result))
 
 
 for _name in ("DIV", "EXP", "LOG", "POW", "RSQRT", "SQRT", "SQUARED_DIFFERENCE"):
@@ -509,7 +509,7 @@ for _name in ("DIV", "EXP", "LOG", "POW", "RSQRT", "SQRT", "SQUARED_DIFFERENCE")
 def _normalized() -> bytes:
     """Makes a layer normalization between two layers."""
     graph = ModelBuilder()
-    source = _dense(graph, graph.input((1, _LENGTH, 64), "x"))
+    source = dense(graph, graph.input((1, _LENGTH, 64), "x"))
     axis, options = graph.constant(np.array([2], np.int32)), schema.ReducerOptionsT()
     options.keepDims = True
     mean = graph.operator("MEAN", [source, axis], (1, _LENGTH, 1), options)
@@ -518,7 +518,7 @@ def _normalized() -> bytes:
     apart = graph.binary("ADD", variance, graph.constant(np.full((), 1e-5, np.float32)))
     root = graph.operator("RSQRT", [apart], (1, _LENGTH, 1))
     result = graph.binary("MUL", graph.binary("SUB", source, mean), root)
-    return graph.finish(_dense(graph, result))
+    return graph.finish(dense(graph, result))
 
 
 _kind("layer_normalization", _normalized)
@@ -530,7 +530,7 @@ def _large_weights() -> bytes:
     source = graph.input((1, 64), "x")
     large = graph.constant(_weights(64, 64) * np.float32(1e6))
     first = graph.fully_connected(source, large, graph.constant(_weights(64)))
-    return graph.finish(_dense(graph, graph.binary("MUL", first, graph.constant(np.float32(1e-6)))))
+    return graph.finish(dense(graph, graph.binary("MUL", first, graph.constant(np.float32(1e-6)))))
 
 
 _kind("weights_beyond_float16", _large_weights)
@@ -542,11 +542,11 @@ def _assigned_constant() -> bytes:
     source, value = graph.input((1, 64), "x"), graph.constant(_weights(1, 64))
     options = schema.VarHandleOptionsT()
     options.container, options.sharedName = "", "v"
-    handle = _of_type(graph, graph.operator("VAR_HANDLE", [], (), options), _TYPES.RESOURCE)
+    handle = of_type(graph, graph.operator("VAR_HANDLE", [], (), options), _TYPES.RESOURCE)
     graph.operator("ASSIGN_VARIABLE", [handle, value], (), schema.AssignVariableOptionsT())
     graph.subgraph.operators[-1].outputs = []
     read = graph.operator("READ_VARIABLE", [handle], (1, 64), schema.ReadVariableOptionsT())
-    return graph.finish(_dense(graph, graph.binary("ADD", source, read)))
+    return graph.finish(dense(graph, graph.binary("ADD", source, read)))
 
 
 _kind("constant_assigned_to_a_variable", _assigned_constant)
@@ -555,7 +555,7 @@ _kind("constant_assigned_to_a_variable", _assigned_constant)
 def _first_buffer_written() -> bytes:
     """Makes a model whose first buffer is there, of no bytes; it is left out most often."""
     graph = ModelBuilder()
-    model = parse_model(graph.finish(_dense(graph, _dense(graph, graph.input((1, 64), "x")))))
+    model = parse_model(graph.finish(dense(graph, dense(graph, graph.input((1, 64), "x")))))
     model.schema.buffers[0].data = np.zeros(0, np.uint8)
     return model_bytes(model)
 
@@ -582,7 +582,7 @@ def add_subgraph(model: TfliteModel, content: bytes) -> None:
 def _composite() -> bytes:
     """Makes a composite between two layers, of the name that the library gives integers."""
     graph = ModelBuilder()
-    source = _dense(graph, graph.input((1, 64), "x"))
+    source = dense(graph, graph.input((1, 64), "x"))
     shape = graph.shape(source)
     result = graph.operator("STABLEHLO_COMPOSITE", [source, source], shape)
     options = schema.StableHLOCompositeOptionsT()
@@ -595,7 +595,7 @@ def _composite() -> bytes:
         options,
         schema.BuiltinOptions2.StableHLOCompositeOptions,
     )
-    model = parse_model(graph.finish(_dense(graph, result)))
+    model = parse_model(graph.finish(dense(graph, result)))
     inner = ModelBuilder()
     ends = [inner.input(shape, name) for name in ("one", "other")]
     add_subgraph(model, inner.finish(inner.binary("ADD", *ends)))

@@ -5,33 +5,14 @@ import pytest
 
 from tests.extent import part_of
 from tests.foreign.kinds import KINDS
+from tests.foreign.samples import samples_of
 from tools.graph.flatbuffer import model_to_read
 from tools.graph.float_master import make_float_master
-from tools.graph.made_up_inputs import MadeUpInputs
-from tools.graph.runtime import input_specifications, open_interpreter, signature_inputs
+from tools.graph.runtime import open_interpreter, signature_inputs
 from tools.quantization.pipeline import quantize
 from tools.quantization.settings import QuantizationSettings
 
-_SAMPLES = 20
 _LEAST_COSINE = {"dynamic": 0.999, "float16": 0.9999, "int8": 0.995, "int16x8": 0.998}
-
-
-def samples_of(master: bytes) -> list[dict[str, np.ndarray]]:
-    """Makes inputs that the model can take: floats normally distributed."""
-    model, random = model_to_read(master), np.random.default_rng(0)
-    makers, places = MadeUpInputs(model), signature_inputs(model)
-    result = []
-    for _ in range(_SAMPLES):
-        sample = {}
-        for name, shape, dtype in input_specifications(master, "model"):
-            if name == "mask":
-                sample[name] = random.integers(0, 2, shape).astype(dtype)
-            elif dtype.kind == "f":
-                sample[name] = random.normal(0, 1, shape).astype(dtype)
-            else:
-                sample[name] = makers.values(places[name], shape, dtype, random)
-        result.append(sample)
-    return result
 
 
 def outputs_of(content: bytes, sample: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -135,3 +135,41 @@ def test_channels_of_one_size_have_no_groups():
     expected = np.random.default_rng(0).uniform(0, 1, (1, 50, 6)).astype(np.float32)
     similarity.add("sample", expected, expected)
     assert similarity.figures().channel_groups is None
+
+
+def test_an_output_of_another_size_counts_as_error_alone():
+    similarity = OutputSimilarity("boxes", (1, 4))
+    boxes = np.arange(1, 9, dtype=np.float32).reshape(2, 4)
+    similarity.add("same", boxes, boxes)
+    similarity.add("one box more", boxes[:1], boxes)
+    similarity.add("none", boxes, boxes[:0])
+    figures = similarity.figures()
+    assert similarity.cosines().tolist() == [1, 0, 0]
+    assert figures.other_shape_samples == 2
+    assert figures.max_abs_error == 8
+    squares = np.square(boxes)
+    signal, noise = 2 * squares.sum() + squares[0].sum(), 2 * squares.sum() + squares[0].sum()
+    assert figures.sqnr_db == pytest.approx(10 * np.log10(signal / noise), abs=1e-4)
+
+
+def test_nothing_in_place_of_zeros_is_no_likeness():
+    similarity = OutputSimilarity("boxes", (1, 4))
+    similarity.add("sample", np.zeros((1, 4), np.float32), np.zeros((0, 4), np.float32))
+    assert similarity.figures().cosine_mean == 0
+
+
+def test_sizes_that_change_from_sample_to_sample_are_compared_as_any():
+    random = np.random.default_rng(0)
+    similarity = OutputSimilarity("detections", (1, 50, 6))
+    for number in (50, 3, 0):
+        expected = random.uniform(0, 600, (1, number, 6)).astype(np.float32)
+        expected[..., 4:] /= 600
+        actual = expected.copy()
+        actual[..., 4:] = 0
+        similarity.add(f"{number} boxes", expected, actual)
+    figures = similarity.figures()
+    assert figures.other_shape_samples is None
+    assert [group.channels for group in figures.channel_groups] == ["0-3", "4-5"]
+    assert figures.channel_groups[1].worst_sample == "50 boxes"
+    similarity.add("another rank", np.zeros(3, np.float32), np.zeros(3, np.float32))
+    assert similarity.figures().channel_groups is None

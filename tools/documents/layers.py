@@ -52,7 +52,8 @@ class LayerReport(Document):
       layers: in the order of the graph.
       name: of the artifact.
       samples: how many were run.
-      unmatched: tensors that have no counterpart in the float graph.
+      unmatched: tensors that have no counterpart in the float graph, or a size that depends on
+        values.
     """
 
     KIND = "rules_quantize.layers"

@@ -65,6 +65,8 @@ class OutputFigures:
       worst_sample: name of the sample with the smallest cosine similarity.
       channel_groups: what is judged by itself; missing where all channels are of one order of
         magnitude.
+      other_shape_samples: samples in which the output has another size than the float model's;
+        missing where there are none.
     """
 
     cosine_mean: Correlation
@@ -79,6 +81,7 @@ class OutputFigures:
     sqnr_db: float | None
     worst_sample: str
     channel_groups: tuple[ChannelGroupFigures, ...] | None = None
+    other_shape_samples: AtLeastOne | None = None
 
 
 # Figures of a task that have a direction, of the float model on JPEG images.

@@ -18,6 +18,8 @@ class JudgedGate:
       layer: that it is of.
       metric: whose change against the float model it is.
       operator: that asks for the version.
+      other_shape_samples: of an output, samples in which it has another size than the float
+        model's; missing where there are none.
       output: that it is of.
       task: that it is of.
       worst_sample: name of the worst test sample.
@@ -31,6 +33,7 @@ class JudgedGate:
     layer: str | None = None
     metric: str | None = None
     operator: str | None = None
+    other_shape_samples: int | None = None
     output: str | None = None
     task: str | None = None
     worst_sample: str | None = None

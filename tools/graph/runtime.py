@@ -122,6 +122,30 @@ def values_read(details: Mapping[str, Any], values: np.ndarray) -> np.ndarray:
     return values
 
 
+def read_tensor(interpreter, index: int, subgraph: int = 0) -> np.ndarray:
+    """Copies a tensor, one without elements as well, which the runtime refuses to give.
+
+    Args:
+      interpreter: an ai_edge_litert Interpreter that has run.
+      index: of the tensor.
+      subgraph: its number.
+
+    Returns:
+      The tensor's own values.
+
+    Raises:
+      ValueError: when the tensor cannot be read.
+    """
+    try:
+        return interpreter.get_tensor(index, subgraph)
+    except ValueError:
+        for details in interpreter.get_tensor_details(subgraph):
+            shape = tuple(int(size) for size in details["shape"])
+            if details["index"] == index and 0 in shape:
+                return np.zeros(shape, details["dtype"])
+        raise
+
+
 def signature_inputs(model: TfliteModel) -> dict[str, int]:
     """Maps input names of the main subgraph's signature to tensor indices."""
     signature = next(s for s in model.schema.signatureDefs if s.subgraphIndex == 0)

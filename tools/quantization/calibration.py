@@ -13,8 +13,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 
 from tools.errors import InputError
+from tools.graph.data_sized import data_sized
 from tools.graph.flatbuffer import TfliteModel, tensor_name
-from tools.graph.runtime import open_interpreter, signature_inputs
+from tools.graph.runtime import open_interpreter, read_tensor, signature_inputs
 from tools.graph.topology import Topology
 from tools.quantization.activation_statistics import ActivationStatistics, Rows
 from tools.quantization.instrumentation import Layout, instrumented, plan_layout, with_outputs
@@ -48,9 +49,12 @@ def run_samples(
 
 
 def computed_tensors(model: TfliteModel) -> list[int]:
-    """Lists the float tensors that hold activations: inputs, and what operators write."""
+    """Lists the float tensors that hold activations: inputs, and what operators write.
+
+    What has a size that depends on values is none: it is computed in float.
+    """
     graph = Topology(model)
-    indices = sorted(graph.inputs | set(graph.producer))
+    indices = sorted((graph.inputs | set(graph.producer)) - data_sized(graph))
     return [index for index in indices if graph.tensor(index).type == 0]
 
 
@@ -99,7 +103,7 @@ class _Runner:
     def __call__(self, sample: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Runs one sample and copies the outputs; raises as `run`."""
         self.run(sample)
-        return [self._interpreter.get_tensor(index) for index in self._outputs]
+        return [read_tensor(self._interpreter, index) for index in self._outputs]
 
 
 # With activations and weights up to here, no product and no sum of a layer is larger than

@@ -28,7 +28,13 @@ from ai_edge_litert import schema_py_generated as schema
 from tools.errors import InputError
 from tools.graph.child_process import in_child
 from tools.graph.flatbuffer import TfliteModel, model_bytes
-from tools.graph.runtime import open_interpreter, signature_inputs, values_read, values_to_set
+from tools.graph.runtime import (
+    open_interpreter,
+    read_tensor,
+    signature_inputs,
+    values_read,
+    values_to_set,
+)
 from tools.graph.topology import Topology
 from tools.quantization.activation_statistics import ActivationStatistics
 from tools.quantization.settings import (
@@ -184,7 +190,7 @@ def outputs_of(
         outputs = zip(graph.subgraph.outputs, interpreter.get_output_details(), strict=True)
         result.append(
             [
-                values_read(details, interpreter.get_tensor(details["index"])).astype(np.float64)
+                values_read(details, read_tensor(interpreter, details["index"])).astype(np.float64)
                 for index, details in outputs
                 if graph.tensor(index).type == schema.TensorType.FLOAT32
             ]
@@ -202,10 +208,17 @@ def energies(
       found: the same, of another model.
 
     Returns:
-      float64 [samples, outputs, 2]: the sums of y^2 and of (y - y')^2.
+      float64 [samples, outputs, 2]: the sums of y^2 and of (y - y')^2; of an output that has
+      other sizes in both, all that either has is noise.
     """
+
+    def noise(y: np.ndarray, other: np.ndarray) -> float:
+        if y.shape != other.shape:
+            return np.square(y).sum() + np.square(other).sum()
+        return np.square(y - other).sum()
+
     pairs = [
-        [(np.square(y).sum(), np.square(y - other).sum()) for y, other in zip(*both, strict=True)]
+        [(np.square(y).sum(), noise(y, other)) for y, other in zip(*both, strict=True)]
         for both in zip(expected, found, strict=True)
     ]
     return np.array(pairs, np.float64).reshape(len(pairs), -1, 2)

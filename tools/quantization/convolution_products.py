@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.graph.data_sized import data_sized
 from tools.graph.extension import GraphExtension
 from tools.graph.flatbuffer import TfliteModel, has_open_shape, shape_of, tensor_name
 from tools.graph.pruning import prune
@@ -105,18 +106,23 @@ def use_convolutions(model: TfliteModel) -> dict:
     """Makes CONV_2D of FULLY_CONNECTED whose integer weights DEQUANTIZE expands.
 
     Args:
-      model: a quantized model; changed in place. Products of open shapes, which no GPU takes,
-        stay as they are.
+      model: a quantized model; changed in place. Products of open shapes, or of a size that
+        depends on values, which no GPU takes, stay as they are.
 
     Returns:
       The report's entry.
     """
     graph = Topology(model)
     work = _Rewriting(graph)
+    unknowable = data_sized(graph)
     changed = 0
     for operator in graph.subgraph.operators:
         stored = _stored(graph, operator)
-        if stored is None or not _is_of_known_shape(graph, operator, stored):
+        if (
+            stored is None
+            or int(operator.outputs[0]) in unknowable
+            or not _is_of_known_shape(graph, operator, stored)
+        ):
             work.operators.append(operator)
             continue
         work.convolve(operator, stored)

@@ -18,7 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, runnable_tables, with_constants
-from tools.graph.runtime import open_interpreter, signature_inputs
+from tools.graph.runtime import open_interpreter, read_tensor, signature_inputs
 from tools.graph.topology import Topology
 
 _INTEGERS: dict[int, type[np.signedinteger | np.unsignedinteger]] = {
@@ -153,7 +153,7 @@ class LayerExecution:
                 interpreter.invoke()
                 for index, place in zip(outputs, results, strict=True):
                     # Shapes may be known once it ran.
-                    values = interpreter.get_tensor(place)
+                    values = read_tensor(interpreter, place)
                     if number == 0:
                         found[index] = np.empty((self._samples, *values.shape), values.dtype)
                     found[index][number] = values

@@ -19,6 +19,7 @@ outputs stay the same but for products with zero, which add nothing.
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.graph.data_sized import data_sized
 from tools.graph.extension import GraphExtension
 from tools.graph.flatbuffer import TfliteModel, has_open_shape, shape_of, tensor_name
 from tools.graph.pruning import prune
@@ -115,10 +116,11 @@ def widen_narrow_convolutions(model: TfliteModel, most_growth: float = _MOST_GRO
     constants = sum(0 if b.data is None else len(b.data) for b in model.schema.buffers) / 4
     extension, operators = GraphExtension(model, graph.subgraph), []
     changed, before, after = 0, 0.0, 0.0
+    unknowable = data_sized(graph)
     for operator in graph.subgraph.operators:
         operators.append(operator)
-        is_convolution = graph.name(operator) == "CONV_2D"
-        block = _block(graph, operator, most_growth * constants) if is_convolution else 1
+        is_fixed = graph.name(operator) == "CONV_2D" and int(operator.outputs[0]) not in unknowable
+        block = _block(graph, operator, most_growth * constants) if is_fixed else 1
         if block == 1:
             continue
         channels, size, _, inputs = shape_of(graph.tensor(operator.inputs[1]))

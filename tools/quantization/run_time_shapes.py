@@ -3,7 +3,8 @@
 A RESHAPE to a computed shape, a slice of computed length and the like leave the shapes behind
 them unstated, or stated wrongly; the runtime puts them right as it runs. What is prepared here
 needs the dimensions: the model is run once on an input that it can take, and the shapes that it
-had are put down. Dimensions that its inputs leave open stay open.
+had are put down. Dimensions that its inputs leave open stay open, and a size that depends on the
+input's values is left as it is: another input has another.
 """
 
 import numpy as np
@@ -11,27 +12,12 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
 from tools.graph.child_process import in_child
+from tools.graph.data_sized import SHAPED_BY, data_sized
 from tools.graph.flatbuffer import TfliteModel, has_open_shape, runnable_bytes, shape_of
 from tools.graph.made_up_inputs import MadeUpInputs
 from tools.graph.runtime import open_interpreter
 from tools.graph.topology import Topology
 
-# The input that says what shape an operator's result has.
-_SHAPED_BY = {
-    "BROADCAST_TO": (1,),
-    "FILL": (0,),
-    "PAD": (1,),
-    "PADV2": (1,),
-    "RANGE": (0, 1, 2),
-    "RESHAPE": (1,),
-    "RESIZE_BILINEAR": (1,),
-    "RESIZE_NEAREST_NEIGHBOR": (1,),
-    "SLICE": (2,),
-    "STRIDED_SLICE": (1, 2, 3),
-    "TILE": (1,),
-    "TOPK_V2": (1,),
-    "TRANSPOSE_CONV": (0,),
-}
 _SECONDS = 60.0
 
 
@@ -39,7 +25,7 @@ def _is_open(graph: Topology) -> bool:
     """Says whether some shape is known when the model runs only."""
     for operator in graph.subgraph.operators:
         inputs = [int(index) for index in operator.inputs]
-        for place in _SHAPED_BY.get(graph.name(operator), ()):
+        for place in SHAPED_BY.get(graph.name(operator), ()):
             if place < len(inputs) and inputs[place] != -1 and not graph.is_constant(inputs[place]):
                 return True
         for index in operator.outputs:
@@ -78,8 +64,10 @@ def state_shapes(model: TfliteModel) -> dict | None:
         shapes = in_child(run, _SECONDS)
     except (InputError, RuntimeError):
         return None
-    changed = 0
+    changed, unknowable = 0, data_sized(graph)
     for index in graph.producer:
+        if index in unknowable:
+            continue
         tensor = graph.tensor(index)
         if shapes[index] and shapes[index] != shape_of(tensor) and not has_open_shape(tensor):
             tensor.shape = np.array(shapes[index], np.int32)

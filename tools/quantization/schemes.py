@@ -9,6 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
+from tools.graph.data_sized import data_sized
 from tools.graph.flatbuffer import shape_of, tensor_name
 from tools.graph.topology import WEIGHTED, Topology
 from tools.quantization import patterns, recipes
@@ -386,6 +387,16 @@ def _with_weight_algorithm(recipe: list[dict], graph: Topology, algorithm: str) 
     return result
 
 
+def _of_data_sizes(graph: Topology) -> list[schema.OperatorT]:
+    """Finds the operators that read or write a tensor whose size depends on values."""
+    sized = data_sized(graph)
+    return [
+        operator
+        for operator in graph.subgraph.operators
+        if sized & {int(index) for index in (*operator.inputs, *operator.outputs)}
+    ]
+
+
 def plan(
     graph: Topology,
     settings: QuantizationSettings,
@@ -424,6 +435,7 @@ def plan(
             # No kernel of int16 is fast on a host: who asks for it has an accelerator.
             kept = float_operators(graph, slow=scheme != "int16x8")
             forms.keep(kept, "its int8 kernel can fail, resolves too little or is slow")
+        forms.keep(_of_data_sizes(graph), "its size depends on values, so that it has no range")
         forms.keep(masks, "mask")
         forms.keep(islands, "float island")
     small = settings.choices("small_weights")

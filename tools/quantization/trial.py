@@ -13,9 +13,11 @@ import numpy as np
 
 from tools.errors import InputError
 from tools.graph.child_process import ChildDiedError, in_child
+from tools.graph.data_sized import data_sized
 from tools.graph.flatbuffer import TfliteModel, model_to_read, text
 from tools.graph.made_up_inputs import MadeUpInputs
-from tools.graph.runtime import open_interpreter, values_read, values_to_set
+from tools.graph.runtime import open_interpreter, read_tensor, values_read, values_to_set
+from tools.graph.topology import Topology
 from tools.quantization.settings import QuantizationSettings
 
 # For the float model: it may loop until its input says that it ends, and zeros may never. A
@@ -41,19 +43,23 @@ class _Signature:
       subgraph: the number of what it runs.
       inputs: tensor index in the float model, by name.
       outputs: the same.
+      data_sized: names of the outputs whose size depends on values.
     """
 
     key: str
     subgraph: int
     inputs: dict[str, int]
     outputs: dict[str, int]
+    data_sized: frozenset[str]
 
 
 def _signatures(model: TfliteModel) -> list[_Signature]:
     found = []
     for one in model.schema.signatureDefs or []:
         ends = [{text(e.name): e.tensorIndex for e in part} for part in (one.inputs, one.outputs)]
-        found.append(_Signature(text(one.signatureKey), one.subgraphIndex, *ends))
+        sized = data_sized(Topology(model, one.subgraphIndex))
+        names = frozenset(name for name, index in ends[1].items() if index in sized)
+        found.append(_Signature(text(one.signatureKey), one.subgraphIndex, ends[0], ends[1], names))
     return found
 
 
@@ -82,6 +88,7 @@ class _Pair:
         """
         self.signature = signature
         runners = [one.get_signature_runner(signature.key) for one in interpreters]
+        self._interpreters = interpreters
         self._floating, self._made = runners
         ends = [(runner.get_input_details(), runner.get_output_details()) for runner in runners]
         for what, before, after, kind in zip(
@@ -101,7 +108,7 @@ class _Pair:
 
     def run(
         self, what: str, inputs: Mapping[str, np.ndarray], tell: Callable[[str], None]
-    ) -> dict[str, float] | None:
+    ) -> dict[str, float | None] | None:
         """Runs both.
 
         Args:
@@ -110,7 +117,8 @@ class _Pair:
           tell: called with what the artifact does, and with nothing before the float model runs.
 
         Returns:
-          The cosine of each float output, by name; None where the float model fails.
+          The cosine of each float output, by name, and None for an output of another size
+          than the float model's; None alone where the float model fails.
 
         Raises:
           _UnusableError: when the artifact fails, or gives NaN or infinity where the float model
@@ -118,20 +126,24 @@ class _Pair:
         """
         tell("")
         try:
-            expected = self._floating(**inputs)
+            expected = self._outputs(0, inputs)
         except (RuntimeError, ValueError):
             return None
         tell(f"runs on {what}")
         details = self._made.get_input_details()
         try:
-            found = self._made(**{n: values_to_set(details[n], v) for n, v in inputs.items()})
+            given = {n: values_to_set(details[n], v) for n, v in inputs.items()}
+            found = self._outputs(1, given)
         except (RuntimeError, ValueError) as error:
             raise _UnusableError(f"it fails on {what}: {_reason(error)}") from None
         details = self._made.get_output_details()
-        cosines = {}
+        cosines: dict[str, float | None] = {}
         for name, values in expected.items():
             other = values_read(details[name], found[name])
             if other.shape != values.shape:
+                if name in self.signature.data_sized:
+                    cosines[name] = None
+                    continue
                 raise _UnusableError(
                     f"on {what} its output {name} has the shape {list(other.shape)}, the float "
                     f"model's {list(values.shape)}"
@@ -142,6 +154,27 @@ class _Pair:
                 raise _UnusableError(f"on {what} its output {name} is NaN or infinite")
             cosines[name] = _cosine(values, other)
         return cosines
+
+    def _outputs(self, place: int, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Runs the float model (0) or the artifact (1).
+
+        Raises:
+          RuntimeError: when it fails.
+          ValueError: likewise.
+        """
+        runner = (self._floating, self._made)[place]
+        try:
+            return runner(**inputs)
+        except ValueError:
+            # It ran, and the runner cannot read an output without elements.
+            details = runner.get_output_details()
+            if not any(0 in one["shape"] for one in details.values()):
+                raise
+            interpreter, subgraph = self._interpreters[place], self.signature.subgraph
+            return {
+                name: read_tensor(interpreter, one["index"], subgraph)
+                for name, one in details.items()
+            }
 
 
 def _check_end(what: str, before: Mapping, after: Mapping, kind: str | None) -> None:
@@ -234,7 +267,12 @@ def _try(
         inputs = sample if main and sample is not None else _made_up(makers, pair, pair.shapes)
         cosines = pair.run(what, inputs, tell)
         for name, cosine in (cosines or {}).items():
-            if cosine < _LEAST_COSINE[what]:
+            if cosine is None:
+                warnings.append(
+                    f"on {what} the output {name} has another size than the float model's: it "
+                    "depends on values that lie near a border; compare both on test data"
+                )
+            elif cosine < _LEAST_COSINE[what]:
                 warnings.append(
                     f"on {what} the output {name} is far from the float model's (cosine "
                     f"{cosine:.3f}); compare both on test data"

@@ -51,28 +51,36 @@ class ChannelAxis:
           shape: of the output.
           axis: of the channels.
         """
-        self._axis = axis
+        self._shape, self._axis = tuple(shape), axis
         self._peaks = np.zeros(shape[axis])
         self._is_distribution = True
         self.samples: list[ChannelSums] = []
+
+    def fits(self, values: np.ndarray) -> bool:
+        """Says whether values have the channels, at however many places."""
+        sizes = values.shape
+        return len(sizes) == len(self._shape) and sizes[self._axis] == self._shape[self._axis]
 
     def add(self, f: np.ndarray, q: np.ndarray) -> None:
         """Adds a sample.
 
         Args:
-          f: float64, the float model's output in its shape.
-          q: the artifact's.
+          f: float64, the float model's output, which fits.
+          q: the artifact's, which fits; where it has another number of places, all values of
+            both are error.
         """
+        is_same = f.shape == q.shape
         others = tuple(axis for axis in range(f.ndim) if axis != self._axis)
-        self._peaks = np.maximum(self._peaks, np.abs(f).max(axis=others))
+        self._peaks = np.maximum(self._peaks, np.abs(f).max(axis=others, initial=0))
         sums = f.sum(axis=self._axis)
-        self._is_distribution &= bool(np.abs(sums - 1).max() < _ROUNDING)
+        self._is_distribution &= bool(np.abs(sums - 1).max(initial=0) < _ROUNDING)
+        signal, quantized = (f * f).sum(axis=others), (q * q).sum(axis=others)
         self.samples.append(
             ChannelSums(
-                signal=(f * f).sum(axis=others),
-                quantized=(q * q).sum(axis=others),
-                product=(f * q).sum(axis=others),
-                noise=((f - q) ** 2).sum(axis=others),
+                signal=signal,
+                quantized=quantized,
+                product=(f * q).sum(axis=others) if is_same else np.zeros_like(signal),
+                noise=((f - q) ** 2).sum(axis=others) if is_same else signal + quantized,
             )
         )
 

@@ -5,6 +5,8 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tools.documents.document import from_json
 from tools.documents.json_file import rounded, significant
 from tools.documents.known_samples import KnownSamples
@@ -59,6 +61,7 @@ def compare_outputs(
         does not fit.
     """
     names, order = paired(reference, artifact)
+    where = (reference.where, artifact.where)
     outputs = [
         OutputSimilarity(name, shape)
         for name, shape in zip(reference.outputs, reference.shapes, strict=True)
@@ -78,11 +81,11 @@ def compare_outputs(
             pairs.append((of_jpeg, reference(next(saved))))
         for similarities, others in pairs:
             for task in similarities:
-                task.add(
-                    dict(zip(reference.outputs, expected, strict=True)),
-                    dict(zip(reference.outputs, others, strict=True)),
-                    samples.names[number],
+                known, found_too = (
+                    _OfStatedShapes(shapes, values, samples.names[number], model)
+                    for values, model in zip((expected, others), where, strict=True)
                 )
+                task.add(known, found_too, samples.names[number])
         if progress:
             progress(number + 1)
     return Similarity(
@@ -91,6 +94,35 @@ def compare_outputs(
         samples=len(samples),
         tasks=_with_jpeg(decoded, of_jpeg),
     )
+
+
+class _OfStatedShapes(dict[str, np.ndarray]):
+    """A sample's outputs by name, for a task, which decodes outputs of the shapes that are stated.
+
+    Looking an output up raises InputError where it has another size than the model states, which
+    happens where that depends on values.
+    """
+
+    def __init__(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        values: Sequence[np.ndarray],
+        sample: str,
+        where: str,
+    ):
+        super().__init__(zip(shapes, values, strict=True))
+        self._shapes, self._sample, self._where = shapes, sample, where
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        values = super().__getitem__(name)
+        if values.shape != self._shapes[name]:
+            raise InputError(
+                "task.misfit",
+                f"{self._where}: output {name} has the shape {list(values.shape)} on test sample "
+                f"{self._sample}, where {list(self._shapes[name])} is stated; give a task whose "
+                "outputs have a fixed size",
+            )
+        return values
 
 
 def _with_jpeg(

@@ -168,9 +168,13 @@ def _without_a_number(metric: Metric, output: OutputFigures, threshold: float) -
     return threshold - _BEYOND if metric.higher_is_better else threshold + _BEYOND
 
 
-def _about_entry(metric: Metric, entry: OutputFigures | TaskFigures, key: str) -> dict[str, str]:
-    """Names the output or task, and the worst sample where it is of this metric."""
-    about = {key: entry.name}
+def _about_entry(
+    metric: Metric, entry: OutputFigures | TaskFigures, key: str
+) -> dict[str, str | int]:
+    """Names the output or task, the worst sample where it is of this metric, and other sizes."""
+    about: dict[str, str | int] = {key: entry.name}
+    if isinstance(entry, OutputFigures) and entry.other_shape_samples:
+        about["other_shape_samples"] = entry.other_shape_samples
     worst = getattr(entry, "worst_sample", None)
     if not _WITH_A_SAMPLE.isdisjoint(metric.fields.values()) and worst:
         about["worst_sample"] = worst
@@ -474,6 +478,13 @@ def _reason(gate: JudgedGate) -> str:
         )
     metric = GATED_METRICS[gate.metric or definition.metric]
     label = f"{metric.label} "
+    sizes = ""
+    if gate.other_shape_samples:
+        count = gate.other_shape_samples
+        sizes = (
+            f"; its size is not the float model's in {count} sample{'s' * (count > 1)}, where "
+            "nothing of it counts as alike"
+        )
     if definition.below_one:
         label = f"1 - {metric.label} is "
     elif definition.of == JPEG:
@@ -483,7 +494,7 @@ def _reason(gate: JudgedGate) -> str:
         )
     elif definition.of == CHANGE:
         label = f"{metric.label} is worse than the float model's by "
-    return f"{label}{value}, {'wanted' if definition.at_least else 'allowed'} {threshold}"
+    return f"{label}{value}, {'wanted' if definition.at_least else 'allowed'} {threshold}{sizes}"
 
 
 def failure_lines(verdict: Verdict, report_path: str, layers_command: str = "") -> list[str]:

@@ -30,6 +30,7 @@ from tools.documents.layers import LayerError, LayerReport
 from tools.documents.models import FileIdentity
 from tools.documents.report import LayerFigures
 from tools.errors import InputError
+from tools.graph.data_sized import data_sized
 from tools.graph.flatbuffer import (
     copied_model,
     model_bytes,
@@ -179,12 +180,16 @@ def _by_name(graph: Topology) -> dict[str, int]:
 
 
 def _matches(reference: Topology, artifact: Topology) -> dict[str, tuple[int, int]]:
-    """Pairs tensors by name and shape: {name: (the float graph's index, the artifact's)}."""
-    known = _by_name(reference)
+    """Pairs tensors by name and shape: {name: (the float graph's index, the artifact's)}.
+
+    Where a size depends on values, nothing says which value belongs to which.
+    """
+    known, unknowable = _by_name(reference), data_sized(reference)
     return {
         name: (known[name], index)
         for name, index in _by_name(artifact).items()
         if name in known
+        and known[name] not in unknowable
         and shape_of(reference.tensor(known[name])) == shape_of(artifact.tensor(index))
     }
 
@@ -194,7 +199,8 @@ class LayerComparison:
 
     Attributes:
       layers: what is compared, in the artifact's order.
-      unmatched: names of the artifact's tensors without a counterpart.
+      unmatched: names of the artifact's tensors without a counterpart, or whose size depends
+        on values.
     """
 
     def __init__(self, reference: bytes, artifact: bytes, where: tuple[str, str]):
@@ -217,8 +223,8 @@ class LayerComparison:
         if not self._pairs:
             raise InputError(
                 "model.other",
-                f"{where[1]}: none of its tensors has a name and shape of {where[0]}'s; give the "
-                "model that it was made from",
+                f"{where[1]}: none of its tensors has a name and fixed shape of {where[0]}'s; give "
+                "the model that it was made from",
             )
         self.layers = self._layers(graphs[1])
         self._sums = {
@@ -268,7 +274,12 @@ class LayerComparison:
         for layer in self.layers:
             pair = zip((self._reference, self._artifact), self._pairs[layer.name], strict=True)
             channels = layer.shape[-1] if layer.shape else 1
-            values = [model.tensor(index).reshape(-1, channels) for model, index in pair]
+            own = [model.tensor(index) for model, index in pair]
+            if own[0].shape != own[1].shape or own[0].size % channels:
+                # The shape that is stated is not the one that it has.
+                self._drop(layer)
+                continue
+            values = [one.reshape(-1, channels) for one in own]
             sums = self._sums[layer.name]
             sums.add(*values)
             models = (self._reference, self._artifact)
@@ -277,6 +288,11 @@ class LayerComparison:
                     raise InputError(
                         "model.value", f"{model.where}: tensor {layer.name} is NaN or infinite"
                     )
+
+    def _drop(self, layer: Layer) -> None:
+        self.layers = [one for one in self.layers if one is not layer]
+        self.unmatched.append(layer.name)
+        del self._sums[layer.name]
 
     def correlations(self) -> dict[str, float | None]:
         """Gives the correlation of each layer by name, None where it says nothing.

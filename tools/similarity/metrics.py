@@ -16,6 +16,10 @@ have the cosine 1 - d^2 / (2 n^2); where |f| is below the floor, n is taken to b
 floor, so that the error is weighed against what the output normally amounts to. The
 floor is 1% of the root mean square of |f| over the samples.
 
+An output whose size depends on values (the boxes above a threshold) may have another size in
+the artifact. Nothing says then which of its values belongs to which: the sample's cosine
+similarity is 0, and all that either model gives is error.
+
 Channels that are orders of magnitude smaller than others of the same output have cosine
 similarities of their own (tools/similarity/channel_groups.py).
 """
@@ -44,13 +48,17 @@ class _SampleErrors:
     noise: float
     absolute: float
     largest: float
+    other_shape: bool = False
 
 
-def _cosines(sums: Sequence[tuple[float, float, float, float]]) -> np.ndarray:
+def _cosines(
+    sums: Sequence[tuple[float, float, float, float]], other_shapes: Sequence[bool]
+) -> np.ndarray:
     """Computes cosine similarities.
 
     Args:
       sums: f.f, q.q, f.q and |f - q|^2 of each sample.
+      other_shapes: of each sample, whether q has another shape than f.
 
     Returns:
       float64 [samples], in -1 to 1.
@@ -58,7 +66,9 @@ def _cosines(sums: Sequence[tuple[float, float, float, float]]) -> np.ndarray:
     floor = NEAR_ZERO**2 * np.mean([signal for signal, *_ in sums])
     result = np.empty(len(sums))
     for number, (signal, quantized, product, noise) in enumerate(sums):
-        if noise == 0:
+        if other_shapes[number]:
+            result[number] = 0.0
+        elif noise == 0:
             result[number] = 1.0
         elif floor == 0:
             # The float model gives nothing but zeros, and the artifact does not.
@@ -92,7 +102,7 @@ class OutputSimilarity:
         Args:
           sample: its name.
           expected: float32, the float model's output.
-          actual: float32 of the same shape, the artifact's.
+          actual: float32, the artifact's; of the same shape, unless that depends on values.
 
         Raises:
           InputError: when either holds NaN or infinity.
@@ -107,25 +117,32 @@ class OutputSimilarity:
                     f"the {whose} output {self.name} is {kind} on test sample {sample}; check "
                     "the sample, and the input's mean and std",
                 )
-        difference = np.abs(f - q)
+        other_shape = expected.shape != actual.shape
+        difference = np.abs(np.concatenate([f, q]) if other_shape else f - q)
         self._samples.append(
             _SampleErrors(
                 name=sample,
                 signal=float(f @ f),
                 quantized=float(q @ q),
-                product=float(f @ q),
+                product=0.0 if other_shape else float(f @ q),
                 noise=float(difference @ difference),
                 absolute=float(difference.mean()) if difference.size else 0.0,
                 largest=float(difference.max(initial=0.0)),
+                other_shape=other_shape,
             )
         )
-        if self._channels is not None:
-            self._channels.add(f.reshape(expected.shape), q.reshape(expected.shape))
+        if self._channels is None:
+            return
+        if self._channels.fits(expected) and self._channels.fits(actual):
+            self._channels.add(f.reshape(expected.shape), q.reshape(actual.shape))
+        else:
+            self._channels = None
 
     def cosines(self) -> np.ndarray:
         """Gives the cosine similarity of each sample, float64 [samples], in -1 to 1."""
         return _cosines(
-            [(one.signal, one.quantized, one.product, one.noise) for one in self._samples]
+            [(one.signal, one.quantized, one.product, one.noise) for one in self._samples],
+            [one.other_shape for one in self._samples],
         )
 
     def _channel_groups(self) -> tuple[ChannelGroupFigures, ...] | None:
@@ -146,7 +163,8 @@ class OutputSimilarity:
                         float(one.noise[group].sum()),
                     )
                     for one in self._channels.samples
-                ]
+                ],
+                [one.other_shape for one in self._samples],
             )
             worst = int(cosines.argmin())
             figures.append(
@@ -191,6 +209,7 @@ class OutputSimilarity:
             mean_abs_error=significant(np.mean([sample.absolute for sample in self._samples])),
             name=self.name,
             near_zero_samples=int((signal < NEAR_ZERO**2 * signal.mean()).sum()),
+            other_shape_samples=sum(sample.other_shape for sample in self._samples) or None,
             scale_error=rounded(self._scale_error()),
             shape=tuple(self.shape),
             sqnr_db=rounded(float(sqnr), 5),

@@ -8,7 +8,7 @@ import numpy as np
 from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_to_read, with_other_outputs
-from tools.graph.runtime import open_interpreter, values_read, values_to_set
+from tools.graph.runtime import open_interpreter, read_tensor, values_read, values_to_set
 
 
 class RunModel(Protocol):
@@ -99,7 +99,8 @@ class ModelOutputs:
 
     def _float(self, details: dict) -> np.ndarray:
         """Reads a tensor's values as float32."""
-        values = values_read(details, self._interpreter.get_tensor(details["index"]))
+        own = read_tensor(self._interpreter, details["index"])
+        values = values_read(details, own)
         return values.astype(np.float32, copy=False)
 
     def tensor(self, index: int) -> np.ndarray:
@@ -123,7 +124,9 @@ def _matched(
         order = list(range(len(names)))
     else:
         return None
-    return order if [other_shapes[i] for i in order] == shapes else None
+    # A shape that is known once the model has run is compared then.
+    pairs = zip(shapes, [other_shapes[i] for i in order], strict=True)
+    return order if all(not ours or ours == theirs for ours, theirs in pairs) else None
 
 
 def paired(reference: RunModel, artifact: RunModel) -> tuple[dict[str, str], list[int]]:
