@@ -349,7 +349,8 @@ def quantized_model(
         or both. For "gpu" it has only forms of operators that LiteRT's GPU delegate takes;
         for ["cpu"] alone it may be smaller (docs/size_and_speed.md).
       calibration_data: representative dataset in the same forms as test_data; schemes with
-        ranges of activations (int8, int4, int16x8, mixed) need it.
+        ranges of activations (int8, int4, int16x8, mixed) need it, and all others but float16
+        correct rounded weights by it (docs/schemes.md).
       calibration_shards: in how many parts it is calibrated, each an action that runs beside
         the others and is cached by itself (docs/calibration.md). The artifact's bytes do not
         depend on it.

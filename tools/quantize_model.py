@@ -82,8 +82,9 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         type=path_of_part,
         metavar="[MEMBER=]PATH",
-        help="representative dataset, for schemes that quantize activations: a folder or file "
-        "of images, .npy or .npz; may be given several times. A bundle's models have each their "
+        help="representative dataset: a folder or file of images, .npy or .npz; may be given "
+        "several times. Schemes that quantize activations need it, others but FLOAT16 correct "
+        "weights by it. A bundle's models have each their "
         "own, and PATH alone is for those that no other names",
     )
     result.add_argument(
@@ -351,7 +352,7 @@ def _quantize_bundle(arguments: argparse.Namespace, content: bytes) -> int:
         try:
             master, _ = make_float_master(original, name)
             samples = None
-            if path in calibration and settings[path].needs_calibration:
+            if path in calibration and settings[path].uses_calibration:
                 samples = _calibration_samples(arguments, master, name, calibration[path])
             prepared = _prepare(arguments, master, name, settings[path], samples)
             made[path] = _finish(master, prepared, len(original))
@@ -410,9 +411,9 @@ def main(arguments: argparse.Namespace) -> int:
     # Of a large model, one copy less.
     del original
     samples, listed = None, arguments.calibration_samples_output
-    if arguments.calibration_data and (settings.needs_calibration or listed):
+    if arguments.calibration_data and (settings.uses_calibration or listed):
         samples = _calibration_samples(arguments, master, where, arguments.calibration_data)
-    used = samples if settings.needs_calibration else None
+    used = samples if settings.uses_calibration else None
     prepared = _prepare(arguments, master, where, settings, used)
     made = _finish(master, prepared, original_bytes) if arguments.output_model else None
     if arguments.prepared_output:

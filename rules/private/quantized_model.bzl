@@ -381,7 +381,8 @@ quantized_model_rule = rule(
     attrs = {
         "calibration_data": attr.label(
             allow_files = True,
-            doc = "Representative dataset: images, .npy or .npz files, or a directory of them.",
+            doc = "Representative dataset: images, .npy or .npz files, or a directory of them. " +
+                  "Schemes with ranges need it; others but float16 correct weights by it.",
         ),
         "calibration_shards": attr.int(
             default = 1,

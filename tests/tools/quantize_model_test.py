@@ -16,7 +16,7 @@ from tools.graph.description import describe
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
 from tools.quantization.pipeline import quantize
-from tools.quantization.settings import QuantizationSettings
+from tools.quantization.settings import QuantizationSettings, settings_text
 
 SCHEMES = ("INT8", "FULL_INTEGER", "DYNAMIC", "FLOAT16", "WEIGHT_ONLY_INT8")
 
@@ -130,11 +130,40 @@ def test_summary(made, folder):
     assert set(summary["tools"]) == {
         "ai-edge-litert", "litert-quantizer", "numpy", "pillow",
     }  # fmt: skip
-    assert (summary["calibration"] is None) != is_int8
-    if is_int8:
+    # What changes nothing is not told.
+    assert (summary["calibration"] is None) == (scheme == "FLOAT16")
+    if scheme != "FLOAT16":
         assert (summary["calibration"]["files"], summary["calibration"]["samples"]) == (3, 3)
         assert len(summary["calibration"]["digest"]) == 64
     assert [entry["name"] for entry in summary["passes"]][-1] == "compaction"
+
+
+@pytest.mark.parametrize("scheme", ["DYNAMIC", "WEIGHT_ONLY_INT8"])
+def test_calibration_data_corrects_weights_of_schemes_that_need_none(scheme, folder, tmp_path):
+    images = tmp_path / "images"
+    for seed in range(20):
+        save_image(images / f"{seed}.png", seed)
+    made, told = [], []
+    for name, data in (("with", images), ("without", None)):
+        output = tmp_path / name
+        done = run_command(command, *flags(folder, output, scheme, calibration_data=data))
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        made.append((output / "net_q.tflite").read_bytes())
+        told.append(json.loads((output / "summary.json").read_text()))
+    assert made[0] != made[1]
+    (entry,) = [entry for entry in told[0]["passes"] if entry["name"] == "weight_correction"]
+    assert entry["gain"]["after"] > entry["gain"]["before"]
+    assert told[0]["calibration"]["samples"] == 20
+    assert told[1]["calibration"] is None
+    # With the pass turned off, the data are not read.
+    off = tmp_path / "off.settings.json"
+    choices = {"enabled": False}
+    settings = QuantizationSettings(scheme, passes={"weight_correction": choices})
+    off.write_text(settings_text(settings))
+    given = flags(folder, tmp_path / "off", calibration_data=tmp_path / "none", settings=off)
+    given = [flag for flag in given if not flag.startswith("--quantization_type")]
+    assert run_command(command, *given).returncode == 0
+    assert (tmp_path / "off" / "net_q.tflite").read_bytes() == made[1]
 
 
 def test_full_integer_is_int8(folder, tmp_path):

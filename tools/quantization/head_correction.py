@@ -34,7 +34,7 @@ from tools.quantization.output_heads import output_heads
 _DAMPING = 0.02
 _MOST_SWEEPS = 8
 # The covariance has as many rows and columns.
-_MOST_TERMS = 4096
+MOST_TERMS = 4096
 _MOST_CODE = 127
 # Of what a flip must gain: less is the last bits of a sum.
 _LEAST_GAIN = 1e-9
@@ -113,7 +113,7 @@ def _paired(
             and len(graph.consumers[bias]) == 1
             and graph.tensor(operator.inputs[0]).type == schema.TensorType.FLOAT32
             and shape == shape_of(floating.tensor(before.inputs[1]))
-            and terms <= _MOST_TERMS
+            and terms <= MOST_TERMS
         ):
             outputs = _reached_outputs(graph, operator)
             tensors = graph.tensor(weights), graph.tensor(bias)
@@ -164,7 +164,12 @@ def _covariance(inputs: np.ndarray) -> np.ndarray:
     return products + damping[..., None, None] * np.eye(terms)
 
 
-def rounded_by_inputs(weights: np.ndarray, scales: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+def rounded_by_inputs(
+    weights: np.ndarray,
+    scales: np.ndarray,
+    inputs: np.ndarray,
+    most: int = _MOST_CODE,
+) -> np.ndarray:
     """Rounds weights to the step below or above, whichever moves the outputs least.
 
     Args:
@@ -172,14 +177,15 @@ def rounded_by_inputs(weights: np.ndarray, scales: np.ndarray, inputs: np.ndarra
       scales: [outputs, 1] or [1, 1], the step of each row.
       inputs: [rows, terms], what enters; [outputs, rows, terms] where each output has
         inputs of its own.
+      most: the largest code.
 
     Returns:
-      int8 [outputs, terms], each within one step of its weight, unless that is beyond -127
-      or 127.
+      int8 [outputs, terms], each within one step of its weight, unless that is beyond -most
+      or most.
     """
     exact = weights.astype(np.float64) / scales
-    low = np.clip(np.floor(exact), -_MOST_CODE, _MOST_CODE)
-    high = np.clip(np.ceil(exact), -_MOST_CODE, _MOST_CODE)
+    low = np.clip(np.floor(exact), -most, most)
+    high = np.clip(np.ceil(exact), -most, most)
     codes = np.clip(np.round(exact), low, high)
     covariance = _covariance(inputs.astype(np.float64))
     # In steps of each row: its scale stands before all of what is compared.

@@ -12,22 +12,13 @@ are, and output heads. Heads are corrected in another way (tools.quantization.he
 a fit would serve the many places where nothing is seen before the few that decide. A third
 candidate has nothing but its heads corrected.
 
-A quarter of the samples takes no part. It judges: of the model as it was, with biases
-corrected, and with weights fitted too, the one is kept whose outputs have the largest
-signal-to-noise ratio on them, in decibels, at most 40, averaged over outputs. Signal and
-noise are of asinh(output), which is linear around zero and logarithmic beyond: a logit of
--700 may move by a few units, one of 0 may not. What gains less than 0.75 decibels is not
-kept: other samples could judge otherwise, and corrected biases are no longer equal to each
-other, which costs bytes. Nor is what costs one output more than 3 decibels, whatever the
-others gain. Heads that lead to the same outputs are kept, or put back, by what those outputs
-gain.
+A quarter of the samples takes no part. It judges (tools.quantization.corrections): of the model
+as it was, with biases corrected, and with weights fitted too, the best is kept. Heads that lead to
+the same outputs are kept, or put back, by what those outputs gain.
 """
 
 import dataclasses
-import hashlib
-import math
-from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -36,6 +27,15 @@ from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, copied_model, shape_of, tensor_name
 from tools.graph.topology import Topology
 from tools.quantization.bias_correction import corrected_bias
+from tools.quantization.corrections import (
+    LEAST_GAIN,
+    FloatLayer,
+    Holders,
+    Judges,
+    gains_enough,
+    mean_ratio,
+    reason_to_leave,
+)
 from tools.quantization.head_correction import (
     Head,
     find_heads,
@@ -45,35 +45,18 @@ from tools.quantization.head_correction import (
     rounded_by_inputs,
 )
 from tools.quantization.layer_execution import LayerExecution, dequantized
-from tools.quantization.layer_inputs import LAYERS, LayerInputs, is_plain
+from tools.quantization.layer_inputs import LAYERS, is_plain
 from tools.quantization.weight_refit import refitted, rounded_codes
 
-# Places of a layer's output that are looked at, over all samples.
-_ROWS = 4096
-_DEPTHWISE_ROWS = 1024
-# Fewer do not tell what enters a layer.
-_LEAST_SAMPLES = 16
 _MOST_CODE = 127
-# Numbers that one activation may have over all samples: all of them are in memory.
-_MOST_VALUES = 1 << 27
 _BIAS_TYPES: dict[int, type[np.signedinteger]] = {
     schema.TensorType.INT32: np.int32,
     schema.TensorType.INT64: np.int64,
 }
-# Decibels that a correction must gain.
-_LEAST_GAIN = 0.75
-# Decibels that an output may lose where the mean gains, and beyond which none counts: a presence
-# that is sure of itself gains more than any mask can lose.
-_MOST_LOSS = 3.0
-_ENOUGH = 30.0
-# An output of so many decibels is as good as right: what it gains beyond outweighs no other's loss.
-_RIGHT = 40.0
 # What is done to a candidate's layers.
 _AS_IT_WAS = "as they were"
 _WITH_BIASES = "given corrected biases"
 _FITTED = "fitted, and their biases corrected"
-# What these compute is not all in the operators of one piece.
-_STATEFUL = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,31 +69,6 @@ class _Layer:
     bias: schema.TensorT
 
 
-def _digest(graph: Topology, tensor: schema.TensorT) -> bytes:
-    """Digests a constant's bytes."""
-    data = graph.model.schema.buffers[tensor.buffer].data
-    return hashlib.sha256(np.asarray(data, np.uint8).data).digest()
-
-
-def _stored(graph: Topology, operator: schema.OperatorT) -> int | None:
-    """Finds the constant that holds a layer's weights, be it behind a DEQUANTIZE."""
-    index = int(operator.inputs[1])
-    producer = graph.producer.get(index)
-    if producer is not None and graph.name(producer) == "DEQUANTIZE":
-        index = int(producer.inputs[0])
-    return index if graph.is_constant(index) else None
-
-
-def _holders(graph: Topology) -> Counter[bytes]:
-    """Counts the layers that have the same weights, by what `_digest` gives of them."""
-    weights = [
-        _stored(graph, operator)
-        for operator in graph.subgraph.operators
-        if graph.name(operator) in LAYERS
-    ]
-    return Counter(_digest(graph, graph.tensor(index)) for index in weights if index is not None)
-
-
 def _layers(
     floating: Topology, graph: Topology, islands: Sequence[schema.OperatorT]
 ) -> list[_Layer]:
@@ -121,7 +79,7 @@ def _layers(
         if is_plain(floating, operator)
     }
     result = []
-    holders = _holders(graph)
+    holders = Holders(graph)
     for operator in graph.subgraph.operators:
         if graph.name(operator) not in LAYERS or len(operator.inputs) < 3:
             continue
@@ -139,13 +97,12 @@ def _layers(
             and graph.is_constant(index)
             and graph.is_constant(bias)
             and len(graph.consumers[index]) == len(graph.consumers[bias]) == 1
-            # Equal weights are stored once, corrected ones would be each by itself.
-            and holders[_digest(graph, weights)] == 1
+            and holders.one_has(weights)
         ):
             result.append(_Layer(before, operator, weights, values))
     for layer in find_islands(floating, graph, islands):
         weights = layer.weights
-        if weights.type == schema.TensorType.INT8 and holders[_digest(graph, weights)] == 1:
+        if weights.type == schema.TensorType.INT8 and holders.one_has(weights):
             result.append(_Layer(layer.operator, layer.quantized, weights, layer.bias))
     return result
 
@@ -161,26 +118,6 @@ def _write_bias(graph: Topology, tensor: schema.TensorT, bias: np.ndarray) -> No
     codes = np.round(bias / np.asarray(tensor.quantization.scale, np.float64))
     codes = np.clip(codes, -most, most).astype(dtype)
     tensor.buffer = graph.model.add_constant(codes.reshape(shape_of(tensor)))
-
-
-class _FloatLayer:
-    """A layer of the float model, which has run.
-
-    Attributes:
-      places: of its output that are looked at.
-      values: what enters it, [samples, *shape].
-      weights: float32 [outputs, terms].
-      bias: float32 [outputs].
-    """
-
-    def __init__(self, execution: LayerExecution, operator: schema.OperatorT):
-        graph = execution.graph
-        self.values = execution.values[int(operator.inputs[0])]
-        depthwise = graph.name(operator) == "DEPTHWISE_CONV_2D"
-        rows = _DEPTHWISE_ROWS if depthwise else _ROWS
-        self.places = LayerInputs(graph, operator, len(self.values), rows)
-        weights, bias = (graph.model.constant(graph.tensor(i)) for i in operator.inputs[1:3])
-        self.weights, self.bias = self.places.matrix(weights), bias.reshape(-1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,7 +138,7 @@ class _Candidate:
 class _Correction:
     """New constants of one layer of a candidate, which has run up to it."""
 
-    def __init__(self, layer: _Layer, floating: _FloatLayer, candidate: _Candidate):
+    def __init__(self, layer: _Layer, floating: FloatLayer, candidate: _Candidate):
         execution, self._refit = candidate.execution, candidate.kind == _FITTED
         self._layer, self._floating, self._graph = layer, floating, execution.graph
         source = int(layer.quantized.inputs[0])
@@ -239,7 +176,7 @@ class _Correction:
 class _HeadCorrection:
     """New constants of one head of a candidate, which has run up to it."""
 
-    def __init__(self, head: Head, floating: _FloatLayer, candidate: _Candidate):
+    def __init__(self, head: Head, floating: FloatLayer, candidate: _Candidate):
         self._graph = candidate.execution.graph
         self._head, self._floating, self._model = head, floating, self._graph.model
         self._values = candidate.execution.values[int(head.quantized.inputs[0])]
@@ -283,7 +220,7 @@ def _sweep(
         producer = floating.graph.producer.get(int(original.inputs[0]))
         if producer is not None:
             floating.run_through(producer)
-        layer = _FloatLayer(floating, original)
+        layer = FloatLayer(floating, original)
         corrections: list[_Correction | _HeadCorrection] = []
         for candidate, pair in zip(candidates, pairs, strict=True):
             if isinstance(pair, Head):
@@ -301,51 +238,6 @@ def _sweep(
         floating.release(original.inputs[0])
         if progress:
             progress(number + 1, len(originals))
-
-
-def _signal_to_noise(
-    expected: list[np.ndarray | None], found: list[np.ndarray | None]
-) -> list[float | None]:
-    """Gives the signal-to-noise ratio of asinh of each output, in decibels."""
-    ratios: list[float | None] = []
-    for one, other in zip(expected, found, strict=True):
-        if one is None or other is None:
-            ratios.append(None)
-            continue
-        truth, value = (np.arcsinh(values.astype(np.float64)) for values in (one, other))
-        signal, noise = np.square(truth).sum(), np.square(truth - value).sum()
-        ratios.append(float(10 * np.log10(max(signal, 1e-30) / max(noise, 1e-30))))
-    return ratios
-
-
-def _mean(ratios: Sequence[float | None]) -> float:
-    known = [min(ratio, _RIGHT) for ratio in ratios if ratio is not None]
-    return float(np.mean(known)) if known else 0.0
-
-
-def _largest_loss(before: Sequence[float | None], after: Sequence[float | None]) -> float:
-    """Gives the decibels that one output loses at most, of those that count."""
-    pairs = zip(before, after, strict=True)
-    losses = [
-        min(one, _ENOUGH) - min(other, _ENOUGH)
-        for one, other in pairs
-        if one is not None and other is not None
-    ]
-    return max(losses, default=0.0)
-
-
-def _reason_to_leave(graph: Topology, count: int) -> str:
-    """Says why layers cannot be corrected; "" where they can."""
-    names = {graph.name(operator) for operator in graph.subgraph.operators}
-    if not names & LAYERS:
-        return "the model has none"
-    variable = any(tensor.isVariable for tensor in graph.subgraph.tensors)
-    if len(graph.model.schema.subgraphs) > 1 or names & _STATEFUL or variable:
-        return "the model has several subgraphs or a state"
-    if count < _LEAST_SAMPLES:
-        return f"{count} samples are too few to correct by"
-    largest = max((math.prod(shape_of(t)) for t in graph.subgraph.tensors), default=0)
-    return "its activations are too large" if largest * count > _MOST_VALUES else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -369,18 +261,15 @@ class _Choice:
     after: float
 
 
-_Judge = Callable[[Topology], list[float | None]]
-
-
 def _keep_heads(
-    candidate: _Candidate, buffers: Sequence[tuple[int, int]], judged: _Judge
+    candidate: _Candidate, buffers: Sequence[tuple[int, int]], judges: Judges
 ) -> tuple[int, list[float | None], float]:
     """Puts those heads of a candidate back that gain too little.
 
     Args:
       candidate: which has been through the sweep; changed in place.
       buffers: of its heads' weights and biases before that.
-      judged: gives the ratio of each output.
+      judges: of the candidate.
 
     Returns:
       (how many heads are corrected, the ratios then, the mean of those without any).
@@ -388,20 +277,20 @@ def _keep_heads(
     graph = candidate.execution.graph
     heads = [layer for layer in candidate.layers if isinstance(layer, Head)]
     corrected = [(head.weights.buffer, head.bias.buffer) for head in heads]
-    ratios = judged(graph)
+    ratios = judges.ratios(graph)
 
     def put(head: Head, pair: tuple[int, int]) -> None:
         head.weights.buffer, head.bias.buffer = pair
 
     for head, pair in zip(heads, buffers, strict=True):
         put(head, pair)
-    without = judged(graph) if heads else ratios
+    without = judges.ratios(graph) if heads else ratios
     kept, result = 0, list(without)
     for group in groups(heads):
         outputs = frozenset().union(*(head.outputs for head in group))
         pairs = [(ratios[place], without[place]) for place in outputs]
         changes = [new - old for new, old in pairs if new is not None and old is not None]
-        if not changes or np.mean(changes) < _LEAST_GAIN:
+        if not changes or np.mean(changes) < LEAST_GAIN:
             continue
         kept += len(group)
         for place in outputs:
@@ -409,7 +298,7 @@ def _keep_heads(
         for head, pair in zip(heads, corrected, strict=True):
             if any(head is one for one in group):
                 put(head, pair)
-    return kept, result, _mean(without)
+    return kept, result, mean_ratio(without)
 
 
 def _in_order(graph: Topology, layers: Sequence[_Layer | Head]) -> list[_Layer | Head]:
@@ -420,7 +309,7 @@ def _in_order(graph: Topology, layers: Sequence[_Layer | Head]) -> list[_Layer |
 def _best(
     model: TfliteModel,
     artifact: Topology,
-    used: Sequence[Mapping[str, np.ndarray]],
+    judges: Judges,
     kinds: Sequence[str],
     with_heads: bool,
     progress: Callable[[int, int], None] | None,
@@ -431,7 +320,7 @@ def _best(
     Args:
       model: the float model.
       artifact: the quantized one.
-      used: the samples, of which every fourth judges.
+      judges: which judge, and have the samples that are learnt from.
       kinds: what is done to each copy's layers.
       with_heads: whether heads are corrected.
       progress: called with (layers done, layers in all).
@@ -440,17 +329,8 @@ def _best(
     Returns:
       The choice.
     """
-    judges = used[3::4]
-    learning = [sample for number, sample in enumerate(used) if number % 4 != 3]
-    tables: MutableMapping[tuple, bytes] = {}
     graph = Topology(model)
-    expected = LayerExecution(graph, judges).run_all()
-
-    def judged(candidate: Topology) -> list[float | None]:
-        found = LayerExecution(candidate, judges, tables).run_all()
-        return _signal_to_noise(expected, found)
-
-    floating = LayerExecution(graph, learning)
+    floating = LayerExecution(graph, judges.learning)
     candidates, buffers = [], []
     for kind in kinds:
         copy = Topology(copied_model(artifact.model))
@@ -461,23 +341,24 @@ def _best(
         plain = _layers(graph, copy, islands)
         plain = [layer for layer in plain if floating.is_computed(layer.operator.inputs[0])]
         layers = _in_order(copy, [*plain, *heads])
-        candidates.append(_Candidate(LayerExecution(copy, learning, tables), layers, kind))
+        candidates.append(
+            _Candidate(LayerExecution(copy, judges.learning, judges.tables), layers, kind)
+        )
     count = len(candidates[0].layers) - len(buffers)
     if not count:
         candidates = candidates[:1]
     _sweep(floating, candidates, progress)
     best: _Choice | None = None
-    least: float = 0.0
     first: Sequence[float | None] = ()
     for candidate in candidates:
-        kept, ratios, alone = _keep_heads(candidate, buffers, judged)
-        ratio = _mean(ratios)
+        kept, ratios, alone = _keep_heads(candidate, buffers, judges)
+        ratio = mean_ratio(ratios)
         changed = candidate.execution.graph.model
         if best is None:
             model = changed if kept else artifact.model
             best = _Choice(model, 0, kept, candidate.kind, alone, ratio)
-            least, first = ratio + _LEAST_GAIN, ratios
-        elif ratio > best.after and ratio >= least and _largest_loss(first, ratios) <= _MOST_LOSS:
+            first = ratios
+        elif ratio > best.after and gains_enough(first, ratios):
             best = _Choice(changed, count, kept, candidate.kind, best.before, ratio)
     assert best is not None
     return best
@@ -512,33 +393,30 @@ def correct_layers(
     """
     graph = Topology(artifact)
     count = min(len(samples), most_samples)
-    reason = _reason_to_leave(graph, count)
+    reason = reason_to_leave(graph, count)
     if reason:
         entry = {"changed": 0, "detail": f"layers are left: {reason}", "name": "layer_correction"}
         return artifact, entry
-    chosen = np.unique(np.linspace(0, len(samples) - 1, count).astype(int))
-    used = [samples[int(number)] for number in chosen]
     try:
+        judges = Judges(model, samples, most_samples)
         kinds = (_AS_IT_WAS, _WITH_BIASES, _FITTED) if refit else (_AS_IT_WAS, _WITH_BIASES)
-        best = _best(model, graph, used, kinds, heads, progress, islands)
+        best = _best(model, graph, judges, kinds, heads, progress, islands)
     except (InputError, RuntimeError, ValueError) as error:
         # A kernel may run in the whole model alone; that was tried.
         reason = " ".join(str(error).split())[:300]
         entry = {"changed": 0, "detail": f"layers are left: {reason}", "name": "layer_correction"}
         return artifact, entry
-    judges = len(used[3::4])
-    learning = len(used) - judges
     told = [
         f"{best.layers} layers {best.kind}" if best.layers else "layers are as they were",
         f"{best.heads} output heads corrected" if best.heads else "",
     ]
     return best.model, {
         "changed": best.layers + best.heads,
-        "detail": f"{'; '.join(filter(None, told))}, on {learning} samples"
+        "detail": f"{'; '.join(filter(None, told))}, on {len(judges.learning)} samples"
         if best.layers + best.heads
         else "layers are as they were: no correction gained 0.75 dB",
         "gain": {
-            "metric": f"signal-to-noise ratio of asinh(outputs) on {judges} other samples, dB",
+            "metric": judges.metric,
             "before": round(best.before, 2),
             "after": round(best.after, 2),
         },

@@ -45,6 +45,7 @@ from tools.quantization.settings import PASSES, QuantizationSettings
 from tools.quantization.shared_constants import separate_constants
 from tools.quantization.sparse_weights import store_weights_sparse
 from tools.quantization.tables import store_tables
+from tools.quantization.weight_correction import correct_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -303,6 +304,19 @@ def _correct_layers(work: Finishing) -> dict:
     return entry
 
 
+def _correct_weights(work: Finishing) -> dict:
+    data = _there(work.data)
+    progress = data.progress
+    work.model, entry = correct_weights(
+        work.original,
+        work.model,
+        data.samples,
+        work.settings.choices("weight_correction")["samples"],
+        (lambda *counts: progress("correcting weights", *counts)) if progress else None,
+    )
+    return entry
+
+
 def _restate_metadata(work: Finishing) -> dict | None:
     restated = [
         what
@@ -381,6 +395,11 @@ ON_THE_ARTIFACT: tuple[Pass[Finishing], ...] = (
         lambda work: any(recipes.is_blockwise(entry) for entry in work.recipe),
     ),
     Pass("layer_correction", _correct_layers, _quantizes_activations),
+    Pass(
+        "weight_correction",
+        _correct_weights,
+        lambda work: work.data is not None and work.settings.corrects_weights,
+    ),
     Pass("tables", lambda work: _if_changed(store_tables(work.model, work.settings))),
     Pass("float16_constants", lambda work: store_constants_float16(work.model)),
     Pass(

@@ -251,7 +251,7 @@ def prepare(
       master: a whole .tflite file, from `make_float_master`.
       settings: how.
       data: representative dataset. Needed where activations are quantized by ranges, inputs
-        or outputs are integers, or weights by GPTQ.
+        or outputs are integers, or weights by GPTQ; others correct rounded weights by it.
       where: how messages name the model.
 
     Returns:
@@ -301,7 +301,8 @@ def finish(prepared: Prepared) -> QuantizationResult:
     """
     model, settings, planned = prepared.model, prepared.settings, prepared.plan
     artifact, size = written(model, prepared.recipe, prepared.ranges, planned.float_outputs)
-    if settings.quantizes_activations:
+    corrects = prepared.data is not None and settings.corrects_weights
+    if settings.quantizes_activations or corrects:
         # Passes run parts of it in this process, which kernels can end.
         _tried(prepared, model_bytes(artifact))
     work = Finishing(

@@ -89,6 +89,7 @@ PASSES: dict[str, dict[str, Any]] = {
     "small_weights": {"enabled": True, "heads_percent": 0.025, "percent": 0.25},
     "sparse_weights": {"enabled": True},
     "tables": {"enabled": True},
+    "weight_correction": {"enabled": True, "samples": 100},
 }
 
 
@@ -226,6 +227,18 @@ class QuantizationSettings:
         entries = self.recipe or ()
         gptq = self.weight_algorithm == "gptq" or any(e["algorithm_key"] == "GPTQ" for e in entries)
         return self.quantizes_activations or ends != {"float32"} or gptq
+
+    @property
+    def corrects_weights(self) -> bool:
+        """Whether calibration data can correct weights that are rounded for float arithmetic."""
+        schemes = {self.scheme, *(scheme for _, scheme in self.layers)}
+        rounds = self.recipe is None and not schemes <= {"float", "float16"}
+        return rounds and not self.quantizes_activations and self.enabled("weight_correction")
+
+    @property
+    def uses_calibration(self) -> bool:
+        """Whether calibration data can change the artifact."""
+        return self.needs_calibration or self.corrects_weights
 
     def choices(self, name: str) -> dict[str, Any]:
         """Gives the choices of one pass, defaults included."""
