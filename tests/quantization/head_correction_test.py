@@ -38,24 +38,28 @@ def _objective(errors: np.ndarray, inputs: np.ndarray) -> np.ndarray:
     strategies.integers(1, 5),
     strategies.integers(1, 12),
     strategies.integers(2, 60),
+    strategies.sampled_from((7, 127)),
     strategies.integers(0, 2**32 - 1),
 )
-def test_codes_are_beside_their_weights_and_no_worse_than_the_nearest(outputs, terms, rows, seed):
+def test_codes_are_beside_their_weights_and_no_worse_than_the_nearest(
+    outputs, terms, rows, most, seed
+):
     rng = np.random.default_rng(seed)
     weights = rng.normal(size=(outputs, terms)).astype(np.float32)
     weights[rng.random(weights.shape) < 0.1] = 0
-    scales = np.maximum(np.abs(weights).max(axis=1, keepdims=True), 1e-3) / 127.0
+    scales = np.maximum(np.abs(weights).max(axis=1, keepdims=True), 1e-3) / most
     inputs = _correlated(rng, rows, terms)
-    codes = rounded_by_inputs(weights, scales, inputs)
+    codes = rounded_by_inputs(weights, scales, inputs, most)
     assert codes.dtype == np.int8
+    assert np.abs(codes).max() <= most
     exact = weights / scales
     assert (np.abs(codes - exact) <= 1 + 1e-6).all()
     assert (codes[weights == 0] == 0).all()
     found = _objective(codes * scales - weights, inputs)
-    nearest = np.clip(np.round(exact), -127, 127)
+    nearest = np.clip(np.round(exact), -most, most)
     assert (found <= _objective(nearest * scales - weights, inputs) * (1 + 1e-9)).all()
     # The same rows for each output, given to each by itself.
-    each = rounded_by_inputs(weights, scales, np.repeat(inputs[None], outputs, axis=0))
+    each = rounded_by_inputs(weights, scales, np.repeat(inputs[None], outputs, axis=0), most)
     assert (np.abs(_objective(each * scales - weights, inputs) - found) <= 1e-6 * found).all()
 
 
