@@ -288,6 +288,9 @@ _SAMPLES_OF = {
     "palm_lite": "palm_full",
 }
 
+# What is judged in the machine's browser as well.
+_DEVICES = {"hand_landmark_full_int8": [":chrome", ":chrome_gpu"]}
+
 # By default the face detector is built and tested, and the face's landmarks, which are the
 # cheapest with a presence. All else is built when it is asked for, and tested in //tests:nightly.
 _BY_DEFAULT = ["face", "face_landmark"]
@@ -306,6 +309,7 @@ def quantized_models(name):
             quantized_model(
                 name = artifacts[-1],
                 calibration_data = samples + "_calibration" if scheme == "int8" else None,
+                devices = _DEVICES.get(artifacts[-1], []),
                 layers = _LAYERS.get(artifacts[-1], {}),
                 model = model,
                 quality = gates,

@@ -3,6 +3,11 @@
     load("@rules_quantize//rules:defs.bzl", "detection", "float_model", "quantized_model")
 """
 
+load(
+    "//rules/private:browser_device.bzl",
+    "device_similarity_test",
+    _browser_device = "browser_device",
+)
 load("//rules/private:converted_model.bzl", "converted_model")
 load("//rules/private:float_model.bzl", _float_model = "float_model")
 load("//rules/private:latency_device.bzl", _latency_device = "latency_device")
@@ -26,6 +31,7 @@ load(
 
 FloatModelInfo = _FloatModelInfo
 QuantizedModelInfo = _QuantizedModelInfo
+browser_device = _browser_device
 latency_device = _latency_device
 quality_gates = _quality_gates
 speed_gates = _speed_gates
@@ -282,6 +288,9 @@ def float_model(
         **kwargs
     )
 
+# The browser of the machine is no input of a test: an old result says nothing of it now.
+_IN_BROWSER = ["block-network", "external", "manual", "no-remote"]
+
 # What an FPS test and its device have to themselves; an old result says nothing of a machine now.
 _MEASURED = ["exclusive", "external", "local", "no-cache", "no-remote", "perf"]
 
@@ -301,6 +310,7 @@ def quantized_model(
         calibration_shards = 1,
         quality = None,
         speed = None,
+        devices = [],
         optimise = "size",
         registered_model = None,
         tags = [],
@@ -308,12 +318,15 @@ def quantized_model(
         **kwargs):
     """Quantizes a float model into an artifact that is held to its gates.
 
-    A select() may stand for any parameter but name, layers, speed and tags.
+    A select() may stand for any parameter but name, layers, speed, devices and tags.
 
     Targets:
       NAME: builds NAME.tflite, NAME.report.json and NAME.recipe.json. The build fails
         when similarity or size is beyond a gate; the report is there all the same.
       NAME_similarity_test: the same gates as a test, which prints the table of them.
+      NAME_DEVICE_similarity_test: runs the artifact on one of `devices`, and holds its answers to
+        the same gates on outputs and tasks, against the float master on the host. It is tagged
+        manual and device_DEVICE, since it needs a browser on the machine.
       NAME_fps_test: measures float master and artifact on the host. Made when speed has a
         gate that is not of another device alone. All FPS tests are tagged perf.
       NAME_DEVICE_fps_test: the same on a latency_device that min_fps names. It is tagged
@@ -357,6 +370,7 @@ def quantized_model(
       quality: `quality_gates(...)` on size and similarity. The default is `quality_gates()`.
       speed: `speed_gates(...)` for the FPS tests, and how NAME.tune and NAME.register
         measure. The default has no gate.
+      devices: each a `browser_device`, where the artifact's answers are to be the same.
       optimise: what NAME.tune improves beyond the gates: "size", "speed" or "similarity".
       registered_model: name in the registry. The default is the float model's name.
       tags: for every target.
@@ -364,6 +378,7 @@ def quantized_model(
       **kwargs: what every rule takes.
     """
     for parameter, (value, reason) in {
+        "devices": (devices, "they make targets; declare a quantized_model for each choice"),
         "layers": (layers, "Bazel keeps no order of such a dict; choose between settings files"),
         "speed": (speed, "its devices make targets; declare a quantized_model for each choice"),
         "tags": (tags, "Bazel reads them before it knows the configuration"),
@@ -409,6 +424,19 @@ def quantized_model(
         tags = tags,
         visibility = visibility,
     )
+    for device in devices:
+        device_name = device.split(":")[-1]
+        device_similarity_test(
+            name = "{}_{}_similarity_test".format(name, device_name),
+            size = "large",
+            # A GPU that a processor stands in for takes seconds for a run.
+            timeout = "eternal",
+            device = device,
+            model = ":" + name,
+            tags = tags + ["device_" + device_name] + _IN_BROWSER,
+            test_data = test_data,
+            visibility = visibility,
+        )
 
     # (what targets are named after, device, gates on speed, tags); devices are only where
     # they are, and there one at a time.

@@ -6,8 +6,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import strategies
 
-from tools.graph.flatbuffer import TfliteModel, model_bytes
+from tools.graph.flatbuffer import TfliteModel, model_bytes, parse_model
 from tools.graph.runtime import open_interpreter
+from tools.graph.topology import Topology
 
 _NONE = schema.ActivationFunctionType.NONE
 _FUSED = (
@@ -226,6 +227,18 @@ def tiny_model(seed: int = 0, channels: int = 8) -> bytes:
     )
     graph.subgraph.tensors[head].name = "scores"
     return graph.finish(head)
+
+
+def thin_out(content: bytes, rng: np.random.Generator, share: float) -> bytes:
+    """Makes a share of the convolutions' weights stay and the others zero, as pruning does."""
+    model = parse_model(content)
+    graph = Topology(model)
+    for operator in graph.subgraph.operators:
+        if graph.name(operator) in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            tensor = graph.tensor(operator.inputs[1])
+            values = model.tensor_data(tensor)
+            tensor.buffer = model.add_constant(values * (rng.random(values.shape) < share))
+    return model_bytes(model)
 
 
 @dataclasses.dataclass

@@ -10,8 +10,12 @@ from tests.imports.import_graph import import_graph, imports, modules_of, progra
 _HERE = Path(__file__).absolute().parent
 _ROOT = _HERE.parents[1]
 _PACKAGES = ("registry", "rules", "scenes", "tools")
-# Their environments are fetched where they are used; their own tests run them.
-_OF_TENSORFLOW = {"tools.convert_model", "tools.train_quantized"}
+# TensorFlow and LiteRT.js are fetched where these are used; their own tests run them.
+_FETCHED_WHERE_USED = {
+    "tools.convert_model",
+    "tools.train_quantized",
+    "tools.validate_in_browser",
+}
 # Bazel starts them while it makes an environment, before there is one.
 _OF_REPOSITORY_RULES = {"rules.private.extract_wheel_files", "rules.private.install_python_env"}
 
@@ -45,5 +49,5 @@ def test_programs_have_all_that_they_import(found, modules):
 
 
 def test_every_program_is_looked_at(found, modules):
-    started = programs(modules) - _OF_TENSORFLOW - _OF_REPOSITORY_RULES
+    started = programs(modules) - _FETCHED_WHERE_USED - _OF_REPOSITORY_RULES
     assert {main for main, _ in found.values()} == started

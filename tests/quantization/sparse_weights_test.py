@@ -7,7 +7,7 @@ from hypothesis import given, settings, strategies
 
 from tests.extent import count, part_of
 from tests.model_files import model_path
-from tests.random_models import float_models, random_image, run_model, tiny_model
+from tests.random_models import float_models, random_image, run_model, thin_out, tiny_model
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
@@ -87,18 +87,6 @@ def test_what_runs_on_the_cpu_alone_is_stored_sparse():
     assert len(sparse) < 0.65 * len(dense)
 
 
-def _thin_out(content: bytes, rng: np.random.Generator, share: float) -> bytes:
-    """Makes weights zero as pruning in training does, and large enough to be worth it."""
-    model = parse_model(content)
-    graph = Topology(model)
-    for operator in graph.subgraph.operators:
-        if graph.name(operator) in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-            tensor = graph.tensor(operator.inputs[1])
-            values = model.tensor_data(tensor)
-            tensor.buffer = model.add_constant(values * (rng.random(values.shape) < share))
-    return model_bytes(model)
-
-
 def _run_without_delegate(content: bytes) -> list[np.ndarray]:
     interpreter = open_interpreter(content, "model", keep_tensors=True)
     rng = np.random.default_rng(0)
@@ -116,7 +104,7 @@ def _run_without_delegate(content: bytes) -> list[np.ndarray]:
     strategies.sampled_from([0.02, 0.2, 0.45]),
 )
 def test_random_models_compute_the_same_to_the_bit(content, seed, scheme, share):
-    master, _ = make_float_master(_thin_out(content, np.random.default_rng(seed), share))
+    master, _ = make_float_master(thin_out(content, np.random.default_rng(seed), share))
     model = parse_model(master)
     # Int8 and float16 constants, without the quantizer's limits on what it takes.
     dense = _dense_artifact(master, scheme) if len(master) > 20000 else None
@@ -144,7 +132,7 @@ def test_float16_weights_come_back_in_a_master():
 
 
 def test_the_dense_tensor_keeps_its_quantization():
-    master, _ = make_float_master(_thin_out(tiny_model(channels=48), np.random.default_rng(0), 0.2))
+    master, _ = make_float_master(thin_out(tiny_model(channels=48), np.random.default_rng(0), 0.2))
     model = parse_model(_dense_artifact(master, "int8"))
     assert store_weights_sparse(model)["changed"] == 3
     graph = Topology(model)

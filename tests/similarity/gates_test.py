@@ -28,6 +28,7 @@ from tools.similarity.gate_definitions import QUALITY_GATES
 from tools.similarity.gates import (
     NOT_REPRESENTATIVE,
     Evidence,
+    answers_alone,
     check_gates,
     failure_lines,
     table_lines,
@@ -658,3 +659,28 @@ def test_a_verdict_is_read_as_it_was_written(tmp_path):
     verdict = _judged({"max_size_bytes": 1, "oldest_runtime": "2.9", "tolerance": 0.05})
     write_document(tmp_path / "verdict.json", verdict)
     assert read_document(tmp_path / "verdict.json", Verdict) == verdict
+
+
+def test_gates_of_the_file_are_not_of_what_it_answers():
+    settings = {
+        "max_size_bytes": 1,
+        "min_layer_correlation": 0.9999,
+        "min_size_reduction": 0.99,
+        "oldest_runtime": "1.0.0",
+        "smaller_than_source": True,
+        "tolerance": 0.04,
+    }
+    assert len({name for name, _ in _failed(settings)}) > 3
+    kept = {gate.name for gate in _judged(answers_alone(settings)).gates}
+    assert kept == {"min_positives", "tolerance"}
+    assert _failed(answers_alone(settings | {"tolerance": 0.009})) == {
+        ("tolerance", "boxes"),
+        ("tolerance", "scores"),
+    }
+    with refused("gate.unknown"):
+        _judged(answers_alone({"tolerence": 1}))
+
+
+@pytest.mark.parametrize(("share", "least"), [(1, 8), (0.5, 4), (0.3, 2), (0.01, 1)])
+def test_of_fewer_samples_fewer_must_show_something(share, least):
+    assert answers_alone({"min_positives": 8}, share)["min_positives"] == least

@@ -6,7 +6,6 @@ nothing.
 """
 
 import contextlib
-import dataclasses
 import re
 import statistics
 import time
@@ -18,6 +17,7 @@ import numpy as np
 
 from tools.browser.chromium import Browser, find_chromium, open_page
 from tools.browser.page_server import PageServer
+from tools.documents.device_verdict import DeviceSpeed
 from tools.errors import DeviceFailedError, InputError
 from tools.graph.description import describe
 from tools.graph.runtime import open_interpreter, values_read, values_to_set
@@ -97,23 +97,8 @@ def _line(words: list[str]) -> str:
     return "; ".join(dict.fromkeys(said))
 
 
-@dataclasses.dataclass(frozen=True)
-class SpeedThere:
-    """How fast two models are in the browser, measured in turns.
-
-    Attributes:
-      artifact_ms: median of the rounds' medians.
-      float_master_ms: likewise.
-      speedup: median of the rounds' ratios.
-    """
-
-    artifact_ms: float
-    float_master_ms: float
-    speedup: float
-
-
-class ModelRefusedError(InputError):
-    """The runtime refuses a model."""
+class ModelFailedError(InputError):
+    """A model gives no answers in the browser: it is refused, or its outputs are no numbers."""
 
 
 class BrowserModel:
@@ -129,6 +114,8 @@ class BrowserModel:
       browser: its name and version.
       whole: whether the accelerator takes all operators.
       refusal: why the runtime does not take the model, in its own words; "" where it does.
+      fault: why there are no answers: the refusal, or what is wrong with an output; "" where
+        there are.
       milliseconds: of each run, reading of the outputs included.
     """
 
@@ -149,7 +136,7 @@ class BrowserModel:
         self.browser: str = started["browser"]
         page.server.models[_ARTIFACT] = content
         said = page.do("loaded", model=_ARTIFACT, accelerator=self._accelerator)
-        self.refusal = _line(said.get("refusal", []))
+        self.refusal = self.fault = _line(said.get("refusal", []))
         self.whole = not self.refusal and bool(said["done"]["whole"])
         self.milliseconds: list[float] = []
         self._sample: Mapping[str, np.ndarray] = {}
@@ -164,7 +151,8 @@ class BrowserModel:
           float32 arrays in the order of `outputs`.
 
         Raises:
-          ModelRefusedError: when the runtime refuses the model, now or as it was loaded.
+          ModelFailedError: when the runtime refuses the model, now or as it was loaded, or when
+            an output holds NaN or infinite values.
           InputError: when it gives other outputs than the model has.
           DeviceFailedError: when the browser fails.
         """
@@ -179,7 +167,8 @@ class BrowserModel:
         server.outputs.clear()
         said = self._page.do("ran", model=_ARTIFACT)
         if "refusal" in said:
-            self.refusal, self.whole = _line(said["refusal"]), False
+            self.refusal = self.fault = _line(said["refusal"])
+            self.whole = False
             raise self._refused()
         self.milliseconds.append(said["done"]["ms"])
         return [
@@ -187,8 +176,8 @@ class BrowserModel:
             for name, details in zip(self.outputs, self._output_details, strict=True)
         ]
 
-    def _refused(self) -> ModelRefusedError:
-        return ModelRefusedError(
+    def _refused(self) -> ModelFailedError:
+        return ModelFailedError(
             "model.runtime", f"{self.where}: LiteRT.js refuses the model: {self.refusal}"
         )
 
@@ -200,7 +189,14 @@ class BrowserModel:
                 "model.runtime",
                 f"{self.where}: LiteRT.js gives no output {name}, but {', '.join(sorted(given))}",
             )
-        return np.frombuffer(given[name], details["dtype"]).reshape(details["shape"])
+        values = np.frombuffer(given[name], details["dtype"])
+        if values.size != np.prod(details["shape"]):
+            self.fault = f"the output {name} has {values.size} values, and not the model's shape"
+        elif not np.isfinite(values).all():
+            self.fault = f"the output {name} is NaN or infinite"
+        if self.fault:
+            raise ModelFailedError("model.value", f"{self.where}: {self.fault}")
+        return values.reshape(details["shape"])
 
     def measure(
         self,
@@ -208,7 +204,7 @@ class BrowserModel:
         names: Mapping[str, str],
         rounds: int = 11,
         seconds: float = 0.1,
-    ) -> SpeedThere:
+    ) -> DeviceSpeed:
         """Measures the model and its float master in turns, on the sample that ran last.
 
         Args:
@@ -228,10 +224,11 @@ class BrowserModel:
         self._page.done("loaded", model=_FLOAT_MASTER, accelerator=self._accelerator)
         medians = self._page.done("timed", rounds=rounds, seconds=seconds)["medians"]
         ours, master = medians[_ARTIFACT], medians[_FLOAT_MASTER]
-        return SpeedThere(
-            statistics.median(ours),
-            statistics.median(master),
-            statistics.median(b / a for a, b in zip(ours, master, strict=True)),
+        ratios = (theirs / own for own, theirs in zip(ours, master, strict=True))
+        return DeviceSpeed(
+            artifact_ms=round(statistics.median(ours), 4),
+            float_master_ms=round(statistics.median(master), 4),
+            speedup=round(statistics.median(ratios), 4),
         )
 
 

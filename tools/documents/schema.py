@@ -11,6 +11,7 @@ import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Union
 
+from tools.documents.device_verdict import DeviceVerdict
 from tools.documents.document import Document, hints_of, is_optional
 from tools.documents.known_samples import KnownSamples
 from tools.documents.latency import Latency
@@ -26,6 +27,7 @@ from tools.documents.verdict import Verdict
 DOCUMENTS: tuple[type[Document], ...] = (
     BundleReport,
     BundleSummary,
+    DeviceVerdict,
     KnownSamples,
     Latency,
     LayerReport,

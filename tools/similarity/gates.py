@@ -395,6 +395,28 @@ def check_gates(evidence: Evidence, settings: Mapping[str, Any], where: str = "g
     return Verdict(tuple(gates), evidence.name, all(gate.passed for gate in gates))
 
 
+def answers_alone(settings: Mapping[str, Any], share: float = 1) -> dict[str, Any]:
+    """Leaves the gates out that are of an artifact's file and not of what it answers.
+
+    Where the same file runs elsewhere, its size, operators and layers are as they were judged.
+
+    Args:
+      settings: as of `check_gates`.
+      share: of the test samples that are looked at; `min_positives` falls with it.
+
+    Returns:
+      Settings for `check_gates`.
+    """
+    kept = {
+        name: None if name in QUALITY_GATES and QUALITY_GATES[name].of == MODEL else setting
+        for name, setting in settings.items()
+    }
+    least = kept.get("min_positives")
+    if least and share < 1:
+        kept["min_positives"] = max(1, int(least * share))
+    return kept
+
+
 def _refuse_silent(silent: list[str], settings: Mapping[str, Any], where: str) -> None:
     """Refuses gates that judged nothing; what holds by default may find nothing to judge."""
     for name in silent:

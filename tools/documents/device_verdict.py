@@ -1,0 +1,77 @@
+"""The device verdict: what an artifact does where it runs, held to the build's gates."""
+
+import dataclasses
+from typing import Literal
+
+from tools.documents.document import Document
+from tools.documents.models import Amount, AtLeastOne, FileIdentity
+from tools.documents.report import Similarity
+from tools.documents.verdict import JudgedGate
+
+
+@dataclasses.dataclass(frozen=True)
+class BrowserDevice:
+    """A browser that runs models.
+
+    Attributes:
+      accelerator: "wasm", XNNPACK in WebAssembly, or "gpu", the GPU delegate by WebGPU.
+      adapter: what computes behind WebGPU, as the browser names it; "" without.
+      browser: its name and version.
+      name: of the device.
+      runtime: LiteRT.js and its version.
+    """
+
+    accelerator: Literal["gpu", "wasm"]
+    adapter: str
+    browser: str
+    name: str
+    runtime: str
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceSpeed:
+    """How fast an artifact and its float master run on a device, measured in turns.
+
+    Attributes:
+      artifact_ms: median of a run, in milliseconds.
+      float_master_ms: likewise.
+      speedup: how many times as fast the artifact is, the median of the rounds.
+    """
+
+    artifact_ms: Amount
+    float_master_ms: Amount
+    speedup: Amount
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceVerdict(Document):
+    """What an artifact does on a device, and whether its answers there pass the build's gates.
+
+    Attributes:
+      artifact: the file.
+      device: that it ran on.
+      fault: why there are no answers, in the runtime's words; "" where there are.
+      float_master: the file; it ran on the host.
+      gates: of outputs and tasks, whether they passed or not; none where there are no answers.
+      name: of the artifact.
+      passed: whether there are answers, and all gates passed.
+      similarity: of the answers there to the float master's on the host; null without answers.
+      speed: null where the device tells none.
+      taken: whether the accelerator runs all operators, some, or refuses the model.
+      test_samples: how many there are; `similarity.samples` of them ran.
+    """
+
+    KIND = "rules_quantize.device_verdict"
+    MADE_BY = "validate_in_browser --output="
+
+    artifact: FileIdentity
+    device: BrowserDevice
+    fault: str
+    float_master: FileIdentity
+    gates: tuple[JudgedGate, ...]
+    name: str
+    passed: bool
+    similarity: Similarity | None
+    speed: DeviceSpeed | None
+    taken: Literal["partly", "refused", "whole"]
+    test_samples: AtLeastOne
