@@ -130,6 +130,15 @@ def parser() -> argparse.ArgumentParser:
         "--summary", type=user_path, help="from quantize_model --summary_output=, for the report"
     )
     result.add_argument(
+        "--time_budget",
+        type=float,
+        default=2.0,
+        metavar="SECONDS",
+        help="measure both models in turns for about so long, and warn where the artifact is "
+        "slower, with the operators to blame; not of bundles, nor with --report_only; 0 measures "
+        "nothing (default: %(default)s)",
+    )
+    result.add_argument(
         "--report_only", action="store_true", help="write the report and judge nothing"
     )
     return result
@@ -477,7 +486,36 @@ def main(arguments: argparse.Namespace) -> int:
     where = str(arguments.report) if arguments.report else "the tables above; --report= keeps them"
     if isinstance(report, BundleReport):
         return _judge_bundle(arguments, report, gates, where)
-    return _judge(arguments, report, where)
+    status = _judge(arguments, report, where)
+    if arguments.time_budget:
+        _warn_if_slower(arguments, path, given, artifact)
+    return status
+
+
+def _warn_if_slower(
+    arguments: argparse.Namespace, float_path: Path, given: bytes, artifact: bytes
+) -> None:
+    """Measures an artifact beside the float master, and warns where it is slower."""
+    from tools.latency.short_measurement import measure_shortly, profiles
+    from tools.latency.slowdown import slowdown_warning
+
+    path = arguments.quantized_model
+    master = float_master_of(given, str(float_path), bool(arguments.float_master))
+    models = (master, str(float_path)), (artifact, str(path))
+    found = measure_shortly(*models, arguments.time_budget)
+    if found is None:
+        print(
+            f"not timed: in {arguments.time_budget:g} seconds the models do not run often enough; "
+            f"{own_command('benchmark_model', f'--model={path}', f'--against={float_path}')}"
+        )
+        return
+    print(
+        f"{found.artifact_ms:.3f} ms, {found.ratio:.2f} times the float model's time (one thread "
+        "of this machine, made-up inputs)"
+    )
+    if found.is_slower:
+        costs = profiles(models[1], models[0])
+        print(slowdown_warning(path, float_path, found.ratio, costs), file=sys.stderr)
 
 
 def _judge(arguments: argparse.Namespace, report: Report, where: str) -> int:
@@ -500,7 +538,11 @@ def _gates_named(arguments: argparse.Namespace) -> str:
 
 
 def _refuse_idle_flags(arguments: argparse.Namespace) -> None:
-    """Refuses --report_only beside what it leaves without a use."""
+    """Refuses flags that mean nothing: --report_only beside what it leaves without a use."""
+    if not arguments.time_budget >= 0:
+        raise InputError(
+            "flag.value", f"--time_budget={arguments.time_budget:g}: 0 or more seconds are wanted"
+        )
     if not arguments.report_only:
         return
     given = [*gate_flags_given(arguments), *(["--member"] if arguments.member else [])]

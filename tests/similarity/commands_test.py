@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -67,12 +68,13 @@ def _code(done):
     return json.loads(line)["code"]
 
 
-def _validate(folder, *flags, quantized="quantized.tflite", fresh=WHOLE, **environment):
+def _validate(folder, *flags, quantized="quantized.tflite", fresh=WHOLE, time="0", **environment):
     return _run(
         tools.validate_quantized_model,
         folder,
         "--float_model=original.tflite",
         f"--quantized_model={quantized}",
+        f"--time_budget={time}",
         *flags,
         fresh=fresh,
         **environment,
@@ -137,6 +139,18 @@ def test_fails_beyond_the_tolerance_and_keeps_the_report(folder, tmp_path):
         "regressors",
         "classificators",
     }
+
+
+def test_the_artifact_is_timed_beside_the_float_model(folder):
+    result = _validate(folder, "--test_data=test_images/", time="0.5")
+    assert result.returncode == 0, result.stderr
+    assert re.search(
+        r"^\d+\.\d{3} ms, \d+\.\d\d times the float model's time ", result.stdout, re.M
+    )
+    again = _validate(folder, "--test_data=test_images/")
+    assert "float model's time" not in again.stdout
+    refused = _validate(folder, "--test_data=test_images/", time="-1")
+    assert "--time_budget=-1: 0 or more seconds are wanted" in _one_line(refused)
 
 
 def test_a_report_without_judgement(folder, tmp_path):

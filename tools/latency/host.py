@@ -140,10 +140,19 @@ def load_cost(
         ) from None
 
 
-def _invoker(
+def invoker(
     content: bytes, where: str, threads: int, inputs: Sequence[np.ndarray]
 ) -> Callable[[], None]:
-    """Opens a model on inputs that it can take; returns what runs it once.
+    """Opens a model on inputs that it can take.
+
+    Args:
+      content: a whole .tflite file.
+      where: how messages name it.
+      threads: of the interpreter.
+      inputs: of `made_up_inputs`.
+
+    Returns:
+      What runs it once.
 
     Raises:
       InputError: when the runtime cannot run it.
@@ -189,7 +198,7 @@ class HostBackend(Backend):
         self._pinned = pin_to_cpus(options.threads)
         self._inputs = [made_up_inputs(*model) for model in self._models]
         self._invokes = [
-            _invoker(*model, options.threads, inputs)
+            invoker(*model, options.threads, inputs)
             for model, inputs in zip(self._models, self._inputs, strict=True)
         ]
         self._again = 0
