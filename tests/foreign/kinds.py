@@ -603,3 +603,65 @@ def _composite() -> bytes:
 
 
 _kind("composite", _composite)
+
+
+def _growing_state() -> bytes:
+    """Makes a loop whose state has a size that is computed from the input's, stated as open."""
+    graph = ModelBuilder()
+    source = dense(graph, graph.input((_LENGTH, 64), "x"))
+    rows = graph.operator("STRIDED_SLICE", _first_size(graph, source), (), _first_size_options())
+    of_type(graph, rows, _TYPES.INT32)
+    options = schema.PackOptionsT()
+    options.valuesCount = 2
+    width = graph.constant(np.array(_WIDTH, np.int32))
+    sizes = of_type(graph, graph.operator("PACK", [rows, width], (2,), options), _TYPES.INT32)
+    zero = graph.constant(np.array(0, np.float32))
+    state = graph.operator("FILL", [sizes, zero], (1, 1), schema.FillOptionsT())
+    step = graph.constant(np.array(0, np.int32))
+    loop = schema.WhileOptionsT()
+    loop.condSubgraphIndex, loop.bodySubgraphIndex = 1, 2
+    first = of_type(graph, graph.operator("WHILE", [step, state, source], (), loop), _TYPES.INT32)
+    ends = [first, graph.tensor((1, 1), "state"), graph.tensor((_LENGTH, _WIDTH), "same")]
+    graph.subgraph.operators[-1].outputs = ends
+    for index in (state, ends[1]):
+        graph.subgraph.tensors[index].shapeSignature = np.array([-1, -1], np.int32)
+    model = parse_model(graph.finish(dense(graph, graph.binary("ADD", source, ends[1]))))
+    add_subgraph(model, _loop_condition())
+    add_subgraph(model, _loop_body())
+    return model_bytes(model)
+
+
+def _first_size(graph: ModelBuilder, source: int) -> list[int]:
+    ends = [graph.constant(np.array([value], np.int32)) for value in (0, 1, 1)]
+    return [_shape(graph, source), *ends]
+
+
+def _first_size_options() -> schema.StridedSliceOptionsT:
+    options = schema.StridedSliceOptionsT()
+    options.shrinkAxisMask = 1
+    return options
+
+
+def _loop_ends(graph: ModelBuilder) -> list[int]:
+    step = typed(graph, (), _TYPES.INT32, "step")
+    return [step, graph.input((1, 1), "state"), graph.input((_LENGTH, _WIDTH), "x")]
+
+
+def _loop_condition() -> bytes:
+    graph = ModelBuilder()
+    step, _, _ = _loop_ends(graph)
+    inputs = [step, graph.constant(np.array(3, np.int32))]
+    options = schema.LessOptionsT()
+    return graph.finish(of_type(graph, graph.operator("LESS", inputs, (), options), _TYPES.BOOL))
+
+
+def _loop_body() -> bytes:
+    graph = ModelBuilder()
+    step, state, source = _loop_ends(graph)
+    one = graph.constant(np.array(1, np.int32))
+    following = of_type(graph, graph.binary("ADD", step, one), _TYPES.INT32)
+    product = graph.binary("MUL", source, graph.constant(np.array(0.25, np.float32)))
+    return graph.finish(following, graph.binary("ADD", state, product), source)
+
+
+_kind("loop_of_an_open_state", _growing_state)

@@ -3,7 +3,8 @@
 A RESHAPE to a computed shape, a slice of computed length and the like leave the shapes behind
 them unstated, or stated wrongly; the runtime puts them right as it runs. What is prepared here
 needs the dimensions: the model is run once on an input that it can take, and the shapes that it
-had are put down. Dimensions that its inputs leave open stay open, and a size that depends on the
+had are put down. Dimensions that its inputs leave open stay open, those of the state of a loop too:
+there the size is put down that they have at the inputs' stated sizes. A size that depends on the
 input's values is left as it is: another input has another.
 """
 
@@ -69,7 +70,11 @@ def state_shapes(model: TfliteModel) -> dict | None:
         if index in unknowable:
             continue
         tensor = graph.tensor(index)
-        if shapes[index] and shapes[index] != shape_of(tensor) and not has_open_shape(tensor):
+        if has_open_shape(tensor) and (
+            index in graph.outputs or len(shapes[index]) != len(shape_of(tensor))
+        ):
+            continue
+        if shapes[index] and shapes[index] != shape_of(tensor):
             tensor.shape = np.array(shapes[index], np.int32)
             changed += 1
     return (
