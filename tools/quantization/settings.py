@@ -231,8 +231,13 @@ class QuantizationSettings:
     @property
     def corrects_weights(self) -> bool:
         """Whether calibration data can correct weights that are rounded for float arithmetic."""
-        schemes = {self.scheme, *(scheme for _, scheme in self.layers)}
-        rounds = self.recipe is None and not schemes <= {"float", "float16"}
+        if self.recipe is None:
+            schemes = {self.scheme, *(scheme for _, scheme in self.layers)}
+            rounds = not schemes <= {"float", "float16"}
+        else:
+            forms = [entry.get("op_config") or {} for entry in self.recipe]
+            weights = [form.get("weight_tensor_config") or {} for form in forms]
+            rounds = any(one.get("dtype") == "INT" for one in weights)
         return rounds and not self.quantizes_activations and self.enabled("weight_correction")
 
     @property
