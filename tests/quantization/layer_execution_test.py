@@ -57,7 +57,7 @@ def test_pieces_compute_what_the_whole_computes(content):
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-4 * np.abs(one).max(initial=0))
 
 
-@pytest.mark.parametrize("scheme", ["int8", "weight_only_int8"])
+@pytest.mark.parametrize("scheme", ["int8", "weight_only_int8", "blockwise_int4_32"])
 def test_a_quantized_model_computes_the_same_in_pieces(scheme):
     master, _ = make_float_master(model_path("face_detection_short_range").read_bytes())
     samples = random_samples(parse_model(master), 3)

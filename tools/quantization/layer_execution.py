@@ -192,6 +192,13 @@ class LayerExecution:
                 tensor.buffer = len(model.buffers) - 1 if constant else 0
                 places[index] = len(subgraph.tensors)
                 subgraph.tensors.append(tensor)
+                blocks = tensor.quantization and tensor.quantization.details
+                if isinstance(blocks, schema.BlockwiseQuantizationT):
+                    # Steps of blocks stand in tensors of their own.
+                    blocks, tensor.quantization = copy.copy(blocks), copy.copy(tensor.quantization)
+                    tensor.quantization.details = blocks
+                    blocks.scales = place(blocks.scales)
+                    blocks.zeroPoints = place(blocks.zeroPoints)
             return places[index]
 
         for operator in [*unpacking[::-1], *operators]:

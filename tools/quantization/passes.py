@@ -45,6 +45,7 @@ from tools.quantization.settings import PASSES, QuantizationSettings
 from tools.quantization.shared_constants import separate_constants
 from tools.quantization.sparse_weights import store_weights_sparse
 from tools.quantization.tables import store_tables
+from tools.quantization.weight_bits import find_wider_weights
 from tools.quantization.weight_correction import correct_weights
 
 
@@ -263,6 +264,22 @@ def _place_islands(work: Preparation) -> dict | None:
     return entry
 
 
+def _widen_weights(work: Preparation) -> dict | None:
+    choices = work.settings.choices("weight_bits")
+    percent = choices["int2_percent" if work.settings.scheme == "int2" else "percent"]
+    wider, entry = find_wider_weights(
+        work.model,
+        _there(work.plan).few_bits,
+        _there(work.data).samples,
+        choices["least_sqnr_db"],
+        percent,
+    )
+    if wider:
+        graph = Topology(work.model)
+        work.plan = plan(graph, work.settings, work.before, work.masks, wider=wider)
+    return entry
+
+
 def _add_hessians(work: Preparation) -> dict:
     data = _there(work.data)
     told = data.told("gathering Hessians")
@@ -377,6 +394,16 @@ BY_THE_RECIPE: tuple[Pass[Preparation], ...] = (
         lambda work: (
             work.candidate is not None
             and work.settings.scheme == "int8"
+            and len(work.model.schema.subgraphs) == 1
+        ),
+    ),
+    Pass(
+        "weight_bits",
+        _widen_weights,
+        lambda work: (
+            work.candidate is not None
+            and work.data is not None
+            and bool(_there(work.plan).few_bits)
             and len(work.model.schema.subgraphs) == 1
         ),
     ),

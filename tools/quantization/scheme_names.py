@@ -23,6 +23,16 @@ from tools.errors import InputError
 BLOCK_SIZES = (32, 64, 128, 256)
 # Arithmetic on activations of which the ranges are known.
 STATIC = frozenset({"int4", "int8", "int16x8", "mixed"})
+# Weights of fewer than eight bits, where an operator has such a form.
+FEW_BITS = frozenset(
+    {
+        "dynamic_int4",
+        "int2",
+        "int4",
+        "weight_only_int4",
+        *(f"blockwise_int4_{size}" for size in BLOCK_SIZES),
+    }
+)
 # As the command line spells them; FULL_INTEGER is another name for INT8.
 SCHEMES = (
     "INT8",

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -17,7 +17,7 @@ from tools.quantization.dynamic_cost import DYNAMIC_KERNELS, costly_heads, dynam
 from tools.quantization.float_operators import float_operators
 from tools.quantization.float_streams import float_streams
 from tools.quantization.output_heads import output_heads
-from tools.quantization.scheme_names import BLOCK_SIZES, STATIC
+from tools.quantization.scheme_names import BLOCK_SIZES, FEW_BITS, STATIC
 from tools.quantization.settings import QuantizationSettings
 from tools.quantization.small_weights import smallest_weights
 
@@ -89,6 +89,8 @@ class Plan:
       matched: how many operators each of the settings' layers names, in their order.
       float_outputs: whether the model's outputs are to stay float.
       small_weights: how many operators have float16 weights because they are few.
+      few_bits: by an operator's place in the main subgraph, the scheme that gives its weights
+        fewer than eight bits; layers that say so themselves are left out.
     """
 
     recipe: list[dict]
@@ -96,6 +98,7 @@ class Plan:
     matched: tuple[int, ...] = ()
     float_outputs: bool = True
     small_weights: int = 0
+    few_bits: dict[int, str] = dataclasses.field(default_factory=dict)
 
 
 def operation_name(graph: Topology, operator: schema.OperatorT) -> str:
@@ -303,6 +306,17 @@ class _Forms:
             self.give(operator, recipes.float16, f"{what}: {_arithmetic(recipes.float16)}")
         return len(chosen)
 
+    def of_few_bits(self, scheme: str) -> dict[int, str]:
+        """Lists the operators that have a scheme's own form, where that is of few bits."""
+        if scheme not in FEW_BITS:
+            return {}
+        own = _FORMS[scheme][0]
+        return {
+            place: scheme
+            for place, operator in enumerate(self.graph.subgraph.operators)
+            if self.graph.name(operator) in WEIGHTED and self.of[id(operator)] is own
+        }
+
     def hasten(self, heads: Sequence[schema.OperatorT], scheme: str) -> None:
         """Gives int8 arithmetic to the output heads that cost too much in float.
 
@@ -403,6 +417,7 @@ def plan(
     before: patterns.EarlierScopes | None = None,
     masks: Sequence[schema.OperatorT] = (),
     islands: Sequence[schema.OperatorT] = (),
+    wider: Mapping[int, str] | None = None,
 ) -> Plan:
     """Makes the recipe of a scheme and layers for a model.
 
@@ -413,6 +428,8 @@ def plan(
         searched as well.
       masks: operators that compute in float for the sake of masks.
       islands: operators that do because int8 costs most there.
+      wider: by an operator's place, the scheme that it gets because the whole model's has too
+        few bits for it.
 
     Returns:
       The plan.
@@ -438,10 +455,15 @@ def plan(
         forms.keep(_of_data_sizes(graph), "its size depends on values, so that it has no range")
         forms.keep(masks, "mask")
         forms.keep(islands, "float island")
+    for place, other in (wider or {}).items():
+        operator = graph.subgraph.operators[place]
+        form, _ = _choose(graph, operator, other)
+        forms.give(operator, form, f"it needs more bits than {scheme}: {_arithmetic(form)}")
     small = settings.choices("small_weights")
     # Where activations are quantized, what is left in float is corrected (layer_correction).
     percent = small["heads_percent" if scheme in STATIC else "percent"]
     spared = forms.spare_small(percent) if small["enabled"] else 0
+    few_bits = forms.of_few_bits(scheme)
     matched = tuple(
         forms.give_layer(pattern, wanted, before) for pattern, wanted in settings.layers
     )
@@ -460,5 +482,6 @@ def plan(
         },
         matched=matched,
         small_weights=spared,
+        few_bits=few_bits,
         float_outputs=settings.output_type == "float32",
     )

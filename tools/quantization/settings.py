@@ -47,7 +47,12 @@ from tools.documents.settings import (
 )
 from tools.errors import InputError
 from tools.quantization.recipes import check_recipe, is_static
-from tools.quantization.scheme_names import STATIC, canonical_layer_scheme, canonical_scheme
+from tools.quantization.scheme_names import (
+    FEW_BITS,
+    STATIC,
+    canonical_layer_scheme,
+    canonical_scheme,
+)
 
 INPUT_OUTPUT_TYPES = ("float32", "int8", "uint8")
 # The usual estimator, or what tools.quantization.choice finds better.
@@ -89,6 +94,12 @@ PASSES: dict[str, dict[str, Any]] = {
     "small_weights": {"enabled": True, "heads_percent": 0.025, "percent": 0.25},
     "sparse_weights": {"enabled": True},
     "tables": {"enabled": True},
+    "weight_bits": {
+        "enabled": True,
+        "int2_percent": 13.0,
+        "least_sqnr_db": 16.0,
+        "percent": 22.0,
+    },
     "weight_correction": {"enabled": True, "samples": 100},
 }
 
@@ -243,7 +254,8 @@ class QuantizationSettings:
     @property
     def uses_calibration(self) -> bool:
         """Whether calibration data can change the artifact."""
-        return self.needs_calibration or self.corrects_weights
+        chooses_bits = self.scheme in FEW_BITS and self.enabled("weight_bits")
+        return self.needs_calibration or self.corrects_weights or chooses_bits
 
     def choices(self, name: str) -> dict[str, Any]:
         """Gives the choices of one pass, defaults included."""
