@@ -18,7 +18,7 @@ from tools.quantization.weight_correction import correct_weights
 
 _OFF = {"weight_correction": {"enabled": False}}
 # Of a small model most weights would be in float16.
-_ALL_ROUNDED = {"small_weights": {"enabled": False}}
+_ALL_ROUNDED = {"small_weights": {"enabled": False}, "weight_bits": {"enabled": False}}
 _SCHEMES = ("dynamic", "dynamic_int4", "weight_only_int4", "weight_only_int8")
 
 
