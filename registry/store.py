@@ -492,8 +492,63 @@ _MESSAGES: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what your cloud takes",
     ),
 )
+# The same, of the way to the server, which stands as it is however often it is tried. These
+# go first: what they tell of stands inside of what a server that does not answer gives.
+_CONNECTIONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (
+        ("hostname mismatch", "ip address mismatch", "doesn't match", "is not valid for"),
+        "its certificate is for another name",
+        "name the server in MLFLOW_TRACKING_URI as its certificate does",
+    ),
+    (
+        ("certificate has expired", "certificate is not yet valid"),
+        "its certificate does not hold at this time",
+        "check this machine's clock, or ask for a new certificate on the server",
+    ),
+    (
+        ("certificate verify failed", "certificate_verify_failed"),
+        "its certificate is of an authority that this machine does not know, as a company's own",
+        "name a PEM file of that authority in REQUESTS_CA_BUNDLE, or set "
+        "MLFLOW_TRACKING_INSECURE_TLS=true to go without the check",
+    ),
+    (
+        ("could not find a suitable tls ca certificate bundle",),
+        "the file of certificates is not there: REQUESTS_CA_BUNDLE names {path}",
+        "name one that is there, or unset it",
+    ),
+    (
+        ("wrong_version_number", "wrong version number", "record layer failure"),
+        "it does not speak https",
+        "write http:// in MLFLOW_TRACKING_URI, or start the server with a certificate",
+    ),
+    (
+        ("plain http request was sent to https port", "http request to an https server"),
+        "it speaks https only",
+        "write https:// in MLFLOW_TRACKING_URI",
+    ),
+    (
+        ("error code 407", "407 client error", "407 proxy authentication"),
+        "the proxy asks for a password",
+        "give it as http://USER:PASSWORD@PROXY in HTTPS_PROXY or HTTP_PROXY, or name the server in "
+        "NO_PROXY",
+    ),
+    (
+        ("unable to connect to proxy", "cannot connect to proxy", "tunnel connection failed"),
+        "the proxy between does not take the connection",
+        "check HTTPS_PROXY and HTTP_PROXY, or name the server in NO_PROXY",
+    ),
+    (
+        ("error code 413", "413 client error"),
+        "a file is larger than the server, or a proxy before it, takes",
+        "raise its limit (client_max_body_size of nginx)",
+    ),
+)
 # The same, of what may pass by itself.
 _PASSING: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("too many 429", "error code 429", "429 client error", "resource_exhausted"),
+        "the server asks for fewer requests",
+    ),
     # Before the next: repeats that were in vain are told of in its words.
     (
         (
@@ -526,6 +581,10 @@ _PASSING: tuple[tuple[tuple[str, ...], str], ...] = (
 def _explanation(store: Store, error: BaseException) -> InputError:
     text = " ".join(str(error).split())
     found = text.lower()
+    for marks, said, advice in _CONNECTIONS:
+        if any(mark in found for mark in marks):
+            said = said.format(path=text.rpartition("invalid path: ")[-1])
+            return InputError("store.connection", f"{store.display_uri}: {said}; {advice}")
     for marks, said, advice in _MESSAGES:
         if any(mark in found for mark in marks):
             return InputError("store.refused", f"{store.display_uri}: {said}; {advice}")

@@ -103,6 +103,7 @@ CODES = {
     "statistics.incomplete": "activation statistics lack samples",
     "statistics.other": "activation statistics are of another model, version or set of tensors",
     "store.busy": "another process writes to the store",
+    "store.connection": "the way to the store refuses: certificate, proxy, limit or protocol",
     "store.copy": "the store cannot be copied before it is upgraded",
     "store.damaged": "the store's database is damaged",
     "store.empty": "nothing is registered in the store yet",
