@@ -579,6 +579,38 @@ def add_subgraph(model: TfliteModel, content: bytes) -> None:
     model.schema.subgraphs.append(subgraph)
 
 
+def summing() -> bytes:
+    """Makes a model that adds what comes in to a variable outside of its tensors."""
+    options = schema.VarHandleOptionsT()
+    options.container, options.sharedName = "", "sum"
+
+    def handle(graph: ModelBuilder) -> int:
+        return of_type(graph, graph.operator("VAR_HANDLE", [], (), options), _TYPES.RESOURCE)
+
+    def assign(graph: ModelBuilder, variable: int, values: int) -> None:
+        assignment = schema.AssignVariableOptionsT()
+        graph.operator("ASSIGN_VARIABLE", [variable, values], (), assignment)
+        graph.subgraph.operators[-1].outputs = []
+
+    beginning = ModelBuilder()
+    assign(beginning, handle(beginning), beginning.constant(np.zeros((1, 64), np.float32)))
+    graph = ModelBuilder()
+    once = schema.CallOnceOptionsT()
+    once.initSubgraphIndex = 1
+    graph.operator("CALL_ONCE", [], (), once)
+    graph.subgraph.operators[-1].outputs = []
+    source, variable = graph.input((1, 64), "x"), handle(graph)
+    read = graph.operator("READ_VARIABLE", [variable], (1, 64), schema.ReadVariableOptionsT())
+    total = graph.binary("ADD", read, source)
+    assign(graph, variable, total)
+    model = parse_model(graph.finish(dense(graph, total)))
+    add_subgraph(model, beginning.finish())
+    return model_bytes(model)
+
+
+_kind("state_of_resource", summing)
+
+
 def _composite() -> bytes:
     """Makes a composite between two layers, of the name that the library gives integers."""
     graph = ModelBuilder()

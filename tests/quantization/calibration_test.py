@@ -176,7 +176,7 @@ def test_statistics_do_not_depend_on_the_number_of_processes(count):
                 np.testing.assert_array_equal(*values)
 
 
-@pytest.mark.parametrize("name", ["svdf", "unidirectional_sequence_lstm"])
+@pytest.mark.parametrize("name", ["resource", "svdf", "unidirectional_sequence_lstm"])
 def test_a_state_of_one_sample_is_not_the_next_one_s(name):
     model = parse_model(make_float_master(KINDS[f"state_of_{name}"]())[0])
     (shape,) = (tuple(t.shape) for t in model.schema.subgraphs[0].tensors if t.name == b"x")

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from tests.foreign.kinds import KINDS
+from tests.foreign.samples import samples_of
 from tests.model_files import model_path
 from tests.refused import refused
 from tests.scenes.photo_files import photo_path
@@ -73,3 +75,14 @@ def test_another_model_is_refused(master):
     palm, _ = make_float_master(model_path("palm_detection_lite").read_bytes())
     with refused("model.other", r"palm: its inputs \[\[1, 192, 192, 3\]\]"):
         paired(ModelOutputs(master, "face"), ModelOutputs(palm, "palm"))
+
+
+@pytest.mark.parametrize("name", ["resource", "svdf"])
+def test_outputs_do_not_depend_on_what_ran_before(name):
+    master, _ = make_float_master(KINDS[f"state_of_{name}"]())
+    first, second = samples_of(master)[:2]
+    outputs = ModelOutputs(master, "net")
+    (expected,) = outputs(first)
+    outputs(second)
+    (again,) = outputs(first)
+    assert np.array_equal(expected, again)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
 from tools.graph.flatbuffer import TfliteModel, dtype_of, model_to_read, shape_of, text, type_name
@@ -68,6 +69,39 @@ def open_interpreter(content: bytes, where: str, keep_tensors: bool = False, thr
             "model.runtime", f"{where}: the runtime cannot run this model: {reason}"
         ) from None
     return interpreter
+
+
+def _keeps_resources(content: bytes) -> bool:
+    """Says whether a model has variables outside of its tensors, which no reset reaches."""
+    model = schema.Model.GetRootAs(content, 0)
+    codes = (model.OperatorCodes(number) for number in range(model.OperatorCodesLength()))
+    return any(code.BuiltinCode() == schema.BuiltinOperator.VAR_HANDLE for code in codes)
+
+
+class FreshInterpreter:
+    """An interpreter in which each sample begins without what another left.
+
+    Else what a sample gives would depend on which one was run before it, and calibration on how
+    samples are divided among processes.
+
+    Attributes:
+      current: the ai_edge_litert Interpreter that ran last, or will run first.
+    """
+
+    def __init__(self, content: bytes, where: str):
+        """Opens a model; takes and raises what `open_interpreter` does."""
+        self._content, self._where = content, where
+        self._reopens, self._used = _keeps_resources(content), False
+        self.current = open_interpreter(content, where)
+
+    def begin(self):
+        """Gives the Interpreter that runs the next sample; its tensors have the same indices."""
+        if self._used and self._reopens:
+            self.current = open_interpreter(self._content, self._where)
+        elif self._used:
+            self.current.reset_all_variables()
+        self._used = True
+        return self.current
 
 
 def quantize_values(values: np.ndarray, scale: float, zero_point: int, dtype) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from tools.errors import InputError
 from tools.graph.data_sized import data_sized
 from tools.graph.flatbuffer import TfliteModel, tensor_name
-from tools.graph.runtime import open_interpreter, read_tensor, signature_inputs
+from tools.graph.runtime import FreshInterpreter, read_tensor, signature_inputs
 from tools.graph.topology import Topology
 from tools.quantization.activation_statistics import ActivationStatistics, Rows
 from tools.quantization.instrumentation import Layout, instrumented, plan_layout, with_outputs
@@ -69,13 +69,14 @@ class _Runner:
           model: the model, whose signature names the inputs.
         """
         self._where = model.where
-        self._interpreter = open_interpreter(content, model.where)
+        self._interpreter = FreshInterpreter(content, model.where)
+        opened = self._interpreter.current
         order = [int(index) for index in model.schema.subgraphs[0].inputs]
-        places = [details["index"] for details in self._interpreter.get_input_details()]
+        places = [details["index"] for details in opened.get_input_details()]
         self._inputs = {
             name: places[order.index(index)] for name, index in signature_inputs(model).items()
         }
-        self._outputs = [details["index"] for details in self._interpreter.get_output_details()]
+        self._outputs = [details["index"] for details in opened.get_output_details()]
 
     def run(self, sample: Mapping[str, np.ndarray]) -> None:
         """Runs one sample, as the first that a model with a state sees.
@@ -86,10 +87,10 @@ class _Runner:
           InputError: when the sample does not fit, or the runtime fails.
         """
         try:
-            self._interpreter.reset_all_variables()
+            interpreter = self._interpreter.begin()
             for name, index in self._inputs.items():
-                self._interpreter.set_tensor(index, sample[name])
-            self._interpreter.invoke()
+                interpreter.set_tensor(index, sample[name])
+            interpreter.invoke()
         except (ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:300]
             raise InputError(
@@ -98,12 +99,12 @@ class _Runner:
 
     def output(self, place: int) -> np.ndarray:
         """Shows an output where it lies: nothing may hold on to it when the next sample runs."""
-        return self._interpreter.tensor(self._outputs[place])()
+        return self._interpreter.current.tensor(self._outputs[place])()
 
     def __call__(self, sample: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Runs one sample and copies the outputs; raises as `run`."""
         self.run(sample)
-        return [read_tensor(self._interpreter, index) for index in self._outputs]
+        return [read_tensor(self._interpreter.current, index) for index in self._outputs]
 
 
 # With activations and weights up to here, no product and no sum of a layer is larger than

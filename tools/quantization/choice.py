@@ -29,7 +29,7 @@ from tools.errors import InputError
 from tools.graph.child_process import in_child
 from tools.graph.flatbuffer import TfliteModel, model_bytes
 from tools.graph.runtime import (
-    open_interpreter,
+    FreshInterpreter,
     read_tensor,
     signature_inputs,
     values_read,
@@ -172,18 +172,18 @@ def outputs_of(
     """
     graph = Topology(model)
     names = {index: name for name, index in signature_inputs(model).items()}
-    interpreter = open_interpreter(content, model.where)
+    opened = FreshInterpreter(content, model.where)
     inputs = [
         (names[int(index)], details)
         for index, details in zip(
-            graph.subgraph.inputs, interpreter.get_input_details(), strict=True
+            graph.subgraph.inputs, opened.current.get_input_details(), strict=True
         )
         if int(index) in names
     ]
     result = []
     for sample in samples:
         # As in calibration, each begins without what another left.
-        interpreter.reset_all_variables()
+        interpreter = opened.begin()
         for name, details in inputs:
             interpreter.set_tensor(details["index"], values_to_set(details, sample[name]))
         interpreter.invoke()

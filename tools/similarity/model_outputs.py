@@ -8,7 +8,7 @@ import numpy as np
 from tools.errors import InputError
 from tools.graph.description import describe
 from tools.graph.flatbuffer import model_to_read, with_other_outputs
-from tools.graph.runtime import open_interpreter, read_tensor, values_read, values_to_set
+from tools.graph.runtime import FreshInterpreter, read_tensor, values_read, values_to_set
 
 
 class RunModel(Protocol):
@@ -65,16 +65,16 @@ class ModelOutputs:
             own = [int(index) for index in subgraph.outputs]
             others = [index for index in dict.fromkeys(also) if index not in own]
             content = with_other_outputs(content, own + others, where)
-        self._interpreter = open_interpreter(content, where)
-        self._input_details = self._interpreter.get_input_details()
-        details = self._interpreter.get_output_details()
+        self._interpreter = FreshInterpreter(content, where)
+        self._input_details = self._interpreter.current.get_input_details()
+        details = self._interpreter.current.get_output_details()
         self._output_details = details[:ends]
         self._details = {entry["index"]: entry for entry in details}
         self.shapes = [tuple(int(n) for n in d["shape"]) for d in self._output_details]
         self.input_shapes = [tuple(int(n) for n in d["shape"]) for d in self._input_details]
 
     def __call__(self, sample: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """Runs one sample.
+        """Runs one sample, as the first that a model with a state sees.
 
         Args:
           sample: input name to float32 array of the input's shape.
@@ -85,11 +85,12 @@ class ModelOutputs:
         Raises:
           InputError: when the runtime fails.
         """
+        interpreter = self._interpreter.begin()
         for name, details in zip(self.inputs, self._input_details, strict=True):
             values = values_to_set(details, sample[name])
-            self._interpreter.set_tensor(details["index"], values)
+            interpreter.set_tensor(details["index"], values)
         try:
-            self._interpreter.invoke()
+            interpreter.invoke()
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[:1]
             raise InputError(
@@ -99,7 +100,7 @@ class ModelOutputs:
 
     def _float(self, details: dict) -> np.ndarray:
         """Reads a tensor's values as float32."""
-        own = read_tensor(self._interpreter, details["index"])
+        own = read_tensor(self._interpreter.current, details["index"])
         values = values_read(details, own)
         return values.astype(np.float32, copy=False)
 
