@@ -8,6 +8,7 @@ from tests.foreign.samples import samples_of
 from tests.model_files import model_path
 from tests.refused import refused
 from tests.scenes.photo_files import photo_path
+from tools.graph.description import describe
 from tools.graph.flatbuffer import model_bytes, parse_model
 from tools.graph.float_master import make_float_master
 from tools.graph.runtime import quantize_values
@@ -39,9 +40,9 @@ def test_a_model_with_int8_ends_takes_and_gives_float(master, samples):
 
     library = quantizer.Quantizer(master, recipe.static_wi8_ai8())
     ranges = library.calibrate({"serving_default": samples})
-    artifact = ModelOutputs(bytes(library.quantize(ranges).quantized_model), "int8")
-    details = artifact._interpreter.get_input_details()[0]
-    assert details["dtype"] == np.int8
+    content = bytes(library.quantize(ranges).quantized_model)
+    assert describe(content)["inputs"][0]["dtype"] == "int8"
+    artifact = ModelOutputs(content, "int8")
     reference = ModelOutputs(master, "face")
     names, order = paired(reference, artifact)
     found = artifact({theirs: samples[1][ours] for theirs, ours in names.items()})
