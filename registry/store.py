@@ -581,13 +581,11 @@ _PASSING: tuple[tuple[tuple[str, ...], str], ...] = (
 def _explanation(store: Store, error: BaseException) -> InputError:
     text = " ".join(str(error).split())
     found = text.lower()
-    for marks, said, advice in _CONNECTIONS:
-        if any(mark in found for mark in marks):
-            said = said.format(path=text.rpartition("invalid path: ")[-1])
-            return InputError("store.connection", f"{store.display_uri}: {said}; {advice}")
-    for marks, said, advice in _MESSAGES:
-        if any(mark in found for mark in marks):
-            return InputError("store.refused", f"{store.display_uri}: {said}; {advice}")
+    for code, messages in (("store.connection", _CONNECTIONS), ("store.refused", _MESSAGES)):
+        for marks, said, advice in messages:
+            if any(mark in found for mark in marks):
+                said = said.replace("{path}", text.rpartition("invalid path: ")[-1])
+                return InputError(code, f"{store.display_uri}: {said}; {advice}")
     for marks, said in _PASSING:
         if any(mark in found for mark in marks):
             advice = "start it, or check MLFLOW_TRACKING_URI" if "answer" in said else ""

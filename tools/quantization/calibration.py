@@ -9,6 +9,7 @@ on how many there are.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from tools.quantization.instrumentation import Layout, instrumented, plan_layout
 from tools.quantization.masks import find_masks
 from tools.quantization.range_estimators import HALF_BINS, Histogram
 from tools.quantization.sample_processes import over_samples
+
+_T = TypeVar("_T")
 
 
 def run_samples(
@@ -56,6 +59,18 @@ def computed_tensors(model: TfliteModel) -> list[int]:
     graph = Topology(model)
     indices = sorted((graph.inputs | set(graph.producer)) - data_sized(graph))
     return [index for index in indices if graph.tensor(index).type == 0]
+
+
+def evenly_spread(samples: Sequence[_T], most: int) -> list[_T]:
+    """Chooses samples that lie evenly over all of them, the first and the last among them.
+
+    Args:
+      samples: in their order; one at least.
+      most: how many are chosen at most.
+    """
+    count = min(len(samples), most)
+    places = np.unique(np.linspace(0, len(samples) - 1, count).astype(int))
+    return [samples[int(place)] for place in places]
 
 
 class _Runner:

@@ -37,6 +37,7 @@ from tools.graph.runtime import (
 )
 from tools.graph.topology import Topology
 from tools.quantization.activation_statistics import ActivationStatistics
+from tools.quantization.calibration import evenly_spread
 from tools.quantization.settings import (
     BY_JUDGING,
     USUAL_ESTIMATOR,
@@ -127,9 +128,7 @@ def divisions(
     for quarter in range(min(_QUARTERS, -(-_JUDGES // (len(samples) // _QUARTERS)))):
         held_out = range(_QUARTERS - 1 - quarter, len(samples), _QUARTERS)
         rest = [number for number in range(len(samples)) if number not in held_out]
-        count = min(len(held_out), _JUDGES)
-        places = np.unique(np.linspace(0, len(held_out) - 1, count).astype(int))
-        judges = [held_out[place] for place in places]
+        judges = evenly_spread(held_out, _JUDGES)
         part = statistics.of_samples(rest)
         result.append(Division(_Part(samples, rest), part, _Part(samples, judges)))
     return result

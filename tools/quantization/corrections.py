@@ -19,6 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from tools.graph.flatbuffer import TfliteModel, shape_of
 from tools.graph.topology import Topology
+from tools.quantization.calibration import evenly_spread
 from tools.quantization.layer_execution import LayerExecution
 from tools.quantization.layer_inputs import LAYERS, LayerInputs
 
@@ -87,8 +88,7 @@ class Judges:
         Raises:
           InputError: when the runtime cannot run a part of the model.
         """
-        chosen = np.unique(np.linspace(0, len(samples) - 1, min(len(samples), most)).astype(int))
-        used = [samples[int(number)] for number in chosen]
+        used = evenly_spread(samples, most)
         self.learning = [sample for number, sample in enumerate(used) if number % 4 != 3]
         self._judges = used[3::4]
         self.count = len(self._judges)

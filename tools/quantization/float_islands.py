@@ -32,6 +32,7 @@ from ai_edge_litert import schema_py_generated as schema
 from tools.graph.flatbuffer import TfliteModel, runnable_bytes, shape_of, tensor_name
 from tools.graph.topology import Topology
 from tools.quantization.activation_rounding import Step, steps_of, with_rounding
+from tools.quantization.calibration import evenly_spread
 from tools.quantization.choice import energies, outputs_of
 from tools.quantization.dynamic_cost import FloatCost
 
@@ -114,8 +115,7 @@ class _Search:
         samples: Sequence[Mapping[str, np.ndarray]],
     ):
         self._graph, self._steps = graph, steps
-        places = np.unique(np.linspace(0, len(samples) - 1, _JUDGES).astype(int))
-        self._judges = [samples[int(place)] for place in places]
+        self._judges = evenly_spread(samples, _JUDGES)
         self.all = frozenset(range(len(graph.subgraph.operators)))
         self.integer = frozenset(
             place

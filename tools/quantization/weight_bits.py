@@ -25,6 +25,7 @@ import numpy as np
 
 from tools.graph.flatbuffer import TfliteModel, copied_model, runnable_bytes
 from tools.graph.topology import WEIGHTED, Topology
+from tools.quantization.calibration import evenly_spread
 from tools.quantization.choice import energies, outputs_of
 
 _JUDGES = 8
@@ -102,12 +103,9 @@ class _Search:
         samples: Sequence[Mapping[str, np.ndarray]],
     ):
         self._model, self._graph, self.layers = model, Topology(model), layers
-        count = min(len(samples), _JUDGES)
-        places = np.unique(np.linspace(0, len(samples) - 1, count).astype(int))
-        self._judges = [samples[int(place)] for place in places]
+        self._judges = evenly_spread(samples, _JUDGES)
         self._expected = outputs_of(model, runnable_bytes(model), self._judges)
-        sizes = {layer.place: self._weights(layer).size for layer in layers}
-        self._sizes = sizes
+        self._sizes = {layer.place: self._weights(layer).size for layer in layers}
         self.all_bits = 32 * self._all_weights()
 
     def _weights(self, layer: _Layer) -> np.ndarray:
