@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING
 from registry.metrics import is_on_device
 from registry.record import FLOAT_SUFFIX
 from registry.store import Store, explained, if_there
-from registry.tags import KIND_REFUSED, KIND_TAG, PARENT_TAG, SHA256_TAG
+from registry.tags import (
+    KIND_REFUSED,
+    KIND_TAG,
+    MEASURED_TAG,
+    PARENT_TAG,
+    SHA256_TAG,
+    TAKEN_TAG,
+)
 from tools.command_line import bazel_command
 from tools.errors import InputError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
     from mlflow.entities.model_registry import ModelVersion
 
 # How many runs of one artifact are read: the newest.
@@ -24,15 +32,18 @@ _MOST_VERSIONS = 10_000
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """What one run says of an artifact on one device.
+    """What an artifact's newest runs say of one device: of its speed, and of its answers.
 
     Attributes:
       device: name of the device, or "" where nothing was measured.
       gates: "passed", "failed" or "not checked".
       failure: which gates failed, or "".
-      metrics: of the run.
-      run_id: of the run.
+      metrics: of the runs.
+      run_id: of the newest run.
       ended_ms: when it ended, in milliseconds since 1970.
+      measured: SIMILARITY, SPEED, both or none: what was measured on the device itself.
+      taken: whether its accelerator takes the model "whole", "partly" or "refused" it; "" of
+        devices whose similarity is the report's.
     """
 
     device: str
@@ -41,6 +52,8 @@ class Measurement:
     metrics: Mapping[str, float]
     run_id: str
     ended_ms: int
+    measured: frozenset[str] = frozenset()
+    taken: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +68,8 @@ class Version:
       created_ms: when it was made, in milliseconds since 1970.
       run_id: of the run that made it.
       metrics: of that run.
-      measurements: the newest of each device, by its name; of `read_version` only.
+      measurements: the newest of each device, by its name. `versions` gives those alone that
+        judged answers on the device.
     """
 
     name: str
@@ -93,6 +107,26 @@ class Version:
         if device in self.measurements:
             metrics.update(self.measurements[device].metrics)
         return metrics
+
+    def value_on(self, device: str, metric: str) -> float | None:
+        """Gives one figure of one device.
+
+        Args:
+          device: its name, or "" for the registration's own figures.
+          metric: its full name. Of similarity there is the device's own alone.
+
+        Returns:
+          None where it has not been measured there.
+        """
+        measured = self.measurements.get(device)
+        if not device or is_on_device(metric) or not (measured and measured.taken):
+            return self.metrics_on(device).get(metric)
+        return measured.metrics.get(metric)
+
+    def judged_on(self) -> list[Measurement]:
+        """Gives what devices said of the artifact's answers, by their names."""
+        found = sorted(self.measurements.items())
+        return [measured for _, measured in found if measured.taken]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,7 +253,15 @@ class Catalog:
             found = self._client.search_model_versions(
                 f"name = {_quoted(name)}", max_results=limit, order_by=["version_number DESC"]
             )
-            return self._with_metrics(found, aliases)
+            versions = self._with_metrics(found, aliases)
+            judged = self._runs(name, f"tags.{TAKEN_TAG} LIKE '%'") if versions else []
+        of_artifact: dict[str, list[Run]] = {}
+        for run in judged:
+            of_artifact.setdefault(run.data.tags.get(SHA256_TAG, ""), []).append(run)
+        return [
+            dataclasses.replace(each, measurements=_by_device(of_artifact.get(each.sha256, ())))
+            for each in versions
+        ]
 
     def numbers(self, name: str) -> set[int]:
         """Says which versions of a model there are, deleted ones left out.
@@ -359,29 +401,64 @@ class Catalog:
         ]
 
     def _measurements(self, version: Version) -> dict[str, Measurement]:
-        runs = self._client.search_runs(
-            [self.experiment_id(version.name)],
-            f"tags.{SHA256_TAG} = '{version.sha256}' and attributes.status != 'RUNNING'",
+        return _by_device(self._runs(version.name, f"tags.{SHA256_TAG} = '{version.sha256}'"))
+
+    def _runs(self, name: str, which: str) -> list["Run"]:
+        """Finds runs of a model that ended, the newest first."""
+        return self._client.search_runs(
+            [self.experiment_id(name)],
+            f"{which} and attributes.status != 'RUNNING'",
             max_results=_MOST_RUNS,
             order_by=["attributes.end_time DESC"],
         )
-        newest: dict[str, Measurement] = {}
-        for run in runs:
-            tags = run.data.tags
-            if "interrupted" in tags or KIND_TAG not in tags or "gates" not in tags:
-                continue
-            newest.setdefault(
-                tags.get("device", ""),
-                Measurement(
-                    device=tags.get("device", ""),
-                    gates="failed" if tags[KIND_TAG] == KIND_REFUSED else tags["gates"],
-                    failure=tags.get("failure", ""),
-                    metrics=run.data.metrics,
-                    run_id=run.info.run_id,
-                    ended_ms=run.info.end_time or 0,
-                ),
-            )
-        return newest
+
+
+def _by_device(runs: Iterable["Run"]) -> dict[str, Measurement]:
+    """Gives what the newest runs of one artifact say of each device.
+
+    Speed and answers of a device may be measured by two runs: the newest of each counts.
+
+    Args:
+      runs: the newest first.
+    """
+    newest: dict[str, Measurement] = {}
+    seen = set()
+    for run in runs:
+        tags = run.data.tags
+        if "interrupted" in tags or KIND_TAG not in tags or "gates" not in tags:
+            continue
+        device, taken = tags.get("device", ""), tags.get(TAKEN_TAG, "")
+        if (device, bool(taken)) in seen:
+            continue
+        seen.add((device, bool(taken)))
+        found = Measurement(
+            device=device,
+            gates="failed" if tags[KIND_TAG] == KIND_REFUSED else tags["gates"],
+            failure=tags.get("failure", ""),
+            metrics=run.data.metrics,
+            run_id=run.info.run_id,
+            ended_ms=run.info.end_time or 0,
+            measured=frozenset(tags.get(MEASURED_TAG, "").split(", ")) - {""},
+            taken=taken,
+        )
+        newest[device] = _together(newest[device], found) if device in newest else found
+    return newest
+
+
+def _together(newer: Measurement, older: Measurement) -> Measurement:
+    """Puts what a device said of speed beside what it said of answers."""
+    judged, timed = (newer, older) if newer.taken else (older, newer)
+    # A run of speed repeats the report's similarity, which is not this device's.
+    own = {key: value for key, value in timed.metrics.items() if is_on_device(key)}
+    order = ("failed", "not checked", "passed")
+    return dataclasses.replace(
+        newer,
+        gates=min(newer.gates, older.gates, key=order.index),
+        failure="; ".join(filter(None, (newer.failure, older.failure))),
+        metrics={**judged.metrics, **own},
+        measured=newer.measured | older.measured,
+        taken=judged.taken,
+    )
 
 
 def _portions(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:

@@ -20,7 +20,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("before", help="MODEL@VERSION or MODEL@ALIAS")
     result.add_argument("after", help="MODEL@VERSION or MODEL@ALIAS")
     result.add_argument(
-        "--device", help="take latency from this one (default: the first that measured both)"
+        "--device",
+        help="take latency, and similarity where its answers were judged, from this one (default: "
+        "the first that measured both)",
     )
     result.add_argument("--format", choices=("table", "json"), default="table")
     add_patience_flag(result)
@@ -53,6 +55,8 @@ def main(arguments: argparse.Namespace) -> int:
         for device in versions[0].measurements
         if device and device in versions[1].measurements
     )
+    # Before those whose answers are their own: the report's are what most people ask for.
+    common.sort(key=lambda device: bool(versions[0].measurements[device].taken))
     device = arguments.device or next(iter(common), "")
     if arguments.device and arguments.device not in common:
         raise InputError(

@@ -66,6 +66,7 @@ def dashboard(name: str, versions: Sequence[Version], moves: Sequence[Move]) -> 
         title=f"{name}: the {len(versions)} newest versions",
         best=", ".join(v.reference for v in sorted(measured, key=lambda v: v.number)),
         charts=[chart for chart in charts if chart],
+        devices=_devices_table(versions),
         colors={scheme or "no scheme": color for scheme, color in colors.items()},
         moves=_moves_table(name, moves) if moves else None,
         versions=_versions_table(versions, front),
@@ -89,6 +90,28 @@ def _versions_table(versions: Sequence[Version], front: set[int]) -> Table:
             for version in versions
         ],
         numbers=("bytes", "p50 ms", "lowest cosine"),
+    )
+
+
+def _devices_table(versions: Sequence[Version]) -> Table:
+    """Says what devices said of the answers of each version."""
+    judged = [(version, measured) for version in versions for measured in version.judged_on()]
+    return Table(
+        ["version", "device", "taken", "lowest cosine", "p50 ms", "speedup", "gates"],
+        [
+            [
+                version.reference,
+                measured.device,
+                measured.taken,
+                number(lowest_cosine(measured.metrics)),
+                number(measured.metrics.get("latency_p50_ms")),
+                number(measured.metrics.get("speedup")),
+                measured.gates + (f": {measured.failure}" if measured.failure else ""),
+            ]
+            for version, measured in judged
+        ],
+        numbers=("lowest cosine", "p50 ms", "speedup"),
+        marked={n: "bad" for n, (_, each) in enumerate(judged) if each.gates == "failed"},
     )
 
 

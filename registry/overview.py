@@ -4,6 +4,7 @@ from markupsafe import Markup
 
 from registry.formatting import number
 from registry.record import Record
+from registry.tags import TAKEN_TAG
 from tools.documents.metrics import by_field
 from tools.documents.verdict import JudgedGate
 from tools.pages.chart import COLORS, FILE, PAGE, Bar, Palette, bars
@@ -64,6 +65,7 @@ def overview(record: Record) -> str:
     Returns:
       HTML.
     """
+    similarity = record.similarity
     outputs = Table(
         ["output", "mean cosine", "lowest cosine", "largest error", "SQNR dB", "worst sample"],
         [
@@ -75,7 +77,7 @@ def overview(record: Record) -> str:
                 number(output.sqnr_db),
                 output.worst_sample,
             ]
-            for output in record.report.similarity.outputs
+            for output in (similarity.outputs if similarity else ())
         ],
         numbers=("mean cosine", "lowest cosine", "largest error", "SQNR dB"),
     )
@@ -88,7 +90,7 @@ def overview(record: Record) -> str:
                 number(getattr(task, field)),
                 number((task.jpeg or {}).get(field)),
             ]
-            for task in record.report.similarity.tasks
+            for task in (similarity.tasks if similarity else ())
             for field, metric in sorted(by_field(task.type).items())
             if metric.better and getattr(task, field) is not None
         ],
@@ -120,6 +122,8 @@ def overview(record: Record) -> str:
         chart=overview_charts(record, PAGE),
         failures="; ".join(record.failures),
         gates=record.gates,
+        device=record.tags.get("device", "") if record.registration else "",
+        taken=record.tags.get(TAKEN_TAG, ""),
         scheme=record.scheme,
         sha256=record.artifact.sha256,
         tables={"Outputs": outputs, "Tasks": tasks, "Gates": held, "Passes": passes},

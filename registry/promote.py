@@ -61,7 +61,7 @@ def main(arguments: argparse.Namespace) -> int:
     from registry.aliases import Aliases
     from registry.catalog import Catalog
     from registry.dashboard import refresh_or_warn
-    from registry.promotion_policy import judge, read_policy
+    from registry.promotion_policy import judge, read_policy, unmet_lines
     from registry.tables import alias_problem, check_table
     from registry.tags import KIND_PROMOTION
 
@@ -95,7 +95,8 @@ def main(arguments: argparse.Namespace) -> int:
         failed = sum(not check.passed for check in checks)
         if not passed and arguments.force is None:
             print(
-                f"refused: {failed} of {len(checks)} conditions of {policy_file.name} are not met; "
+                f"refused: {failed} of {len(checks)} conditions of {policy_file.name} are not met "
+                f"({'; '.join(unmet_lines(checks))}); "
                 f"{arguments.to} stays at {holder.reference if holder else 'nothing'}"
             )
             return EXIT_GATE_FAILED

@@ -7,12 +7,13 @@ import dataclasses
 import difflib
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from registry.catalog import Version
+from registry.catalog import Measurement, Version
 from registry.change import SPEEDUP, is_regression
+from registry.formatting import number
 from registry.metrics import (
     MODEL_METRICS,
     OUTPUT_METRICS,
@@ -21,7 +22,7 @@ from registry.metrics import (
     full_names,
     is_on_device,
 )
-from registry.tags import MIN_RUNTIME_TAG, UNKNOWN_OPERATORS_TAG
+from registry.tags import MIN_RUNTIME_TAG, SIMILARITY, SPEED, UNKNOWN_OPERATORS_TAG
 from tools.documents.metrics import LOWER, Metric
 from tools.documents.promotion import Check
 from tools.errors import InputError
@@ -41,7 +42,9 @@ class AliasPolicy:
     """The conditions of one alias.
 
     Attributes:
-      required_devices: devices on which all gates must have passed.
+      required_devices: devices on which all gates must have passed, to what must have been
+        measured there: SIMILARITY, SPEED or both. None is similarity, and speed unless the
+        device's answers were judged without one.
       max_size_bytes: largest artifact, or None.
       oldest_runtime: TensorFlow Lite that must have all operators, such as "2.14.0",
         or None.
@@ -52,7 +55,7 @@ class AliasPolicy:
         version that holds the alias.
     """
 
-    required_devices: tuple[str, ...] = ()
+    required_devices: Mapping[str, tuple[str, ...] | None] = dataclasses.field(default_factory=dict)
     max_size_bytes: int | None = None
     oldest_runtime: str | None = None
     tolerances: Mapping[str, tuple[float | None, float | None]] = dataclasses.field(
@@ -148,22 +151,54 @@ def _check_gates(policy: AliasPolicy, candidate: Version) -> list[Check]:
         devices = sorted(candidate.measurements)
     for device in devices:
         measured = candidate.measurements.get(device)
+        wanted: tuple[str, ...] = ()
+        if device in policy.required_devices:
+            wanted = _wanted(policy, device, measured)
+        missing = [what for what in wanted if not measured or what not in measured.measured]
         gates = measured.gates if measured else "not measured"
         if measured and measured.failure:
             gates = f"failed: {measured.failure}"
+        elif missing and gates != "failed":
+            gates = f"{' and '.join(missing)} not measured"
         checks.append(
             Check(
                 what="gates",
                 device=device,
                 holder=None,
                 candidate=gates,
-                condition="passed",
+                condition=" with ".join(["passed", *filter(None, [" and ".join(wanted)])]),
                 passed=gates == "passed",
             )
         )
     if not checks:
         checks.append(Check("gates", "", None, "not checked", "passed", False))
     return checks
+
+
+def _wanted(policy: AliasPolicy, device: str, measured: Measurement | None) -> tuple[str, ...]:
+    """Gives what must have been measured on a required device."""
+    said = policy.required_devices[device]
+    if said:
+        return said
+    if measured and measured.taken and SPEED not in measured.measured:
+        # A processor computes in place of a GPU: its speed means nothing.
+        return (SIMILARITY,)
+    return (SIMILARITY, SPEED)
+
+
+def unmet_lines(checks: Sequence[Check]) -> list[str]:
+    """Says of each condition that is not met what was found and what is asked for."""
+    lines = []
+    for check in checks:
+        if check.passed:
+            continue
+        found = number(check.candidate) if check.candidate is not None else "not measured"
+        on = f"{check.device}: " if check.device else ""
+        if check.what == "gates":
+            lines.append(f"{on or 'gates '}{found}")
+        else:
+            lines.append(f"{on}{check.what} {found}, asked for: {check.condition}")
+    return lines
 
 
 def _check_runtime(oldest: str, candidate: Version, holder: Version | None) -> Check:
@@ -187,11 +222,11 @@ def _check_tolerance(policy, candidate, holder, metric, least, most) -> list[Che
         words.append(f"at most {most:g}")
     checks = []
     for device, name in _named(policy, candidate, metric):
-        value = candidate.metrics_on(device).get(name)
+        value = candidate.value_on(device, name)
         inside = value is not None and not (
             (least is not None and value < least) or (most is not None and value > most)
         )
-        before = holder.metrics_on(device).get(name) if holder else None
+        before = holder.value_on(device, name) if holder else None
         checks.append(Check(name, device, before, value, ", ".join(words), inside))
     return checks
 
@@ -199,8 +234,7 @@ def _check_tolerance(policy, candidate, holder, metric, least, most) -> list[Che
 def _check_regression(policy, candidate, holder, metric, share) -> list[Check]:
     checks = []
     for device, name in _named(policy, candidate, metric):
-        value = candidate.metrics_on(device).get(name)
-        before = holder.metrics_on(device).get(name)
+        value, before = candidate.value_on(device, name), holder.value_on(device, name)
         if before is None:
             # The holder was never measured so: there is nothing to be worse than.
             checks.append(Check(name, device, None, value, "not comparable", value is not None))
@@ -216,20 +250,24 @@ def _check_regression(policy, candidate, holder, metric, share) -> list[Check]:
 
 def _named(policy: AliasPolicy, candidate: Version, metric: str) -> list[tuple[str, str]]:
     """Gives the devices and full names that a metric in a policy stands for."""
-    devices = [""]
-    if is_on_device(metric):
-        devices = list(policy.required_devices) or sorted(candidate.measurements)
     names = full_names(metric, candidate.metrics)
-    return [(device, name) for device in devices for name in names]
+    if is_on_device(metric):
+        devices = [
+            device
+            for device in policy.required_devices
+            if SPEED in _wanted(policy, device, candidate.measurements.get(device))
+        ]
+        if not policy.required_devices:
+            devices = sorted(candidate.measurements)
+        return [(device, name) for device in devices for name in names]
+    judged = {measured.device for measured in candidate.judged_on()}
+    # What is of an output or a task is of answers, which devices have of their own.
+    own = [device for device in policy.required_devices if device in judged]
+    return [(device, name) for name in names for device in ["", *(own if "/" in name else [])]]
 
 
 def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPolicy:
     _check_keys(table, _KEYS, path, where)
-    devices = table.get("required_devices", [])
-    if not isinstance(devices, list) or not all(isinstance(name, str) for name in devices):
-        raise InputError(
-            "policy.field", f"{path}: {where}required_devices: a list of names is wanted"
-        )
     size = table.get("max_size_bytes")
     if size is not None and not (_is_number(size) and size > 0):
         raise InputError(
@@ -268,12 +306,33 @@ def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPoli
         if not (_is_number(share) and share >= 0):
             raise InputError("policy.field", f"{path}: {at}a share is wanted, such as 0.05")
     return AliasPolicy(
-        required_devices=tuple(devices),
+        required_devices=_required_devices(table, path, where),
         max_size_bytes=size,
         oldest_runtime=oldest,
         tolerances=tolerances,
         max_regression=dict(regressions),
     )
+
+
+def _required_devices(
+    table: Mapping[str, Any], path: Path, where: str
+) -> dict[str, tuple[str, ...] | None]:
+    at = f"{path}: {where}required_devices"
+    devices = table.get("required_devices", [])
+    if isinstance(devices, list) and all(isinstance(name, str) for name in devices):
+        return dict.fromkeys(devices)
+    if not isinstance(devices, dict):
+        raise InputError(
+            "policy.field",
+            f'{at}: a list of names is wanted, or a table such as {{ pixel7 = ["{SPEED}"] }}',
+        )
+    for name, wanted in devices.items():
+        if not isinstance(wanted, list) or not wanted or not set(wanted) <= {SIMILARITY, SPEED}:
+            raise InputError(
+                "policy.field",
+                f'{at}.{name}: a list is wanted of "{SIMILARITY}", "{SPEED}" or both',
+            )
+    return {name: tuple(wanted) for name, wanted in devices.items()}
 
 
 def _known_metric(metric: str, path: Path, at: str) -> Metric:

@@ -11,12 +11,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from registry.metrics import OUTPUT_METRICS, jpeg_metric, task_metric
-from registry.tags import MIN_RUNTIME_TAG, UNKNOWN_OPERATORS_TAG
+from registry.tags import (
+    MEASURED_TAG,
+    MIN_RUNTIME_TAG,
+    SIMILARITY,
+    SPEED,
+    TAKEN_TAG,
+    UNKNOWN_OPERATORS_TAG,
+)
+from tools.documents.device_verdict import DeviceVerdict
 from tools.documents.document import read_document
 from tools.documents.latency import Latency, LatencyGate, Speed
 from tools.documents.metrics import by_field
 from tools.documents.models import ModelDescription, Tensor
-from tools.documents.report import MinRuntime, Report
+from tools.documents.report import MinRuntime, Report, Similarity
 from tools.documents.verdict import JudgedGate, Verdict
 from tools.errors import InputError
 
@@ -42,6 +50,8 @@ class SourceFiles:
       source_model: the file that the master was made from, or None.
       latency: latency.json, or None when nothing was measured.
       verdict: verdict.json, or None when no gate was checked.
+      device_verdict: device_verdict.json of one device, or None. What is made of the files is
+        then a measurement of that device, and `latency` is None.
       pages: further pages and pictures to keep with the run.
     """
 
@@ -52,6 +62,7 @@ class SourceFiles:
     source_model: Path | None = None
     latency: Path | None = None
     verdict: Path | None = None
+    device_verdict: Path | None = None
     pages: tuple[Path, ...] = ()
 
 
@@ -94,13 +105,16 @@ class Record:
       source_sha256: digest of the file that the master was made from, or None.
       metrics: of the artifact; units are in the names.
       float_metrics: of the float master.
-      latency_metrics: the part of `metrics` that a new measurement changes.
+      similarity: to the float master, of the answers on this host or on a device; None where a
+        device gives no answers.
       params: settings that made the artifact.
       tags: identity: digests, target, device.
       gates: GATES_PASSED, GATES_FAILED or GATES_NOT_CHECKED.
       failures: one line for each gate that failed, the most severe first.
       report: what was read of the artifact.
-      judged: the gates of the verdict and of the latency measurement.
+      judged: the gates of the verdict and of the measurement.
+      registration: of a device's similarity, the record of the artifact itself, which is
+        made first where there is no version; None otherwise.
       files: artifacts of the run, by their name there.
       digest: sha256 over the artifact and everything said about it; equal
         digests are the same registration.
@@ -115,7 +129,7 @@ class Record:
     source_sha256: str | None
     metrics: Mapping[str, float]
     float_metrics: Mapping[str, float]
-    latency_metrics: Mapping[str, float]
+    similarity: Similarity | None
     params: Mapping[str, str]
     tags: Mapping[str, str]
     gates: str
@@ -124,6 +138,7 @@ class Record:
     judged: tuple[JudgedGate | LatencyGate, ...]
     files: Mapping[str, Path]
     digest: str
+    registration: "Record | None" = None
 
 
 def read_record(
@@ -159,15 +174,16 @@ def read_record(
     verdict = read_document(files.verdict, Verdict) if files.verdict else None
     gates, failures = _judgement(verdict, latency)
     latency_metrics, float_metrics = _latency_metrics(latency)
-    tags = {"target": target, "gates": gates, **_identity_tags(report), **_origin_tags(report)}
+    tags = {"target": target, **_identity_tags(report), **_origin_tags(report)}
     tags.update(_min_runtime_tags(report.min_runtime))
     if bazel_version:
         tags["bazel_version"] = bazel_version
     if latency:
         tags.update(_device_tags(latency))
+    measured = _measured(verdict, latency)
     recipe = {"recipe_sha256": report.recipe.sha256} if report.recipe else {}
     kept = _kept_files(files)
-    return Record(
+    record = Record(
         registered_model=registered_model,
         name=report.name,
         version=report.version,
@@ -175,19 +191,70 @@ def read_record(
         artifact=artifact,
         float_master=master,
         source_sha256=report.source.sha256 if report.source else None,
-        metrics=_finite(_report_metrics(report)) | latency_metrics,
+        metrics=_finite(_file_metrics(report) | _similarity_metrics(report.similarity))
+        | latency_metrics,
         float_metrics=_finite({**float_metrics, "size_bytes": master.bytes}),
-        latency_metrics=latency_metrics,
+        similarity=report.similarity,
         params={"scheme": report.scheme, "version": report.version, **recipe},
-        tags=tags,
+        tags=tags | {"gates": gates} | measured,
         gates=gates,
         failures=failures,
         report=report,
         judged=(verdict.gates if verdict else ()) + (latency.gates if latency else ()),
         files=kept,
-        digest=_digest_of(
-            [artifact.sha256, *(f"{name} {_sha256(kept[name])}" for name in sorted(kept))]
-        ),
+        digest=_digest_of(artifact, kept),
+    )
+    if not files.device_verdict:
+        return record
+    return _on_device(record, tags, files, files.device_verdict)
+
+
+def _on_device(
+    registration: Record, tags: Mapping[str, str], files: SourceFiles, path: Path
+) -> Record:
+    """Gives the record of what an artifact does on a device.
+
+    Args:
+      registration: of the artifact itself.
+      tags: those of its tags that hold wherever it runs.
+      files: of the registration.
+      path: of the device verdict.
+
+    Raises:
+      InputError: it cannot be read, or is of other models.
+    """
+    verdict = read_document(path, DeviceVerdict)
+    for what, file, model in (
+        ("artifact", verdict.artifact, registration.artifact),
+        ("float master", verdict.float_master, registration.float_master),
+    ):
+        _check_measured(path, what, file.sha256, model)
+    kept = {"report.json": files.report, "device_verdict.json": path}
+    speed: dict[str, float | None] = {}
+    float_speed: dict[str, float | None] = {}
+    if verdict.speed:
+        milliseconds = verdict.speed.artifact_ms
+        speed = {"latency_p50_ms": milliseconds, "speedup": verdict.speed.speedup}
+        speed["fps"] = 1000 / milliseconds if milliseconds else None
+        float_speed = {"latency_p50_ms": verdict.speed.float_master_ms}
+    similarity = _similarity_metrics(verdict.similarity) if verdict.similarity else {}
+    failures = tuple(_failed_gate(gate) for gate in verdict.gates if not gate.passed)
+    if not verdict.similarity:
+        word = "refused" if verdict.taken == "refused" else "no answers"
+        failures = (f"{word}: {verdict.fault}",)
+    gates = GATES_PASSED if verdict.passed else GATES_FAILED
+    return dataclasses.replace(
+        registration,
+        metrics=_finite(_file_metrics(registration.report) | similarity | speed),
+        float_metrics={**registration.float_metrics, **_finite(float_speed)},
+        similarity=verdict.similarity,
+        tags={**tags, "gates": gates, **_verdict_tags(verdict)},
+        gates=gates,
+        failures=failures,
+        judged=verdict.gates,
+        files=kept,
+        digest=_digest_of(registration.artifact, kept),
+        registration=registration,
     )
 
 
@@ -261,6 +328,30 @@ def _device_tags(latency: Latency) -> dict[str, str]:
     return {tag: str(value) for tag, value in told.items() if value not in (None, "")}
 
 
+def _measured(verdict: Verdict | None, latency: Latency | None) -> dict[str, str]:
+    """Says what was measured and judged where the latency was, which is this host or a phone."""
+    # The verdict's answers are this host's: they say nothing of a phone.
+    here = verdict is not None and latency is not None and latency.device.backend == "host"
+    measured = ([SIMILARITY] if here else []) + ([SPEED] if latency else [])
+    return {MEASURED_TAG: ", ".join(measured)} if measured else {}
+
+
+def _verdict_tags(verdict: DeviceVerdict) -> dict[str, str]:
+    """Says on which device it was judged, and what the accelerator there took."""
+    device = verdict.device
+    told = {
+        "device": device.name,
+        "device_accelerator": device.accelerator,
+        "device_adapter": device.adapter,
+        "device_backend": "browser",
+        "device_browser": device.browser,
+        "device_runtime": device.runtime,
+        TAKEN_TAG: verdict.taken,
+        MEASURED_TAG: f"{SIMILARITY}, {SPEED}" if verdict.speed else SIMILARITY,
+    }
+    return {tag: value for tag, value in told.items() if value}
+
+
 def _check_registered_model_name(name: str) -> None:
     if not name.strip() or re.search(r"[/:\x00-\x1f]", name):
         raise InputError(
@@ -281,13 +372,17 @@ def _read_latency(path: Path, artifact: ModelIdentity, master: ModelIdentity) ->
         ("artifact", latency.artifact, artifact),
         ("float master", latency.float_master, master),
     ):
-        if measured.sha256 != model.sha256:
-            raise InputError(
-                "document.other",
-                f"{path}: measured another {what} ({measured.sha256[:12]}, the report has "
-                f"{model.sha256[:12]}); measure again",
-            )
+        _check_measured(path, what, measured.sha256, model)
     return latency
+
+
+def _check_measured(path: Path, what: str, sha256: str, model: ModelIdentity) -> None:
+    if sha256 != model.sha256:
+        raise InputError(
+            "document.other",
+            f"{path}: measured another {what} ({sha256[:12]}, the report has "
+            f"{model.sha256[:12]}); measure again",
+        )
 
 
 def _judgement(verdict: Verdict | None, latency: Latency | None) -> tuple[str, tuple[str, ...]]:
@@ -309,16 +404,21 @@ def _failed_gate(gate: JudgedGate | LatencyGate) -> str:
     return f"{gate.name}{where}: {value} against a threshold of {gate.threshold}"
 
 
-def _report_metrics(report: Report) -> dict[str, float | None]:
-    """Gives what the report measures; None where it has no figure."""
-    similarity = report.similarity
-    metrics = {
+def _file_metrics(report: Report) -> dict[str, float | None]:
+    """Gives what is the same wherever the artifact runs; None where there is no figure."""
+    return {
         "float_tensors": len(report.float_tensors),
-        "layer_correlation_min": similarity.layers.correlation_min if similarity.layers else None,
         "size_bytes": report.artifact.bytes,
         "size_reduction": report.size.reduction,
         "size_reduction_vs_source": report.size.reduction_vs_source,
     }
+
+
+def _similarity_metrics(similarity: Similarity) -> dict[str, float | None]:
+    """Gives what was measured of the answers; None where there is no figure."""
+    metrics: dict[str, float | None] = {}
+    if similarity.layers:
+        metrics["layer_correlation_min"] = similarity.layers.correlation_min
     outputs = _metric_names([output.name for output in similarity.outputs])
     for output in similarity.outputs:
         for key in OUTPUT_METRICS:
@@ -416,5 +516,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _digest_of(parts: list[str]) -> str:
+def _digest_of(artifact: ModelIdentity, kept: Mapping[str, Path]) -> str:
+    """Gives what equal registrations of an artifact have in common."""
+    parts = [artifact.sha256, *(f"{name} {_sha256(kept[name])}" for name in sorted(kept))]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -145,11 +145,18 @@ class Recorder:
         name = record.registered_model
         version = self._version_of(name, record.artifact.sha256)
         aliases: list[str] = []
+        created = False
         if version is not None and record.gates != GATES_FAILED:
             if self._bring_back(version, record.artifact.file):
                 version = self._with_parent(version, record, experiment_id)
             else:
                 aliases, version = self._give_up(version), None
+        if version is None and record.registration and record.gates != GATES_FAILED:
+            made = self._record(record.registration, experiment_id)
+            if made.version is None:
+                return made
+            created = made.created
+            version = self._version_of(name, record.artifact.sha256)
         run = self._first(self._runs_of(experiment_id, record.digest), version)
         if record.gates == GATES_FAILED:
             if run is not None:
@@ -168,6 +175,7 @@ class Recorder:
                     self._count_as_measurement(run.info.run_id, version)
                 return self._existing(record, version, run)
             made = self._add_measurement(record, experiment_id, version)
+            made = replace(made, created=created)
         # Other machines may have done the same; whoever comes last sees all.
         run = self._first(self._runs_of(experiment_id, record.digest), version)
         if run is None or run.info.run_id == made.run_id:

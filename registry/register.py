@@ -33,6 +33,8 @@ _EXAMPLES = """\
   bazel run //registry:register -- --report=report.json --model=face_int8.tflite \\
       --recipe=recipe.json --float_model=face.tflite --registered_model=face \\
       --target=//models:face_int8
+  bazel run //registry:register -- --report=report.json --model=face_int8.tflite \\
+      --device_verdict=device_verdict.json
   MLFLOW_TRACKING_URI=https://mlflow.example.com bazel run //models:face_int8.register"""
 
 
@@ -59,6 +61,12 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--latency", type=user_path, help="latency.json")
     result.add_argument(
         "--verdict", type=user_path, help="verdict.json; failed gates never make a version"
+    )
+    result.add_argument(
+        "--device_verdict",
+        type=user_path,
+        help="device_verdict.json: what the artifact does on another device, recorded as a "
+        "measurement of that device",
     )
     result.add_argument(
         "--page",
@@ -89,6 +97,12 @@ def main(arguments: argparse.Namespace) -> int:
     """
     from registry.record import GATES_FAILED, SourceFiles, read_record
 
+    if arguments.device_verdict and arguments.latency:
+        raise InputError(
+            "flag.conflict",
+            "--device_verdict, --latency: each is a measurement of its own; register one, then "
+            "the other",
+        )
     record = read_record(
         SourceFiles(
             report=arguments.report,
@@ -98,6 +112,7 @@ def main(arguments: argparse.Namespace) -> int:
             source_model=arguments.source_model,
             latency=arguments.latency,
             verdict=arguments.verdict,
+            device_verdict=arguments.device_verdict,
             pages=tuple(arguments.page),
         ),
         arguments.registered_model,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from registry.catalog import Move, Version
+from registry.catalog import Measurement, Move, Version
 from registry.change import judge_change
 from registry.formatting import aligned, date, number
 from registry.tags import MIN_RUNTIME_TAG
@@ -58,6 +58,15 @@ def lowest_cosine(metrics: Mapping[str, float]) -> float | None:
     return min(found, default=None)
 
 
+def answers_on(measured: Measurement) -> str:
+    """Says in a few words what a device said of an artifact's answers, such as "chrome 0.9913"."""
+    if measured.taken == "refused":
+        return f"{measured.device} refused"
+    cosine = number(lowest_cosine(measured.metrics))
+    failed = "" if measured.gates == "passed" else f" {measured.gates}"
+    return f"{measured.device} {cosine}{failed}"
+
+
 def version_table(versions: Sequence[Version], shown: Sequence[str] = ()) -> str:
     """Shows versions, one a line.
 
@@ -66,7 +75,8 @@ def version_table(versions: Sequence[Version], shown: Sequence[str] = ()) -> str
       shown: further columns: full names of metrics, or tags.
     """
     head = ("version", "scheme", "bytes", "lowest cosine", "p50 ms", *shown)
-    rows = [(*head, "gates", "made", "aliases")]
+    judged = any(version.judged_on() for version in versions)
+    rows = [(*head, *(["on devices"] if judged else []), "gates", "made", "aliases")]
     for version in versions:
         metrics = version.metrics
         rows.append(
@@ -77,6 +87,7 @@ def version_table(versions: Sequence[Version], shown: Sequence[str] = ()) -> str
                 number(lowest_cosine(metrics)),
                 number(metrics.get("latency_p50_ms")),
                 *(number(metrics.get(name, version.tags.get(name))) for name in shown),
+                *([", ".join(map(answers_on, version.judged_on())) or "-"] if judged else []),
                 version.tags.get("gates", "-"),
                 date(version.created_ms),
                 ", ".join(version.aliases),
@@ -95,6 +106,17 @@ def version_json(version: Version) -> dict[str, Any]:
         "run_id": version.run_id,
         "tags": dict(version.tags),
         "metrics": dict(version.metrics),
+        "devices": {measured.device: _device_json(measured) for measured in version.judged_on()},
+    }
+
+
+def _device_json(measured: Measurement) -> dict[str, Any]:
+    return {
+        "failure": measured.failure,
+        "gates": measured.gates,
+        "metrics": dict(measured.metrics),
+        "run_id": measured.run_id,
+        "taken": measured.taken,
     }
 
 
@@ -125,8 +147,8 @@ def comparison(before: Version, after: Version, device: str) -> dict[str, Any]:
 
     Returns:
       A document for JSON: `metrics` with `before`, `after`, `change` (a share of
-      `before`) and `judged` (what registry.change.judge_change says), and the tags in
-      `origin`.
+      `before`) and `judged` (what registry.change.judge_change says), the tags in `origin`,
+      and in `devices` what each said of the answers there; null where it did not.
     """
     first, second = before.metrics_on(device), after.metrics_on(device)
     master = before.tags.get(_MASTER_TAG)
@@ -141,6 +163,7 @@ def comparison(before: Version, after: Version, device: str) -> dict[str, Any]:
         "before": before.reference,
         "after": after.reference,
         "device": device or None,
+        "devices": _compared_devices(before, after),
         "metrics": metrics,
         "origin": {
             tag: {"before": before.tags.get(tag), "after": after.tags.get(tag)}
@@ -148,6 +171,33 @@ def comparison(before: Version, after: Version, device: str) -> dict[str, Any]:
             if tag in before.tags or tag in after.tags
         },
     }
+
+
+def _compared_devices(before: Version, after: Version) -> dict[str, Any]:
+    old, new = ({each.device: each for each in version.judged_on()} for version in (before, after))
+    return {
+        name: {
+            side: _device_json(judged[name]) if name in judged else None
+            for side, judged in (("before", old), ("after", new))
+        }
+        for name in sorted({*old, *new})
+    }
+
+
+def _compared_devices_table(document: Mapping[str, Any]) -> str:
+    """Shows what devices said of the answers of both versions; "" where none did."""
+    rows = [("answers on", document["before"], document["after"])]
+    for name, sides in document["devices"].items():
+        cells = []
+        for judged in (sides["before"], sides["after"]):
+            if judged is None:
+                cells.append("-")
+                continue
+            cosine = f"lowest cosine {number(lowest_cosine(judged['metrics']))}, "
+            taken = "refused, " if judged["taken"] == "refused" else cosine
+            cells.append(f"{taken}gates {judged['gates']}")
+        rows.append((name, *cells))
+    return aligned(rows) + "\n\n" if len(rows) > 1 else ""
 
 
 def comparison_table(document: Mapping[str, Any]) -> str:
@@ -170,7 +220,7 @@ def comparison_table(document: Mapping[str, Any]) -> str:
         if device
         else "no device has measured both"
     )
-    return f"{table}\n\n{aligned(origin)}\n\n{where}"
+    return f"{table}\n\n{_compared_devices_table(document)}{aligned(origin)}\n\n{where}"
 
 
 def check_table(

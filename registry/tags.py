@@ -11,6 +11,14 @@ WRITER_TAG = "writer"
 # Why a run lies in MLflow's trash.
 RETIRED_TAG = "retired"
 
+# What a run measured where it ran: SIMILARITY, SPEED or both.
+MEASURED_TAG = "measured"
+SIMILARITY = "similarity"
+SPEED = "speed"
+# Whether a device's accelerator takes the model whole, partly, or refuses it; of runs that
+# judged the answers there.
+TAKEN_TAG = "device_taken"
+
 KIND_REGISTRATION = "registration"
 KIND_MEASUREMENT = "measurement"
 KIND_FLOAT_MASTER = "float master"

@@ -16,6 +16,7 @@ load("//rules/private:quantized_model.bzl", "quantized_model_rule")
 load(
     "//rules/private:quantized_model_programs.bzl",
     "fps_test",
+    "register_device_verdict",
     "register_model",
     "similarity_test",
 )
@@ -337,7 +338,7 @@ def quantized_model(
       NAME.register: `bazel run` measures, and records the artifact in the registry. It is
         tagged manual too.
       NAME_DEVICE.tune: the same on a latency_device that min_fps names, tagged as its test.
-      NAME_DEVICE.register: likewise.
+      NAME_DEVICE.register: likewise; on one of `devices` it judges the artifact's answers there.
 
     Args:
       name: the target.
@@ -435,6 +436,16 @@ def quantized_model(
             model = ":" + name,
             tags = tags + ["device_" + device_name] + _IN_BROWSER,
             test_data = test_data,
+            visibility = visibility,
+        )
+        register_device_verdict(
+            name = "{}_{}.register".format(name, device_name),
+            # As the test that it starts.
+            testonly = True,
+            judge = ":{}_{}_similarity_test".format(name, device_name),
+            model = ":" + name,
+            registered_model = registered_model,
+            tags = tags + ["device_" + device_name, "manual"],
             visibility = visibility,
         )
 

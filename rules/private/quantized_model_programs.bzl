@@ -157,26 +157,88 @@ def _register_impl(ctx):
         linked,
     )
 
+def _register_device_verdict_impl(ctx):
+    info = ctx.attr.model[QuantizedModelInfo]
+    named_after = info.float_model.model.basename[:-len(".tflite")]
+    linked = [info.float_model.original]
+    verdict = "\"$folder/device_verdict.json\""
+    judge = [in_runfiles(ctx, ctx.executable.judge), "--output=" + verdict, "|| status=$?"]
+    record = [
+        in_runfiles(ctx, ctx.executable._register),
+        flag(ctx, "--report", info.report),
+        flag(ctx, "--model", info.model),
+        flag(ctx, "--recipe", info.recipe),
+        flag(ctx, "--float_model", info.float_model.model),
+        flag(ctx, "--source_model", info.float_model.original, linked),
+        flag(ctx, "--verdict", info.verdict),
+        "--device_verdict=" + verdict,
+        text_flag_word("--registered_model", ctx.attr.registered_model or named_after),
+        text_flag_word("--target", label_text(ctx.attr.model.label)),
+        "--bazel_version=\"$(cat {})\"".format(in_runfiles(ctx, ctx.file._bazel_version)),
+        text_flag_word("--rerun", "bazel run " + typed_label(ctx.label)),
+    ] + USERS_WORDS
+
+    # 1 says that a gate failed there: that is recorded. Others have no verdict.
+    commands = "\n".join([
+        "folder=$(mktemp -d)",
+        "trap 'rm -rf \"$folder\"' EXIT",
+        "status=0",
+        lines(judge),
+        "[ \"$status\" -le 1 ] || exit \"$status\"",
+        lines(record),
+    ])
+    return launch_script(
+        ctx,
+        "Judges {} on a device and records that".format(ctx.attr.model.label),
+        commands,
+        [
+            info.float_model.model,
+            info.model,
+            info.recipe,
+            info.report,
+            info.verdict,
+            ctx.file._bazel_version,
+        ],
+        [ctx.attr.judge, ctx.attr._register],
+        linked,
+    )
+
+_RECORDED_ATTRS = {
+    "model": _MODEL,
+    "registered_model": attr.string(
+        doc = "Name in the registry: one for each thing that is deployed. The default is " +
+              "the float model's name.",
+    ),
+    "_bazel_version": attr.label(
+        default = "@rules_quantize_bazel//:version.txt",
+        allow_single_file = True,
+    ),
+    "_register": attr.label(
+        default = "//registry:register",
+        # It runs where the user is, with the user's flags.
+        cfg = "target",
+        executable = True,
+    ),
+}
+
+register_device_verdict = rule(
+    implementation = _register_device_verdict_impl,
+    doc = "Judges a quantized model's answers on a device and records that in the model registry.",
+    executable = True,
+    attrs = dict(
+        _RECORDED_ATTRS,
+        judge = attr.label(
+            mandatory = True,
+            cfg = "target",
+            executable = True,
+            doc = "The test that judges the answers on the device.",
+        ),
+    ),
+)
+
 register_model = rule(
     implementation = _register_impl,
     doc = "Measures a quantized model and records it in the model registry.",
     executable = True,
-    attrs = dict(
-        _MEASURE_ATTRS,
-        model = _MODEL,
-        registered_model = attr.string(
-            doc = "Name in the registry: one for each thing that is deployed. The default is " +
-                  "the float model's name.",
-        ),
-        _bazel_version = attr.label(
-            default = "@rules_quantize_bazel//:version.txt",
-            allow_single_file = True,
-        ),
-        _register = attr.label(
-            default = "//registry:register",
-            # It runs where the user is, with the user's flags.
-            cfg = "target",
-            executable = True,
-        ),
-    ),
+    attrs = dict(_MEASURE_ATTRS, **_RECORDED_ATTRS),
 )

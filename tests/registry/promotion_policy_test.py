@@ -31,7 +31,7 @@ def _policy(folder, text, model="face", alias="production"):
 def test_what_a_model_says_goes_before_what_all_say(tmp_path):
     policy = _policy(tmp_path, _TEXT)
 
-    assert policy.required_devices == ("host",)
+    assert policy.required_devices == {"host": None}
     assert policy.max_size_bytes == 10
     assert policy.oldest_runtime == "2.14"
     assert policy.tolerances == {"cosine_mean": (0.9, None)}
@@ -49,6 +49,12 @@ def test_what_a_model_says_goes_before_what_all_say(tmp_path):
         ("[aliases.production]\nmax_size_bytes = -1", "a number of bytes is wanted"),
         ("[aliases.production]\nmax_size_bytes = true", "a number of bytes is wanted"),
         ("[aliases.production]\nrequired_devices = 'host'", "a list of names is wanted"),
+        (
+            "[aliases.production]\nrequired_devices = {a = 'speed'}",
+            'a list is wanted of "similarity"',
+        ),
+        ("[aliases.production]\nrequired_devices = {a = []}", r"required_devices\.a: a list"),
+        ("[aliases.production]\nrequired_devices = {a = ['fps']}", r"required_devices\.a: a list"),
         ("[aliases.production.tolerances]\nfps = 3", "min = NUMBER"),
         ("[aliases.production.tolerances]\nfps = {least = 3}", "unknown key 'least'"),
         ("[aliases.production.tolerances]\nfps = {min = 'a'}", "numbers are wanted"),
@@ -89,7 +95,7 @@ def test_a_policy_of_no_version(tmp_path):
 def test_own_policy(alias):
     path = Path(registry.__file__).parent.parent / "models" / "promotion.toml"
 
-    assert read_policy(path, "face", alias).required_devices == ("host",)
+    assert read_policy(path, "face", alias).required_devices == {"host": None}
 
 
 def _version(number, metrics, **tags):

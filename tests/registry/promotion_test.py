@@ -29,7 +29,7 @@ speedup = 0.1
 cosine_mean = 0.0
 
 [models.phone.aliases.production]
-required_devices = ["host", "pixel7"]
+required_devices = { host = ["similarity", "speed"], pixel7 = ["speed"] }
 """
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from registry.record import SourceFiles
+from tools.documents.device_verdict import BrowserDevice, DeviceSpeed, DeviceVerdict
 from tools.documents.document import D, read_document, write_document
 from tools.documents.latency import Latency, Speed
 from tools.documents.models import FileIdentity, ModelDescription, RecipeIdentity
 from tools.documents.report import Report, SizeReduction
-from tools.documents.verdict import Verdict
+from tools.documents.verdict import JudgedGate, Verdict
 
 _DOCUMENTS = Path(__file__).parent / "documents"
 _SOURCE = b"an fp16 model" * 2
@@ -144,6 +145,61 @@ def _verdict(what: _Artifact) -> Verdict:
         for gate in verdict.gates
     )
     return replace(verdict, gates=gates, passed=False)
+
+
+def write_device_verdict(
+    files: SourceFiles, device: str, accelerator: str = "wasm", **changes: Any
+) -> Path:
+    """Writes what a browser says of the artifact of files that `write_files` wrote.
+
+    Args:
+      files: of the artifact and its float master.
+      device: name of the browser's device.
+      accelerator: "wasm", which tells a speed, or "gpu".
+      **changes: fields of the document in place of the usual, and `cosine`: the mean cosine of
+        the first output there.
+
+    Returns:
+      The file's path.
+    """
+    report = read_document(files.report, Report)
+    first, *others = report.similarity.outputs
+    first = replace(first, cosine_mean=changes.pop("cosine", first.cosine_mean))
+    gpu = accelerator == "gpu"
+    verdict = DeviceVerdict(
+        artifact=FileIdentity(bytes=report.artifact.bytes, sha256=report.artifact.sha256),
+        device=BrowserDevice(
+            accelerator=accelerator,
+            adapter="google swiftshader" if gpu else "",
+            browser="Chromium 156.0.8078.108",
+            name=device,
+            runtime="LiteRT.js 2.5.3",
+        ),
+        fault="",
+        float_master=FileIdentity(
+            bytes=report.float_master.bytes, sha256=report.float_master.sha256
+        ),
+        gates=(JudgedGate("min_cosine", True, 0.9, first.cosine_mean, output=first.name),),
+        name=report.name,
+        passed=True,
+        similarity=replace(report.similarity, layers=None, outputs=(first, *others)),
+        speed=None if gpu else DeviceSpeed(4.0, 5.0, 1.25),
+        taken="whole",
+        test_samples=report.similarity.samples,
+    )
+    path = files.report.with_name(f"{device}.device_verdict.json")
+    write_document(path, replace(verdict, **changes))
+    return path
+
+
+REFUSED: Mapping[str, Any] = {
+    "fault": "Shape mismatch",
+    "gates": (),
+    "passed": False,
+    "similarity": None,
+    "speed": None,
+    "taken": "refused",
+}
 
 
 def _sha256(content: bytes) -> str:
