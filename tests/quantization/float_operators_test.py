@@ -56,3 +56,32 @@ def test_attention_is_float_between_its_products():
     found = float_operators(topology, slow=True)
     assert [topology.name(one) for one in found] == ["BATCH_MATMUL", "SOFTMAX", "BATCH_MATMUL"]
     assert float_operators(topology) == []
+
+
+@pytest.mark.parametrize("name", ["AVERAGE_POOL_2D", "HARD_SWISH"])
+def test_what_has_no_fast_kernel_is_float_alone(name):
+    graph = ModelBuilder()
+    image = graph.input((1, 8, 8, 8))
+    doubled = graph.binary("MUL", image, graph.constant(np.full(8, 2, np.float32)))
+    if name == "HARD_SWISH":
+        end = graph.operator(name, [doubled], (1, 8, 8, 8), None)
+    else:
+        end = graph.pool(name, doubled)
+    topology = Topology(parse_model(graph.finish(end)))
+    assert [topology.name(one) for one in float_operators(topology, slow=True)] == [name]
+    assert float_operators(topology) == []
+
+
+@pytest.mark.parametrize("kind", ["conv", "depthwise"])
+@pytest.mark.parametrize(
+    ("channels", "size", "is_float"), [(1, 3, True), (1, 1, False), (2, 3, False)]
+)
+def test_a_convolution_of_one_channel_is_float(kind, channels, size, is_float):
+    graph = ModelBuilder()
+    image = graph.input((1, 8, 8, channels))
+    shape = (4, size, size, channels) if kind == "conv" else (1, size, size, channels)
+    weights = graph.constant(np.ones(shape, np.float32))
+    bias = graph.constant(np.zeros(shape[0] if kind == "conv" else channels, np.float32))
+    topology = Topology(parse_model(graph.finish(getattr(graph, kind)(image, weights, bias))))
+    assert bool(float_operators(topology, slow=True)) == is_float
+    assert float_operators(topology) == []

@@ -8,12 +8,18 @@ alone leads to one (the epsilon that keeps a divisor from zero).
 
 A BATCH_MATMUL of two computed tensors has no int8 kernel in the delegate: on the reference one,
 attention took 11.6 ms instead of some hundredths. So it is float with the scores between two.
+
+Nor has an AVERAGE_POOL_2D or a HARD_SWISH: each cuts the delegate's graph in two, and its reference
+kernel takes ten times as long as converting, computing in float, and converting back. They compute
+in float alone, what stands beside them in int8.
 """
 
+import math
 from collections.abc import Callable, Iterable
 
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.graph.flatbuffer import shape_of
 from tools.graph.topology import MULTIPLYING, Topology
 
 _FLOAT = frozenset(
@@ -38,6 +44,10 @@ _FLOAT = frozenset(
         "SQUARED_DIFFERENCE",
     }
 )
+
+# Exact in int8, or nearly.
+_WITHOUT_FAST_KERNEL = frozenset({"AVERAGE_POOL_2D", "HARD_SWISH"})
+_CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
 
 
 def _reached(
@@ -77,6 +87,14 @@ def _is_slow(graph: Topology, operator: schema.OperatorT) -> bool:
     )
 
 
+def _wastes_steps(graph: Topology, operator: schema.OperatorT) -> bool:
+    """Says whether an operator is a convolution over several pixels of one channel."""
+    if graph.name(operator) not in _CONVOLUTIONS:
+        return False
+    kernel = shape_of(graph.tensor(operator.inputs[1]))[1:3]
+    return math.prod(kernel) > 1 and shape_of(graph.tensor(operator.inputs[0]))[-1:] == (1,)
+
+
 def float_operators(graph: Topology, slow: bool = False) -> list[schema.OperatorT]:
     """Finds them, and what stands between them.
 
@@ -103,4 +121,10 @@ def float_operators(graph: Topology, slow: bool = False) -> list[schema.Operator
 
     between = _reached(graph, start, readers) & _reached(graph, start, writers)
     chosen = between | _led_to(graph, start) | {id(operator) for operator in start}
+    if slow:
+        chosen |= {
+            id(one)
+            for one in operators
+            if graph.name(one) in _WITHOUT_FAST_KERNEL or _wastes_steps(graph, one)
+        }
     return [operator for operator in operators if id(operator) in chosen]
