@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING
 from registry.catalog import Catalog, Move, Version
 from registry.process import this_process, user_name
 from registry.store import Store, explained
-from registry.tags import KIND_ROLLBACK, KIND_TAG, VERSION_TAG, WRITER_TAG
+from registry.tags import (
+    KIND_ROLLBACK,
+    KIND_TAG,
+    NOTIFY_TAG,
+    PENDING,
+    VERSION_TAG,
+    WRITER_TAG,
+)
 from tools.documents.document import write_document
 from tools.documents.promotion import Promotion
 from tools.errors import InputError
@@ -98,6 +105,7 @@ class Aliases:
                     forced=tags.get("forced") == "true",
                     time_ms=run.info.start_time,
                     run_id=run.info.run_id,
+                    is_pending=tags.get(NOTIFY_TAG) == PENDING,
                 )
             )
         return moves[::-1]
@@ -167,6 +175,7 @@ class Aliases:
         after: Version,
         promotion: Promotion,
         lineage_tags: Mapping[str, str],
+        notify: bool = False,
     ) -> str:
         """Points an alias at a version. It may be called again after it failed anywhere.
 
@@ -176,6 +185,7 @@ class Aliases:
           after: the version that shall hold it.
           promotion: of these versions: the alias, and by what it was judged.
           lineage_tags: from `GitLineage.tags`.
+          notify: whether somebody wants to be told of it.
 
         Returns:
           The run that keeps the move.
@@ -199,6 +209,9 @@ class Aliases:
             tags[_FROM_TAG] = str(before.number)
         if reason:
             tags["reason"] = reason
+        if notify:
+            # With the move, so that a process that dies after it leaves it to be done.
+            tags[NOTIFY_TAG] = PENDING
         with explained(self._store):
             self._catalog.forget()
             done = self._end_unfinished(experiment_id, after.name, alias)

@@ -143,6 +143,7 @@ class Move:
       forced: whether the policy was overruled.
       time_ms: milliseconds since 1970.
       run_id: the run that keeps it.
+      is_pending: whether the policy's command has not been told of it yet, as far as is known.
     """
 
     alias: str
@@ -154,6 +155,7 @@ class Move:
     forced: bool
     time_ms: int
     run_id: str
+    is_pending: bool = False
 
 
 def parse_reference(text: str) -> tuple[str, str]:

@@ -56,14 +56,11 @@ def main(arguments: argparse.Namespace) -> int:
       0, or EXIT_GATE_FAILED when the policy forbids it.
 
     Raises:
-      InputError: there is no such version, policy or alias.
+      InputError: there is no such version, policy or alias, or the policy's command failed that
+        is told of the move.
     """
-    from registry.aliases import Aliases
-    from registry.catalog import Catalog
-    from registry.dashboard import refresh_or_warn
-    from registry.promotion_policy import judge, read_policy, unmet_lines
-    from registry.tables import alias_problem, check_table
-    from registry.tags import KIND_PROMOTION
+    from registry.notification import default_policy_file, send_pending
+    from registry.tables import alias_problem
 
     problem = alias_problem(arguments.to)
     if problem:
@@ -72,61 +69,79 @@ def main(arguments: argparse.Namespace) -> int:
         raise InputError(
             "flag.missing", "--force: a reason is wanted, such as --force='the old one crashes'"
         )
-    workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd())
-    policy_file = arguments.policy or workspace / "models" / "promotion.toml"
+    policy_file = arguments.policy or default_policy_file()
     store = find_store(os.environ)
     client = patiently(lambda: connect_to_read(store), arguments.patience)
     with locked(store):
-        catalog = Catalog(store, client)
+        status, name = _promote(arguments, store, client, policy_file)
+    if not arguments.dry_run:
+        send_pending(store, client, name, policy_file, arguments.patience)
+    return status
 
-        def read() -> tuple:
-            candidate = catalog.read_version(arguments.version)
-            number = catalog.aliases(candidate.name).get(arguments.to)
-            holder = catalog.read_version(f"{candidate.name}@{number}") if number else None
-            return candidate, holder
 
-        candidate, holder = patiently(read, arguments.patience)
-        checks = judge(read_policy(policy_file, candidate.name, arguments.to), candidate, holder)
-        passed = all(check.passed for check in checks)
-        print(check_table(checks, candidate, holder, arguments.to))
-        if holder is not None and holder.number == candidate.number:
-            print(f"{arguments.to} points at {candidate.reference} already")
-            return 0
-        failed = sum(not check.passed for check in checks)
-        if not passed and arguments.force is None:
-            print(
-                f"refused: {failed} of {len(checks)} conditions of {policy_file.name} are not met "
-                f"({'; '.join(unmet_lines(checks))}); "
-                f"{arguments.to} stays at {holder.reference if holder else 'nothing'}"
-            )
-            return EXIT_GATE_FAILED
-        moved = f"{arguments.to}: {holder.reference if holder else 'nothing'} -> "
-        moved += candidate.reference
-        if not passed:
-            moved += f" (forced, {failed} of {len(checks)} conditions not met)"
-        if arguments.dry_run:
-            print(f"would move {moved}; nothing is written")
-            return 0
-        from registry.git_lineage import read_git_lineage
+def _promote(arguments, store, client, policy_file: Path) -> tuple[int, str]:
+    """Judges and moves; gives the exit status, and the model's name. Hold the store's lock."""
+    from registry.aliases import Aliases
+    from registry.catalog import Catalog
+    from registry.dashboard import refresh_or_warn
+    from registry.promotion_policy import judge, read_policy, unmet_lines
+    from registry.tables import check_table
+    from registry.tags import KIND_PROMOTION
 
-        aliases = Aliases(store, client, catalog)
-        lineage_tags = read_git_lineage(workspace).tags()
-        promotion = Promotion(
-            after=candidate.reference,
-            alias=arguments.to,
-            before=holder.reference if holder else None,
-            checks=tuple(checks),
-            forced=not passed,
-            reason=arguments.force if not passed else arguments.reason or arguments.force or "",
+    catalog = Catalog(store, client)
+
+    def read() -> tuple:
+        candidate = catalog.read_version(arguments.version)
+        number = catalog.aliases(candidate.name).get(arguments.to)
+        holder = catalog.read_version(f"{candidate.name}@{number}") if number else None
+        return candidate, holder
+
+    candidate, holder = patiently(read, arguments.patience)
+    policy = read_policy(policy_file, candidate.name, arguments.to)
+    checks = judge(policy, candidate, holder)
+    passed = all(check.passed for check in checks)
+    print(check_table(checks, candidate, holder, arguments.to))
+    if holder is not None and holder.number == candidate.number:
+        print(f"{arguments.to} points at {candidate.reference} already")
+        return 0, candidate.name
+    failed = sum(not check.passed for check in checks)
+    if not passed and arguments.force is None:
+        print(
+            f"refused: {failed} of {len(checks)} conditions of {policy_file.name} are not met "
+            f"({'; '.join(unmet_lines(checks))}); "
+            f"{arguments.to} stays at {holder.reference if holder else 'nothing'}"
         )
-        run_id = patiently(
-            lambda: aliases.move(KIND_PROMOTION, holder, candidate, promotion, lineage_tags),
-            arguments.patience,
-        )
-        refresh_or_warn("promote", store, client, candidate.name)
+        return EXIT_GATE_FAILED, candidate.name
+    moved = f"{arguments.to}: {holder.reference if holder else 'nothing'} -> "
+    moved += candidate.reference
+    if not passed:
+        moved += f" (forced, {failed} of {len(checks)} conditions not met)"
+    if arguments.dry_run:
+        print(f"would move {moved}; nothing is written")
+        return 0, candidate.name
+    from registry.git_lineage import read_git_lineage
+    from registry.notification import workspace_folder
+
+    aliases = Aliases(store, client, catalog)
+    lineage_tags = read_git_lineage(workspace_folder()).tags()
+    promotion = Promotion(
+        after=candidate.reference,
+        alias=arguments.to,
+        before=holder.reference if holder else None,
+        checks=tuple(checks),
+        forced=not passed,
+        reason=arguments.force if not passed else arguments.reason or arguments.force or "",
+    )
+    run_id = patiently(
+        lambda: aliases.move(
+            KIND_PROMOTION, holder, candidate, promotion, lineage_tags, bool(policy.notify)
+        ),
+        arguments.patience,
+    )
+    refresh_or_warn("promote", store, client, candidate.name)
     print(f"moved {moved}")
     print(f"  run      {run_id}")
-    return 0
+    return 0, candidate.name
 
 
 if __name__ == "__main__":

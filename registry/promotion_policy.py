@@ -30,6 +30,7 @@ from tools.graph.runtime_version import version_key
 
 _KEYS = (
     "required_devices",
+    "notify",
     "max_size_bytes",
     "oldest_runtime",
     "tolerances",
@@ -45,6 +46,7 @@ class AliasPolicy:
       required_devices: devices on which all gates must have passed, to what must have been
         measured there: SIMILARITY, SPEED or both. None is similarity, and speed unless the
         device's answers were judged without one.
+      notify: command for the shell that is told of each move, or None.
       max_size_bytes: largest artifact, or None.
       oldest_runtime: TensorFlow Lite that must have all operators, such as "2.14.0",
         or None.
@@ -56,6 +58,7 @@ class AliasPolicy:
     """
 
     required_devices: Mapping[str, tuple[str, ...] | None] = dataclasses.field(default_factory=dict)
+    notify: str | None = None
     max_size_bytes: int | None = None
     oldest_runtime: str | None = None
     tolerances: Mapping[str, tuple[float | None, float | None]] = dataclasses.field(
@@ -97,7 +100,7 @@ def read_policy(path: Path, model: str, alias: str) -> AliasPolicy:
     if alias not in general and alias not in own:
         known = ", ".join(sorted({*general, *own})) or "none"
         raise InputError(
-            "policy.field", f"{path}: no alias {alias!r} for {model} (it has: {known})"
+            "policy.alias", f"{path}: no alias {alias!r} for {model} (it has: {known})"
         )
     merged = {
         **_table(general, alias, path, "aliases."),
@@ -268,6 +271,9 @@ def _named(policy: AliasPolicy, candidate: Version, metric: str) -> list[tuple[s
 
 def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPolicy:
     _check_keys(table, _KEYS, path, where)
+    notify = table.get("notify")
+    if notify is not None and not (isinstance(notify, str) and notify.strip()):
+        raise InputError("policy.field", f"{path}: {where}notify: a command is wanted, as text")
     size = table.get("max_size_bytes")
     if size is not None and not (_is_number(size) and size > 0):
         raise InputError(
@@ -307,6 +313,7 @@ def _alias_policy(table: Mapping[str, Any], path: Path, where: str) -> AliasPoli
             raise InputError("policy.field", f"{path}: {at}a share is wanted, such as 0.05")
     return AliasPolicy(
         required_devices=_required_devices(table, path, where),
+        notify=notify,
         max_size_bytes=size,
         oldest_runtime=oldest,
         tolerances=tolerances,

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-from pathlib import Path
 
 from registry.store import (
     add_patience_flag,
@@ -11,7 +10,7 @@ from registry.store import (
     locked,
     patiently,
 )
-from tools.command_line import new_parser, run
+from tools.command_line import new_parser, run, user_path
 from tools.documents.promotion import Promotion
 
 _EXAMPLES = """\
@@ -29,6 +28,12 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument("alias", help="MODEL@ALIAS")
     result.add_argument("--reason", default="", help="why; recorded with the move")
+    result.add_argument(
+        "--policy",
+        type=user_path,
+        help="TOML file whose `notify` is told of the move (default: models/promotion.toml in the "
+        "workspace, where it is there)",
+    )
     add_patience_flag(result)
     result.add_argument("--dry_run", action="store_true", help="print, write nothing")
     return result
@@ -50,10 +55,17 @@ def main(arguments: argparse.Namespace) -> int:
     from registry.catalog import Catalog, parse_reference
     from registry.dashboard import refresh_or_warn
     from registry.git_lineage import read_git_lineage
+    from registry.notification import (
+        command_of,
+        default_policy_file,
+        send_pending,
+        workspace_folder,
+    )
     from registry.tags import KIND_ROLLBACK
 
     name, alias = parse_reference(arguments.alias)
-    workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd())
+    policy_file = arguments.policy or default_policy_file()
+    notify = command_of(policy_file, name, alias)
     store = find_store(os.environ)
     client = patiently(lambda: connect_to_read(store), arguments.patience)
     with locked(store):
@@ -77,7 +89,7 @@ def main(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             print(f"would move {moved}; nothing is written")
             return 0
-        lineage_tags = read_git_lineage(workspace).tags()
+        lineage_tags = read_git_lineage(workspace_folder()).tags()
         promotion = Promotion(
             after=after.reference,
             alias=alias,
@@ -87,12 +99,15 @@ def main(arguments: argparse.Namespace) -> int:
             reason=arguments.reason,
         )
         run_id = patiently(
-            lambda: aliases.move(KIND_ROLLBACK, before, after, promotion, lineage_tags),
+            lambda: aliases.move(
+                KIND_ROLLBACK, before, after, promotion, lineage_tags, bool(notify)
+            ),
             arguments.patience,
         )
         refresh_or_warn("rollback", store, client, name)
     print(f"moved {moved}")
     print(f"  run      {run_id}")
+    send_pending(store, client, name, policy_file, arguments.patience)
     return 0
 
 

@@ -19,6 +19,11 @@ SPEED = "speed"
 # judged the answers there.
 TAKEN_TAG = "device_taken"
 
+# Whether the policy's command has been told of a move: PENDING, then DONE.
+NOTIFY_TAG = "notify"
+PENDING = "pending"
+DONE = "done"
+
 KIND_REGISTRATION = "registration"
 KIND_MEASUREMENT = "measurement"
 KIND_FLOAT_MASTER = "float master"

@@ -16,6 +16,7 @@ load("//rules/private:quantized_model.bzl", "quantized_model_rule")
 load(
     "//rules/private:quantized_model_programs.bzl",
     "fps_test",
+    "register_all_models",
     "register_device_verdict",
     "register_model",
     "similarity_test",
@@ -500,6 +501,35 @@ def quantized_model(
             threads = speed.threads,
             visibility = visibility,
         )
+
+def _register_target(model):
+    if model.endswith(".register"):
+        return model
+    if ":" not in model and "/" in model:
+        model += ":" + model.split("/")[-1]
+    return model + ".register"
+
+def register_all(name, models, tags = [], visibility = None, **kwargs):
+    """Measures and registers a set of models with one `bazel run` and one start of MLflow.
+
+    A model that fails does not keep the others from being registered. A table at the end says what
+    came of each, and the exit status is not 0 where one failed.
+
+    Args:
+      name: the target.
+      models: quantized_models, or their NAME.register and NAME_DEVICE.register. Those of
+        `devices` are testonly, so that this must be as well.
+      tags: beside manual.
+      visibility: of the target.
+      **kwargs: what every rule takes.
+    """
+    register_all_models(
+        name = name,
+        models = [_register_target(model) for model in models],
+        tags = tags + ["manual"],
+        visibility = visibility,
+        **kwargs
+    )
 
 # What a member's own settings say of its float model; the others are of quantized_model.
 _OF_FLOAT_MODEL = ["input_mean", "input_resize", "input_std", "task"]

@@ -11,6 +11,7 @@ load(
     "lines",
     "text_flag_word",
 )
+load(":python_program.bzl", "shell_word")
 load(":typed_label.bzl", "label_text", "typed_label")
 
 def _similarity_test_impl(ctx):
@@ -112,96 +113,143 @@ fps_test = rule(
     ),
 )
 
-def _register_impl(ctx):
+# A rule that registers a set gives a folder in this variable. What is measured, and the flags
+# that would be given to the register command, stay there for it.
+_OF_A_SET = "RULES_QUANTIZE_REGISTRATION"
+
+def _record(ctx, what, judge, measured, more_files, tools, pages):
+    """Makes the script that measures and then records.
+
+    Args:
+      ctx: the rule context.
+      what: what the script does, in a few words.
+      judge: shell text that writes `$folder/FILE`.
+      measured: flags that name what was written.
+      more_files: Files that `judge` names.
+      tools: targets that `judge` starts.
+      pages: Files that are kept beside.
+
+    Returns:
+      The rule's providers.
+    """
     info = ctx.attr.model[QuantizedModelInfo]
-    measured = "\"$folder/latency.json\""
     named_after = info.float_model.model.basename[:-len(".tflite")]
-    registered_model = ctx.attr.registered_model or named_after
 
     # float_model(name = "face", src = "face.tflite") makes another file of that name.
     linked = [info.float_model.original]
-    words, files = _measure(ctx, info)
-    measure = lines(words + ["--output=" + measured])
-    record = lines([
-        in_runfiles(ctx, ctx.executable._register),
+    flags = [
         flag(ctx, "--report", info.report),
         flag(ctx, "--model", info.model),
         flag(ctx, "--recipe", info.recipe),
         flag(ctx, "--float_model", info.float_model.model),
         flag(ctx, "--source_model", info.float_model.original, linked),
         flag(ctx, "--verdict", info.verdict),
-        flag(ctx, "--page", info.layers.page),
-        "--latency=" + measured,
-        text_flag_word("--registered_model", registered_model),
-        text_flag_word("--target", label_text(ctx.attr.model.label)),
-        "--bazel_version=\"$(cat {})\"".format(in_runfiles(ctx, ctx.file._bazel_version)),
-        text_flag_word("--rerun", "bazel run " + typed_label(ctx.label)),
-    ] + USERS_WORDS)
-    commands = "folder=$(mktemp -d)\ntrap 'rm -rf \"$folder\"' EXIT\n{}\n{}".format(
-        measure,
-        record,
-    )
-    files += [
-        info.report,
-        info.recipe,
-        info.verdict,
-        info.layers.page,
-        ctx.file._bazel_version,
-    ]
-    return launch_script(
-        ctx,
-        "Measures and records {}".format(ctx.attr.model.label),
-        commands,
-        files,
-        [ctx.attr._measure_latency, ctx.attr._register],
-        linked,
-    )
-
-def _register_device_verdict_impl(ctx):
-    info = ctx.attr.model[QuantizedModelInfo]
-    named_after = info.float_model.model.basename[:-len(".tflite")]
-    linked = [info.float_model.original]
-    verdict = "\"$folder/device_verdict.json\""
-    judge = [in_runfiles(ctx, ctx.executable.judge), "--output=" + verdict, "|| status=$?"]
-    record = [
-        in_runfiles(ctx, ctx.executable._register),
-        flag(ctx, "--report", info.report),
-        flag(ctx, "--model", info.model),
-        flag(ctx, "--recipe", info.recipe),
-        flag(ctx, "--float_model", info.float_model.model),
-        flag(ctx, "--source_model", info.float_model.original, linked),
-        flag(ctx, "--verdict", info.verdict),
-        "--device_verdict=" + verdict,
+    ] + [flag(ctx, "--page", page) for page in pages] + measured + [
         text_flag_word("--registered_model", ctx.attr.registered_model or named_after),
         text_flag_word("--target", label_text(ctx.attr.model.label)),
         "--bazel_version=\"$(cat {})\"".format(in_runfiles(ctx, ctx.file._bazel_version)),
         text_flag_word("--rerun", "bazel run " + typed_label(ctx.label)),
-    ] + USERS_WORDS
-
-    # 1 says that a gate failed there: that is recorded. Others have no verdict.
+    ]
     commands = "\n".join([
-        "folder=$(mktemp -d)",
-        "trap 'rm -rf \"$folder\"' EXIT",
-        "status=0",
-        lines(judge),
-        "[ \"$status\" -le 1 ] || exit \"$status\"",
-        lines(record),
+        "folder=\"${%s:-}\"" % _OF_A_SET,
+        "if [ -z \"$folder\" ]; then",
+        "    folder=$(mktemp -d)",
+        "    trap 'rm -rf \"$folder\"' EXIT",
+        "fi",
+        judge,
+        "if [ -n \"${%s:-}\" ]; then" % _OF_A_SET,
+        lines(["    printf '%s\\0'"] + flags + [">\"$folder/flags\""]),
+        "    exit",
+        "fi",
+        lines([in_runfiles(ctx, ctx.executable._register)] + flags + USERS_WORDS),
     ])
-    return launch_script(
+    files = more_files + pages + [
+        info.float_model.model,
+        info.model,
+        info.recipe,
+        info.report,
+        info.verdict,
+        ctx.file._bazel_version,
+    ]
+    return launch_script(ctx, what, commands, files, tools + [ctx.attr._register], linked)
+
+def _register_impl(ctx):
+    info = ctx.attr.model[QuantizedModelInfo]
+    words, files = _measure(ctx, info)
+    return _record(
+        ctx,
+        "Measures and records {}".format(ctx.attr.model.label),
+        lines(words + ["--output=\"$folder/latency.json\""]),
+        ["--latency=\"$folder/latency.json\""],
+        files,
+        [ctx.attr._measure_latency],
+        [info.layers.page],
+    )
+
+def _register_device_verdict_impl(ctx):
+    # 1 says that a gate failed there: that is recorded. Others have no verdict.
+    judge = "\n".join([
+        "status=0",
+        lines([
+            in_runfiles(ctx, ctx.executable.judge),
+            "--output=\"$folder/device_verdict.json\" || status=$?",
+        ]),
+        "[ \"$status\" -le 1 ] || exit \"$status\"",
+    ])
+    return _record(
         ctx,
         "Judges {} on a device and records that".format(ctx.attr.model.label),
-        commands,
-        [
-            info.float_model.model,
-            info.model,
-            info.recipe,
-            info.report,
-            info.verdict,
-            ctx.file._bazel_version,
-        ],
-        [ctx.attr.judge, ctx.attr._register],
-        linked,
+        judge,
+        ["--device_verdict=\"$folder/device_verdict.json\""],
+        [],
+        [ctx.attr.judge],
+        [],
     )
+
+def _register_all_impl(ctx):
+    commands = ["folder=$(mktemp -d)", "trap 'rm -rf \"$folder\"' EXIT"]
+    for number, target in enumerate(ctx.attr.models):
+        place = "\"$folder/{}\"".format(number)
+        commands += [
+            "mkdir {}".format(place),
+            "echo {} >{}/target".format(shell_word(label_text(target.label)), place),
+            "{}={} {} || echo {} >&2".format(
+                _OF_A_SET,
+                place,
+                in_runfiles(ctx, target[DefaultInfo].files_to_run.executable),
+                shell_word("{}: was not measured".format(label_text(target.label))),
+            ),
+        ]
+    commands.append(lines([
+        in_runfiles(ctx, ctx.executable._register_all),
+        "--registrations=\"$folder\"",
+    ] + USERS_WORDS))
+    return launch_script(
+        ctx,
+        "Measures and records a set of models",
+        "\n".join(commands),
+        [],
+        ctx.attr.models + [ctx.attr._register_all],
+    )
+
+register_all_models = rule(
+    implementation = _register_all_impl,
+    doc = "Measures and records a set of quantized models, and goes on after one that fails.",
+    executable = True,
+    attrs = {
+        "models": attr.label_list(
+            mandatory = True,
+            allow_empty = False,
+            doc = "The targets that register one model each, NAME.register.",
+        ),
+        "_register_all": attr.label(
+            default = "//registry:register_all",
+            # It runs where the user is, with the user's flags.
+            cfg = "target",
+            executable = True,
+        ),
+    },
+)
 
 _RECORDED_ATTRS = {
     "model": _MODEL,

@@ -44,7 +44,7 @@ def test_what_a_model_says_goes_before_what_all_say(tmp_path):
     [
         ("aliases = 1", "aliases: a table is wanted"),
         ("[alias.production]", "unknown key 'alias'; known are aliases, models"),
-        ("[aliases.staging]", r"no alias 'production' for face \(it has: staging\)"),
+        ("[aliases.production]\nnotify = 3", "notify: a command is wanted"),
         ("[aliases.production]\nsize = 1", "unknown key 'size'"),
         ("[aliases.production]\nmax_size_bytes = -1", "a number of bytes is wanted"),
         ("[aliases.production]\nmax_size_bytes = true", "a number of bytes is wanted"),
@@ -79,6 +79,11 @@ def test_a_policy_that_cannot_be_read(tmp_path, text, message):
     with refused("policy.field", message) as error:
         _policy(tmp_path, text)
     assert str(tmp_path) in str(error.value)
+
+
+def test_an_alias_that_no_policy_knows(tmp_path):
+    with refused("policy.alias", r"no alias 'production' for face \(it has: staging\)"):
+        _policy(tmp_path, "[aliases.staging]")
 
 
 def test_a_policy_that_is_no_toml(tmp_path):
