@@ -1,7 +1,9 @@
-"""What is told of moves of aliases: by the policy's command."""
+"""What is told of moves of aliases: by the policy's command, and by MLflow's own webhooks."""
 
+import base64
 import contextlib
 import hashlib
+import hmac
 import http.server
 import json
 import os
@@ -15,9 +17,13 @@ import time
 import pytest
 
 from registry import notify, promote, rollback
-from registry.store import connect
+from registry.record import read_record
+from registry.recording import Recorder
+from registry.store import connect, find_store, locked
 from tests.refused import refused
 from tests.registry.new_stores import new_store
+from tests.registry.registration_files import write_files
+from tests.registry.tracking_server import tracking_server
 
 _SENDER = """\
 import sys, urllib.request
@@ -181,3 +187,39 @@ def test_dry_run_and_no_command(register, command, receiver, tell, name):
     command(promote, f"{name}@1", "--to=staging")
     command(notify, name)
     assert receiver.posted == []
+
+
+def test_webhooks_of_mlflow(receiver, tmp_path, monkeypatch, command):
+    secret = "a secret"
+    with tracking_server(
+        tmp_path,
+        MLFLOW_WEBHOOK_ALLOWED_SCHEMES="http",
+        MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS="true",
+    ) as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        monkeypatch.setenv("BUILD_WORKSPACE_DIRECTORY", str(tmp_path))
+        # The client checks the address as the server does.
+        monkeypatch.setenv("MLFLOW_WEBHOOK_ALLOWED_SCHEMES", "http")
+        monkeypatch.setenv("MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS", "true")
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / "promotion.toml").write_text("[aliases.production]\n")
+        store = find_store(os.environ)
+        client = connect(store)
+        client.create_webhook(
+            "pipeline", receiver.address, ["model_version_alias.created"], secret=secret
+        )
+        record = read_record(write_files(tmp_path / "files"), "face", "//models:face_int8")
+        with locked(store):
+            Recorder(store, client, {}).record(record)
+        command(promote, "face@1", "--to=production")
+        deadline = time.monotonic() + _SECONDS
+        while not receiver.posted:
+            assert time.monotonic() < deadline, (tmp_path / "server.log").read_text()
+            time.sleep(0.1)
+    ((headers, body),) = receiver.posted
+    posted = json.loads(body)
+    assert (posted["entity"], posted["action"]) == ("model_version_alias", "created")
+    assert posted["data"] == {"name": "face", "alias": "production", "version": "1"}
+    signed = f"{headers['X-MLflow-Delivery-Id']}.{headers['X-MLflow-Timestamp']}.{body.decode()}"
+    digest = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest()
+    assert headers["X-MLflow-Signature"] == "v1," + base64.b64encode(digest).decode()

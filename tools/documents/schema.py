@@ -19,6 +19,7 @@ from tools.documents.layers import LayerReport
 from tools.documents.model_bundle import Manifest, MeasuredFps
 from tools.documents.promotion import Promotion
 from tools.documents.registration import Registration
+from tools.documents.release_manifest import ReleaseManifest
 from tools.documents.report import BundleReport, Report
 from tools.documents.settings import Settings
 from tools.documents.summary import BundleSummary, Summary
@@ -35,6 +36,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     MeasuredFps,
     Promotion,
     Registration,
+    ReleaseManifest,
     Report,
     Settings,
     Summary,
