@@ -295,8 +295,8 @@ _SAMPLES_OF = {
     "palm_lite": "palm_full",
 }
 
-# What is judged in the machine's browser as well.
-_DEVICES = {"hand_landmark_full_int8": [":chrome", ":chrome_gpu"]}
+# What is judged in the machine's browser and on an emulated arm64 as well.
+_DEVICES = {"hand_landmark_full_int8": [":arm64", ":chrome", ":chrome_gpu"]}
 
 # Whose weights need correction in dynamic int8; see docs/schemes.md.
 _CORRECTED = ["hand_landmark_full", "pose_landmark_full"]

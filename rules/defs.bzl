@@ -3,15 +3,17 @@
     load("@rules_quantize//rules:defs.bzl", "detection", "float_model", "quantized_model")
 """
 
-load(
-    "//rules/private:browser_device.bzl",
-    "device_similarity_test",
-    _browser_device = "browser_device",
-)
+load("//rules/private:browser_device.bzl", _browser_device = "browser_device")
 load("//rules/private:converted_model.bzl", "converted_model")
+load("//rules/private:device.bzl", "device_similarity_test")
 load("//rules/private:float_model.bzl", _float_model = "float_model")
 load("//rules/private:latency_device.bzl", _latency_device = "latency_device")
 load("//rules/private:model_bundle.bzl", "model_bundle_rule")
+load(
+    "//rules/private:python_device.bzl",
+    _emulated_device = "emulated_device",
+    _python_device = "python_device",
+)
 load("//rules/private:quantized_model.bzl", "quantized_model_rule")
 load(
     "//rules/private:quantized_model_programs.bzl",
@@ -34,7 +36,9 @@ load(
 FloatModelInfo = _FloatModelInfo
 QuantizedModelInfo = _QuantizedModelInfo
 browser_device = _browser_device
+emulated_device = _emulated_device
 latency_device = _latency_device
+python_device = _python_device
 quality_gates = _quality_gates
 speed_gates = _speed_gates
 task_bundle_member = _task_bundle_member
@@ -290,8 +294,9 @@ def float_model(
         **kwargs
     )
 
-# The browser of the machine is no input of a test: an old result says nothing of it now.
-_IN_BROWSER = ["block-network", "external", "manual", "no-remote"]
+# A browser or a device is no input of a test: an old result says nothing of it now. A device may
+# be reached by the network.
+_ON_DEVICE = ["external", "manual", "no-remote"]
 
 # What an FPS test and its device have to themselves; an old result says nothing of a machine now.
 _MEASURED = ["exclusive", "external", "local", "no-cache", "no-remote", "perf"]
@@ -328,7 +333,7 @@ def quantized_model(
       NAME_similarity_test: the same gates as a test, which prints the table of them.
       NAME_DEVICE_similarity_test: runs the artifact on one of `devices`, and holds its answers to
         the same gates on outputs and tasks, against the float master on the host. It is tagged
-        manual and device_DEVICE, since it needs a browser on the machine.
+        manual and device_DEVICE, since it needs a browser, an emulator or a device.
       NAME_fps_test: measures float master and artifact on the host. Made when speed has a
         gate that is not of another device alone. All FPS tests are tagged perf.
       NAME_DEVICE_fps_test: the same on a latency_device that min_fps names. It is tagged
@@ -372,7 +377,8 @@ def quantized_model(
       quality: `quality_gates(...)` on size and similarity. The default is `quality_gates()`.
       speed: `speed_gates(...)` for the FPS tests, and how NAME.tune and NAME.register
         measure. The default has no gate.
-      devices: each a `browser_device`, where the artifact's answers are to be the same.
+      devices: each a `browser_device`, `emulated_device` or `python_device`, where the artifact's
+        answers are to be the same.
       optimise: what NAME.tune improves beyond the gates: "size", "speed" or "similarity".
       registered_model: name in the registry. The default is the float model's name.
       tags: for every target.
@@ -435,7 +441,7 @@ def quantized_model(
             timeout = "eternal",
             device = device,
             model = ":" + name,
-            tags = tags + ["device_" + device_name] + _IN_BROWSER,
+            tags = tags + ["device_" + device_name] + _ON_DEVICE,
             test_data = test_data,
             visibility = visibility,
         )

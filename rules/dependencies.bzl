@@ -1,6 +1,7 @@
 """The repositories that the rules use. Each is fetched when something first needs it."""
 
 load("//rules/private:remote_coverage_tools.bzl", _remote_coverage_tools = "remote_coverage_tools")
+load(":arm64_python.bzl", "arm64_python")
 load(":bazel_version.bzl", "bazel_version")
 load(":npm_packages.bzl", "npm_packages")
 load(":python_env.bzl", "python_env")
@@ -90,7 +91,7 @@ def remote_coverage_tools():
 def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS, python = "", pythons = {}):
     """Declares what the tools run in, and what `@rules_quantize//models` needs.
 
-    These are Python environments, and the packages of LiteRT.js for browser devices.
+    These are Python environments, and what browser and emulated devices run models with.
 
     Nothing is fetched before it is needed.
 
@@ -113,6 +114,12 @@ def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS, python = "", p
         name: locks.get(name) or Label("//rules/locks:{}.lock".format(name))
         for name in ENVIRONMENTS
     }
+    arm64_python(
+        name = "rules_quantize_arm64",
+        lock = lock["litert"],
+        packages = ["ai-edge-litert", "numpy"],
+        python = pythons.get("litert", python),
+    )
     for name in names:
         python_env(
             name = "rules_quantize_" + name,

@@ -90,7 +90,7 @@ def test_a_right_artifact_passes(folder, tmp_path, accelerator):
     assert {gate.name for gate in verdict.gates} == {"tolerance", "max_scale_error"}
     if accelerator == "gpu":
         assert verdict.speed is None
-        assert "SwiftShader computes in place of a GPU" in said["speed"]
+        assert "swiftshader computes in place of a GPU" in said["speed"]
     else:
         assert verdict.speed.speedup > 0
         assert said["speed"].startswith(f"{verdict.speed.speedup:.2f} times the float model's")

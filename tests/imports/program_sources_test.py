@@ -17,7 +17,11 @@ _FETCHED_WHERE_USED = {
     "tools.validate_in_browser",
 }
 # Bazel starts them while it makes an environment, before there is one.
-_OF_REPOSITORY_RULES = {"rules.private.extract_wheel_files", "rules.private.install_python_env"}
+_OF_REPOSITORY_RULES = {
+    "rules.private.extract_wheel_files",
+    "rules.private.install_arm64_python",
+    "rules.private.install_python_env",
+}
 
 
 def _module(path: str) -> str:

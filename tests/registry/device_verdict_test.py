@@ -75,7 +75,7 @@ def test_a_measurement_beside_that_of_the_host(register, on_device, opened, name
     assert run.data.tags["kind"] == "measurement"
     assert run.data.tags["device_taken"] == "whole"
     assert run.data.tags["measured"] == "similarity, speed"
-    assert run.data.tags["device_browser"] == "Chromium 156.0.8078.108"
+    assert run.data.tags["device_program"] == "Chromium 156.0.8078.108"
     assert run.data.metrics["cosine_mean/regressors"] == 0.975
     assert run.data.metrics["speedup"] == 1.25
     assert run.data.metrics["latency_p50_ms"] == 4.0

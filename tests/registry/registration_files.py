@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from registry.record import SourceFiles
-from tools.documents.device_verdict import BrowserDevice, DeviceSpeed, DeviceVerdict
+from tools.documents.device_verdict import Device, DeviceSpeed, DeviceVerdict
 from tools.documents.document import D, read_document, write_document
 from tools.documents.latency import Latency, Speed
 from tools.documents.models import FileIdentity, ModelDescription, RecipeIdentity
@@ -168,11 +168,11 @@ def write_device_verdict(
     gpu = accelerator == "gpu"
     verdict = DeviceVerdict(
         artifact=FileIdentity(bytes=report.artifact.bytes, sha256=report.artifact.sha256),
-        device=BrowserDevice(
+        device=Device(
             accelerator=accelerator,
             adapter="google swiftshader" if gpu else "",
-            browser="Chromium 156.0.8078.108",
             name=device,
+            program="Chromium 156.0.8078.108",
             runtime="LiteRT.js 2.5.3",
         ),
         fault="",

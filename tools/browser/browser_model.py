@@ -7,23 +7,23 @@ nothing.
 
 import contextlib
 import re
-import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from tools.browser.chromium import Browser, find_chromium, open_page
+from tools.browser.packages import litertjs_version
 from tools.browser.page_server import PageServer
-from tools.documents.device_verdict import DeviceSpeed
-from tools.errors import DeviceFailedError, InputError
-from tools.graph.description import describe
-from tools.graph.runtime import open_interpreter, values_read, values_to_set
+from tools.devices.device_model import ROUNDS, SECONDS_A_ROUND, DeviceModel, speed_of
+from tools.documents.device_verdict import Device, DeviceSpeed
+from tools.errors import DeviceFailedError
 
+Accelerator = Literal["gpu", "wasm"]
 # As LiteRT.js names them.
-ACCELERATORS = {"gpu": "webgpu", "wasm": "wasm"}
+ACCELERATORS: dict[Accelerator, str] = {"gpu": "webgpu", "wasm": "wasm"}
 # What a page may take for one thing; SwiftShader takes seconds for a run of a large model.
 _SECONDS = 300
 _ARTIFACT, _FLOAT_MASTER = "artifact", "float_master"
@@ -97,146 +97,83 @@ def _line(words: list[str]) -> str:
     return "; ".join(dict.fromkeys(said))
 
 
-class ModelFailedError(InputError):
-    """A model gives no answers in the browser: it is refused, or its outputs are no numbers."""
-
-
-class BrowserModel:
-    """A model that takes and gives float32, as `tools.similarity.model_outputs.RunModel`.
+class BrowserModel(DeviceModel):
+    """A model in a page.
 
     Attributes:
-      where: how messages name it.
-      inputs: signature names, in the model's order.
-      outputs: signature names, in the model's order.
-      shapes: of the outputs.
-      input_shapes: of the inputs.
       adapter: what computes behind WebGPU, as the browser names it; "" without.
       browser: its name and version.
-      whole: whether the accelerator takes all operators.
-      refusal: why the runtime does not take the model, in its own words; "" where it does.
-      fault: why there are no answers: the refusal, or what is wrong with an output; "" where
-        there are.
       milliseconds: of each run, reading of the outputs included.
     """
 
-    def __init__(self, content: bytes, page: _Page, accelerator: str):
+    def __init__(self, content: bytes, page: _Page, accelerator: Accelerator, runtime: str):
         """Loads a model in a page; `open_in_browser` does that."""
-        self.where = page.where
-        described = describe(content, self.where)
-        self.inputs = [entry["name"] for entry in described["inputs"]]
-        self.outputs = [entry["name"] for entry in described["outputs"]]
-        self.input_shapes = [tuple(entry["shape"]) for entry in described["inputs"]]
-        self.shapes = [tuple(entry["shape"]) for entry in described["outputs"]]
-        interpreter = open_interpreter(content, self.where)
-        self._input_details = interpreter.get_input_details()
-        self._output_details = interpreter.get_output_details()
-        self._page, self._accelerator = page, ACCELERATORS[accelerator]
-        started = page.done("browser", accelerator=self._accelerator)
+        super().__init__(content, page.where)
+        self._page, self._accelerator, self._runtime = page, accelerator, runtime
+        started = page.done("browser", accelerator=ACCELERATORS[accelerator])
         self.adapter: str = started["adapter"]
         self.browser: str = started["browser"]
         page.server.models[_ARTIFACT] = content
-        said = page.do("loaded", model=_ARTIFACT, accelerator=self._accelerator)
+        said = page.do("loaded", model=_ARTIFACT, accelerator=ACCELERATORS[accelerator])
         self.refusal = self.fault = _line(said.get("refusal", []))
         self.whole = not self.refusal and bool(said["done"]["whole"])
         self.milliseconds: list[float] = []
         self._sample: Mapping[str, np.ndarray] = {}
 
+    def describe_device(self, name: str) -> Device:
+        """See DeviceModel."""
+        return Device(self._accelerator, self.adapter, name, self.browser, self._runtime)
+
+    def announce(self, samples: Iterable[Mapping[str, np.ndarray]]) -> None:
+        """See DeviceModel; a page takes one after the other."""
+
     def __call__(self, sample: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """Runs one sample.
-
-        Args:
-          sample: input name to float32 array of the input's shape.
-
-        Returns:
-          float32 arrays in the order of `outputs`.
-
-        Raises:
-          ModelFailedError: when the runtime refuses the model, now or as it was loaded, or when
-            an output holds NaN or infinite values.
-          InputError: when it gives other outputs than the model has.
-          DeviceFailedError: when the browser fails.
-        """
+        """See DeviceModel."""
         if self.refusal:
-            raise self._refused()
+            raise self._refuse("LiteRT.js", self.refusal)
         server = self._page.server
         self._sample = sample
-        server.inputs[_ARTIFACT] = {
-            name: values_to_set(details, sample[name])
-            for name, details in zip(self.inputs, self._input_details, strict=True)
-        }
+        server.inputs[_ARTIFACT] = self._values_to_set(sample)
         server.outputs.clear()
         said = self._page.do("ran", model=_ARTIFACT)
         if "refusal" in said:
-            self.refusal = self.fault = _line(said["refusal"])
-            self.whole = False
-            raise self._refused()
+            raise self._refuse("LiteRT.js", _line(said["refusal"]))
         self.milliseconds.append(said["done"]["ms"])
-        return [
-            values_read(details, self._output(name, details)).astype(np.float32, copy=False)
-            for name, details in zip(self.outputs, self._output_details, strict=True)
-        ]
-
-    def _refused(self) -> ModelFailedError:
-        return ModelFailedError(
-            "model.runtime", f"{self.where}: LiteRT.js refuses the model: {self.refusal}"
-        )
-
-    def _output(self, name: str, details: Mapping[str, Any]) -> np.ndarray:
-        """Reads an output of the last run."""
-        given = self._page.server.outputs
-        if name not in given:
-            raise InputError(
-                "model.runtime",
-                f"{self.where}: LiteRT.js gives no output {name}, but {', '.join(sorted(given))}",
-            )
-        values = np.frombuffer(given[name], details["dtype"])
-        if values.size != np.prod(details["shape"]):
-            self.fault = f"the output {name} has {values.size} values, and not the model's shape"
-        elif not np.isfinite(values).all():
-            self.fault = f"the output {name} is NaN or infinite"
-        if self.fault:
-            raise ModelFailedError("model.value", f"{self.where}: {self.fault}")
-        return values.reshape(details["shape"])
+        return self._floats(server.outputs, "LiteRT.js")
 
     def measure(
         self,
         float_master: bytes,
         names: Mapping[str, str],
-        rounds: int = 11,
-        seconds: float = 0.1,
-    ) -> DeviceSpeed:
-        """Measures the model and its float master in turns, on the sample that ran last.
+        rounds: int = ROUNDS,
+        seconds: float = SECONDS_A_ROUND,
+    ) -> DeviceSpeed | None:
+        """See DeviceModel.
 
         Args:
           float_master: a whole .tflite file.
           names: an input name of the model to the float master's.
           rounds: how many, each of both models, after one that is not counted.
           seconds: that each model runs in a round; it runs at least once.
-
-        Raises:
-          DeviceFailedError: when the browser fails, or refuses the float master.
         """
+        if self._accelerator == "gpu":
+            return None
         server = self._page.server
         server.models[_FLOAT_MASTER] = float_master
         server.inputs[_FLOAT_MASTER] = {
             name: self._sample[theirs].astype(np.float32) for theirs, name in names.items()
         }
-        self._page.done("loaded", model=_FLOAT_MASTER, accelerator=self._accelerator)
+        wasm = ACCELERATORS[self._accelerator]
+        self._page.done("loaded", model=_FLOAT_MASTER, accelerator=wasm)
         medians = self._page.done("timed", rounds=rounds, seconds=seconds)["medians"]
-        ours, master = medians[_ARTIFACT], medians[_FLOAT_MASTER]
-        ratios = (theirs / own for own, theirs in zip(ours, master, strict=True))
-        return DeviceSpeed(
-            artifact_ms=round(statistics.median(ours), 4),
-            float_master_ms=round(statistics.median(master), 4),
-            speedup=round(statistics.median(ratios), 4),
-        )
+        return speed_of(medians[_ARTIFACT], medians[_FLOAT_MASTER])
 
 
 @contextlib.contextmanager
 def open_in_browser(
     content: bytes,
     where: str,
-    accelerator: str,
+    accelerator: Accelerator,
     packages: Path,
     chromium: str = "",
     seconds: float = _SECONDS,
@@ -265,4 +202,5 @@ def open_in_browser(
         PageServer(packages) as server,
         open_page(server.address, program, accelerator == "gpu") as browser,
     ):
-        yield BrowserModel(content, _Page(server, browser, where, seconds), accelerator)
+        page = _Page(server, browser, where, seconds)
+        yield BrowserModel(content, page, accelerator, f"LiteRT.js {litertjs_version(packages)}")

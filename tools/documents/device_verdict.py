@@ -10,21 +10,23 @@ from tools.documents.verdict import JudgedGate
 
 
 @dataclasses.dataclass(frozen=True)
-class BrowserDevice:
-    """A browser that runs models.
+class Device:
+    """What runs models.
 
     Attributes:
-      accelerator: "wasm", XNNPACK in WebAssembly, or "gpu", the GPU delegate by WebGPU.
-      adapter: what computes behind WebGPU, as the browser names it; "" without.
-      browser: its name and version.
+      accelerator: "wasm", XNNPACK in WebAssembly; "gpu", the GPU delegate by WebGPU; or "cpu",
+        the runtime of a device's own Python with XNNPACK.
+      adapter: what computes in place of a GPU or of the processor, as it names itself, or the
+        GPU behind WebGPU; "" without.
       name: of the device.
-      runtime: LiteRT.js and its version.
+      program: the browser, or the Python and its system, with versions.
+      runtime: that of the program, and its version.
     """
 
-    accelerator: Literal["gpu", "wasm"]
+    accelerator: Literal["cpu", "gpu", "wasm"]
     adapter: str
-    browser: str
     name: str
+    program: str
     runtime: str
 
 
@@ -62,10 +64,10 @@ class DeviceVerdict(Document):
     """
 
     KIND = "rules_quantize.device_verdict"
-    MADE_BY = "validate_in_browser --output="
+    MADE_BY = "validate_in_browser --output= or validate_on_device --output="
 
     artifact: FileIdentity
-    device: BrowserDevice
+    device: Device
     fault: str
     float_master: FileIdentity
     gates: tuple[JudgedGate, ...]

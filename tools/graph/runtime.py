@@ -71,7 +71,7 @@ def open_interpreter(content: bytes, where: str, keep_tensors: bool = False, thr
     return interpreter
 
 
-def _keeps_resources(content: bytes) -> bool:
+def keeps_resources(content: bytes) -> bool:
     """Says whether a model has variables outside of its tensors, which no reset reaches."""
     model = schema.Model.GetRootAs(content, 0)
     codes = (model.OperatorCodes(number) for number in range(model.OperatorCodesLength()))
@@ -91,7 +91,7 @@ class FreshInterpreter:
     def __init__(self, content: bytes, where: str):
         """Opens a model; takes and raises what `open_interpreter` does."""
         self._content, self._where = content, where
-        self._reopens, self._used = _keeps_resources(content), False
+        self._reopens, self._used = keeps_resources(content), False
         self.current = open_interpreter(content, where)
 
     def begin(self):
