@@ -493,6 +493,7 @@ def quantized_model(
                 model = model,
                 optimise = optimise,
                 quality = quality,
+                runs_on = runs_on,
                 speed = {gate: gates[gate] for gate in ["min_fps", "min_speedup"] if gate in gates},
                 tags = run_tags,
                 threads = speed.threads,

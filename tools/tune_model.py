@@ -20,6 +20,7 @@ from tools.float_master_flags import add_float_model_flags, float_master_of
 from tools.latency.device_flags import add_device_flags, device_options
 from tools.latency.gate_flags import add_speed_gate_flags
 from tools.progress import progress_bar
+from tools.quantization.settings_flags import add_runs_on_flag
 from tools.samples.flags import add_input_flags, preprocessing_choice
 from tools.similarity.gate_definitions import DEFAULTS
 from tools.similarity.gate_flags import add_gate_flags, gates_of_flags
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--task", type=user_path, help="JSON file: how outputs are decoded")
     add_gate_flags(result)
     add_speed_gate_flags(result, ("min_fps", "min_speedup"))
+    add_runs_on_flag(result)
     result.add_argument(
         "--optimise",
         default="size",
@@ -273,7 +275,11 @@ def _next_step(arguments: argparse.Namespace) -> str:
 def main(arguments: argparse.Namespace) -> int:
     from tools.documents.json_file import write_json
     from tools.latency.decision import LEAST_ROUNDS
-    from tools.quantization.settings import settings_from_json, settings_text
+    from tools.quantization.settings import (
+        QuantizationSettings,
+        settings_from_json,
+        settings_text,
+    )
     from tools.tuning.front_plot import write_plots
     from tools.tuning.goal import chosen
     from tools.tuning.journal import default_directory
@@ -290,7 +296,12 @@ def main(arguments: argparse.Namespace) -> int:
             arguments, goal, device, arguments.journal or default_directory(), Path(folder)
         )
         search = Search(
-            evaluator, goal, arguments.candidates, arguments.stop_at_first, progress_bar()
+            evaluator,
+            goal,
+            arguments.candidates,
+            arguments.stop_at_first,
+            progress_bar(),
+            arguments.runs_on or QuantizationSettings.runs_on,
         )
         measured = search.run()
     journal.close()

@@ -43,6 +43,8 @@ def _tune_model_impl(ctx):
         shell_word(package + ctx.attr.artifact + ".settings.json"),
         "--plots=\"$BUILD_WORKSPACE_DIRECTORY/.tuning/\"",
     ]
+    if ctx.attr.runs_on:
+        words.append("--runs_on=" + ",".join(ctx.attr.runs_on))
     if float_model.preprocessing.mean:
         words.append(text_flag_word("--input_mean", float_model.preprocessing.mean))
     if float_model.preprocessing.std:
@@ -94,6 +96,9 @@ committed, and the front of what it tried into `.tuning/` of the workspace.""",
             doc = "What to improve among the candidates that reach the gates.",
         ),
         "quality": QUALITY,
+        "runs_on": attr.string_list(
+            doc = "Where the artifact runs, as the quantized_model says it.",
+        ),
         "speed": attr.string_dict(
             doc = "Thresholds of min_fps and min_speedup.",
         ),

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.random_models import tiny_model
+from tests.random_models import thin_out, tiny_model
 from tests.refused import refused
+from tools.graph.flatbuffer import parse_model
 from tools.graph.float_master import make_float_master
 from tools.quantization.settings import QuantizationSettings, settings_from_json
 from tools.samples.loading import InputSpec, Preprocessing, load_samples
@@ -45,13 +46,13 @@ class _Told:
             self.stages.append(stage)
 
 
-def searched(master, samples, folder, goal=None, budget=60, stop=False, latency=by_bytes):
+def searched(master, samples, folder, goal=None, budget=60, stop=False, latency=by_bytes, **where):
     goal = goal or Goal({"tolerance": 0.05})
     calibration, held_out = split(samples, 4)
     journal = Journal(folder, {"samples": samples.digest})
     evaluator = Evaluator(TunedModel(master, calibration, held_out), goal, journal, latency)
     told = _Told()
-    search = Search(evaluator, goal, budget, stop, told)
+    search = Search(evaluator, goal, budget, stop, told, **where)
     try:
         measured = search.run()
     finally:
@@ -186,6 +187,20 @@ def test_it_goes_on_while_the_goal_is_not_reached(master, samples, tmp_path):
     )  # fmt: skip
     assert "sensitivity" in told.stages
     assert chosen(goal, measured) is None
+
+
+@pytest.mark.parametrize("runs_on", [("cpu",), ("cpu", "gpu")])
+def test_every_candidate_is_for_where_the_artifact_runs(samples, tmp_path, runs_on):
+    thin = thin_out(tiny_model(channels=64), np.random.default_rng(0), 0.15)
+    master = make_float_master(thin)[0]
+    measured, evaluator, told = searched(master, samples, tmp_path, budget=40, runs_on=runs_on)
+    assert "sensitivity" in told.stages
+    assert {tuple(one.settings["runs_on"]) for one in measured} == {runs_on}
+    # Only what runs on the CPU alone may have sparse weights.
+    plain = next(one for one in measured if one.name == "dynamic")
+    content = evaluator.artifact(settings_from_json(plain.settings))
+    tensors = parse_model(content).schema.subgraphs[0].tensors
+    assert any(tensor.sparsity for tensor in tensors) == (runs_on == ("cpu",))
 
 
 def test_the_budget_holds(master, samples, tmp_path):

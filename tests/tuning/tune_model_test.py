@@ -72,6 +72,15 @@ def test_it_writes_settings_that_quantize_model_takes(tuned, folder):
     assert (output / "net_q.tflite").stat().st_size == picked["bytes"]
 
 
+def test_settings_say_where_the_artifact_runs(folder, tmp_path):
+    script = tmp_path / "device.sh"
+    script.write_text(_MILLISECOND)
+    on = f"--device=command:sh {script} {{model}}"
+    done = run_command(tune_model, *flags(folder, tmp_path, on, "--runs_on=cpu", "--stop_at_first"))
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "net.settings.json").read_text())["runs_on"] == ["cpu"]
+
+
 def test_it_prints_the_front_and_draws_it(tuned):
     output, done = tuned
     assert "<- chosen" in done.stdout
@@ -158,6 +167,7 @@ def test_a_goal_out_of_reach_writes_the_front_and_no_settings(folder, tmp_path, 
         ("--device=moon", "no device moon"),
         ("--optimise=beauty", "nothing to optimise called beauty"),
         ("--samples=0", "--samples takes at least 1"),
+        ("--runs_on=moon", "moon"),
     ],
 )
 def test_refusals(folder, tmp_path, flag, message):

@@ -42,6 +42,17 @@ def add_settings_flags(parser: argparse.ArgumentParser) -> None:
         metavar="REGEX",
         help="the same as --layers=REGEX=float, after those",
     )
+    add_runs_on_flag(parser)
+    for end in ("input", "output"):
+        parser.add_argument(
+            f"--{end}_type",
+            choices=("float32", "int8", "uint8"),
+            help=f"of the artifact's {end}s (default: float32)",
+        )
+
+
+def add_runs_on_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds --runs_on, a tuple; None where it is not given."""
     parser.add_argument(
         "--runs_on",
         type=lambda text: tuple(text.split(",")),
@@ -49,12 +60,6 @@ def add_settings_flags(parser: argparse.ArgumentParser) -> None:
         help="where the artifact runs: cpu, gpu or both, with a comma between; for the GPU it has "
         "only what LiteRT's GPU delegate takes (default: cpu,gpu)",
     )
-    for end in ("input", "output"):
-        parser.add_argument(
-            f"--{end}_type",
-            choices=("float32", "int8", "uint8"),
-            help=f"of the artifact's {end}s (default: float32)",
-        )
 
 
 def settings_of_flags(arguments: argparse.Namespace):

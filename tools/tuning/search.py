@@ -116,6 +116,7 @@ class Search:
         budget: int,
         stop_at_first: bool,
         tell: Callable[[str, int, int, str], None],
+        runs_on: tuple[str, ...] = QuantizationSettings.runs_on,
     ):
         """Prepares a search.
 
@@ -127,7 +128,9 @@ class Search:
             the goal.
           tell: called with (stage, candidates done, candidates of this stage, the name of the
             one that comes next).
+          runs_on: where every candidate runs (`QuantizationSettings.runs_on`).
         """
+        self._runs_on = runs_on
         self._evaluator, self._goal = evaluator, goal
         self._budget, self._stop_at_first, self._tell = budget, stop_at_first, tell
         self._operators = weighted_operators(evaluator.model.master, evaluator.model.where)
@@ -210,7 +213,10 @@ class Search:
             self._tell("timing", len(worth), len(worth), "")
 
     def _plain(self, stage: str, schemes: Sequence[str]) -> None:
-        settings = [QuantizationSettings(scheme, passes=_NOTHING_CHOSEN) for scheme in schemes]
+        settings = [
+            QuantizationSettings(scheme, passes=_NOTHING_CHOSEN, runs_on=self._runs_on)
+            for scheme in schemes
+        ]
         named = list(zip(schemes, settings, strict=True))
         for scheme, candidate in zip(schemes, self._try_all(stage, named), strict=True):
             if candidate:
