@@ -12,6 +12,7 @@ from typing import Any
 
 from tools.command_line import new_parser, output_path, path_of_part, run, user_path, whole_file
 from tools.documents.document import from_json, write_document
+from tools.documents.json_file import significant
 from tools.documents.known_samples import KnownSamples
 from tools.documents.models import (
     DataIdentity,
@@ -19,6 +20,7 @@ from tools.documents.models import (
     FloatTensor,
     PassEntry,
     RecipeIdentity,
+    SpeedEstimate,
 )
 from tools.documents.summary import BundleSummary, Summary
 from tools.errors import InputError
@@ -158,6 +160,19 @@ def _identity(content: bytes) -> FileIdentity:
     return FileIdentity(len(content), hashlib.sha256(content).hexdigest())
 
 
+def _speed_estimate(speed: Any) -> SpeedEstimate:
+    """Puts a tools.quantization.speed_estimate.Speed in the summary's words."""
+    estimate = speed.estimate
+    return SpeedEstimate(
+        delegated=len(speed.delegation.taken),
+        outside=speed.delegation.fallback,
+        partitions=speed.delegation.partitions,
+        # No estimate is good for more.
+        time_by_float_avx2=significant(estimate.avx2, 2) if estimate else None,
+        time_by_float_vnni=significant(estimate.vnni, 2) if estimate else None,
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class _Quantized:
     """A model and what it was made from.
@@ -193,6 +208,7 @@ class _Quantized:
             scheme=prepared.settings.scheme,
             tools=tool_versions(),
             warnings=tuple(result.warnings),
+            speed=_speed_estimate(result.speed) if result.speed else None,
         )
 
 

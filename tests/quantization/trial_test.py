@@ -45,8 +45,8 @@ def refused(master: bytes, artifact: bytes, settings=_FLOAT16, sample=None) -> s
 def test_a_sound_artifact_passes(master):
     sample = {"image": np.ones((1, 16, 16, 3), np.float32)}
     artifact = quantize(master, _FLOAT16, None).model
-    assert try_artifact(master, artifact, _FLOAT16, sample, "net") == []
-    assert try_artifact(master, artifact, _FLOAT16, None, "net") == []
+    assert try_artifact(master, artifact, _FLOAT16, sample, "net").warnings == []
+    assert try_artifact(master, artifact, _FLOAT16, None, "net").warnings == []
 
 
 def test_type_that_was_not_asked_for(master):
@@ -60,7 +60,7 @@ def test_integer_ends_are_as_asked_for(master):
     samples = [{"image": np.full((1, 16, 16, 3), n, np.float32)} for n in range(3)]
     settings = QuantizationSettings("int8", input_type="uint8", output_type="int8")
     artifact = quantize(master, settings, samples).model
-    assert try_artifact(master, artifact, settings, samples[0], "net") == []
+    assert try_artifact(master, artifact, settings, samples[0], "net").warnings == []
     line = refused(master, artifact, QuantizationSettings("int8"), samples[0])
     assert "its input image is uint8, where float32 was asked for" in line
 
@@ -90,7 +90,7 @@ def test_shape_of_another_size(master):
                 tensor.shapeSignature = np.array([1, -1, -1, tensor.shape[-1]], np.int32)
 
     open_master = changed(master, of_any_size)
-    assert try_artifact(open_master, open_master, _FLOAT16, None, "net") == []
+    assert try_artifact(open_master, open_master, _FLOAT16, None, "net").warnings == []
 
     def strided(model: TfliteModel) -> None:
         of_any_size(model)
@@ -114,7 +114,7 @@ def test_output_far_from_the_float_models_is_told(master):
                 tensor.buffer = model.add_constant(-model.tensor_data(tensor))
 
     sample = {"image": np.ones((1, 16, 16, 3), np.float32)}
-    (warning,) = try_artifact(master, changed(master, negate), _FLOAT16, sample, "net")
+    (warning,) = try_artifact(master, changed(master, negate), _FLOAT16, sample, "net").warnings
     assert warning.startswith(
         "on a calibration sample the output scores is far from the float model's (cosine -1.000)"
     )
@@ -125,7 +125,7 @@ def test_float_model_that_the_runtime_does_not_know():
     source = graph.input((1, 4))
     content = graph.finish(graph.operator("Unheard", [source], (1, 4), custom=True))
     master, _ = make_float_master(content)
-    (warning,) = try_artifact(master, master, _FLOAT16, None, "net")
+    (warning,) = try_artifact(master, master, _FLOAT16, None, "net").warnings
     assert warning.startswith("the artifact was not tried, since the float model cannot be run")
 
 
@@ -173,7 +173,7 @@ def test_output_that_states_no_shape_may_get_one():
         subgraph.tensors[subgraph.outputs[0]].shape = np.array([0, 0], np.int32)
 
     settings = QuantizationSettings("float16")
-    assert try_artifact(before, changed(before, state), settings, None, "net") == []
+    assert try_artifact(before, changed(before, state), settings, None, "net").warnings == []
 
 
 def test_loop_that_zeros_never_end_says_nothing_of_the_artifact(monkeypatch):
@@ -191,7 +191,7 @@ def test_loop_that_zeros_never_end_says_nothing_of_the_artifact(monkeypatch):
     x = body.input((), "x")
     add_subgraph(model, body.finish(body.binary("ADD", x, x)))
     content, _ = make_float_master(model_bytes(model))
-    (warning,) = try_artifact(content, content, _FLOAT16, {"x": np.float32(3)}, "net")
+    (warning,) = try_artifact(content, content, _FLOAT16, {"x": np.float32(3)}, "net").warnings
     assert warning == (
         "the artifact was not wholly tried: the float model stopped it (no end within 1 seconds)"
     )

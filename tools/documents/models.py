@@ -126,6 +126,26 @@ class PassEntry:
 
 
 @dataclasses.dataclass(frozen=True)
+class SpeedEstimate:
+    """What is known of an artifact's speed without measuring it.
+
+    Attributes:
+      delegated: operators that the runtime's delegate takes.
+      outside: those that it leaves: how many of each, by name and types.
+      partitions: pieces that it cuts the model into.
+      time_by_float_avx2: how long the artifact takes by the float model's time, on x86-64 without
+        instructions for int8; null where that cannot be estimated.
+      time_by_float_vnni: the same with such instructions.
+    """
+
+    delegated: Count
+    outside: Mapping[str, int]
+    partitions: Count
+    time_by_float_avx2: Amount | None
+    time_by_float_vnni: Amount | None
+
+
+@dataclasses.dataclass(frozen=True)
 class FloatTensor:
     """An activation that is computed in float.
 

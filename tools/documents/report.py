@@ -22,6 +22,7 @@ from tools.documents.models import (
     Reduction,
     RuntimeVersion,
     Share,
+    SpeedEstimate,
 )
 from tools.errors import InputError
 
@@ -372,6 +373,7 @@ class Report(Document):
       source: the file that the float master was made from; null where it is not known.
       tools: versions that the bytes depend on, by package.
       version: of the artifact, as its team counts.
+      speed: without measuring it; missing where only the artifact is known.
     """
 
     KIND = "rules_quantize.report"
@@ -391,6 +393,7 @@ class Report(Document):
     source: FileIdentity | None
     tools: Mapping[str, str]
     version: str
+    speed: SpeedEstimate | None = None
 
 
 @dataclasses.dataclass(frozen=True)

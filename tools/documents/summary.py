@@ -10,6 +10,7 @@ from tools.documents.models import (
     FloatTensor,
     PassEntry,
     RecipeIdentity,
+    SpeedEstimate,
 )
 
 
@@ -27,6 +28,7 @@ class Summary(Document):
       scheme: of the quantization.
       tools: versions that the bytes depend on, by package.
       warnings: what the user should know.
+      speed: without measuring it; missing where the float model cannot be run.
     """
 
     KIND = "rules_quantize.summary"
@@ -41,6 +43,7 @@ class Summary(Document):
     scheme: str
     tools: Mapping[str, str]
     warnings: tuple[str, ...]
+    speed: SpeedEstimate | None = None
 
 
 @dataclasses.dataclass(frozen=True)

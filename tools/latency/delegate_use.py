@@ -1,14 +1,12 @@
-"""Says which operators of a model XNNPACK takes on this host, and which fall back.
+"""Says which operators of a model a device's delegate takes, and which fall back.
 
-After delegation the runtime keeps the operators that a delegate took, and adds a DELEGATE
-operator for every partition. What a partition computes is what lies between its outputs
-and its inputs; every other operator that is needed runs by itself, and each border between
-the two costs a copy and a wait.
+Each border between what a delegate computes and what runs by itself costs a copy and a wait.
 """
 
 import contextlib
-from collections import Counter
 from pathlib import Path
+
+from tools.graph.delegate import read_delegation
 
 _QUANTIZED = ("int8", "uint8", "int16")
 
@@ -23,39 +21,12 @@ def read_delegate_use(interpreter) -> dict:
       {"partitions": int, "operators": int, "delegated": int, "fallback": {"NAME (types)":
       count}}. Operators whose results nobody needs are not counted.
     """
-    operators = interpreter._get_ops_details()
-    producer = {}
-    for place, operator in enumerate(operators):
-        if operator["op_name"] != "DELEGATE":
-            producer.update({int(tensor): place for tensor in operator["outputs"]})
-
-    def behind(outputs, inputs) -> set[int]:
-        """Operators that compute tensors from others."""
-        stop, found, waiting = {int(one) for one in inputs}, set(), [int(one) for one in outputs]
-        while waiting:
-            tensor = waiting.pop()
-            place = producer.get(tensor)
-            if tensor in stop or place is None or place in found:
-                continue
-            found.add(place)
-            waiting += [int(one) for one in operators[place]["inputs"] if one >= 0]
-        return found
-
-    partitions = [one for one in operators if one["op_name"] == "DELEGATE"]
-    taken = set()
-    for one in partitions:
-        taken |= behind(one["outputs"], one["inputs"])
-    needed = behind([one["index"] for one in interpreter.get_output_details()], [])
-    fallback: Counter[str] = Counter()
-    for place in sorted(needed - taken):
-        operator = operators[place]
-        types = sorted({kind.__name__ for kind in operator["operand_types"]})
-        fallback[f"{operator['op_name']} ({', '.join(types)})"] += 1
+    found = read_delegation(interpreter)
     return {
-        "delegated": len(needed & taken),
-        "fallback": dict(sorted(fallback.items())),
-        "operators": len(needed),
-        "partitions": len(partitions),
+        "delegated": len(found.taken),
+        "fallback": found.fallback,
+        "operators": len(found.needed),
+        "partitions": found.partitions,
     }
 
 

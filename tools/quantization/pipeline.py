@@ -33,7 +33,8 @@ from tools.quantization.patterns import EarlierScopes
 from tools.quantization.recipe_application import written
 from tools.quantization.schemes import Plan, check_layers, plan
 from tools.quantization.settings import QuantizationSettings
-from tools.quantization.trial import try_artifact
+from tools.quantization.speed_estimate import Speed, estimate_speed
+from tools.quantization.trial import Trial, try_artifact
 
 # Of an artifact, or of what it saves.
 _MUCH = 0.05
@@ -81,6 +82,8 @@ class QuantizationResult:
         `gain` is null, or {"metric", "before", "after"}: what the pass won, measured.
       float_tensors: [{"name", "reason"}], activations that are computed in float.
       warnings: sentences about what a user may not expect.
+      speed: what the runtime's delegate takes, and an estimate of the time; None where the float
+        model cannot be run here.
     """
 
     model: bytes
@@ -88,6 +91,7 @@ class QuantizationResult:
     passes: list[dict]
     float_tensors: list[dict]
     warnings: list[str]
+    speed: Speed | None
 
 
 def _float_tensors(
@@ -155,11 +159,19 @@ def _left_float(model: TfliteModel, master_bytes: int, size: int) -> list[str]:
     return warnings
 
 
-def _tried(prepared: Prepared, artifact: bytes) -> list[str]:
-    """Tries an artifact; returns what there is to say of it, raises as `try_artifact`."""
+def _tried(prepared: Prepared, artifact: bytes) -> Trial:
+    """Tries an artifact; raises as `try_artifact`."""
     samples = () if prepared.data is None else prepared.data.samples
     sample = samples[0] if len(samples) else None
     return try_artifact(prepared.master, artifact, prepared.settings, sample, prepared.model.where)
+
+
+def _speed(prepared: Prepared, artifact: TfliteModel, trial: Trial) -> Speed | None:
+    if trial.delegations is None:
+        return None
+    of_master, of_artifact = trial.delegations
+    master = model_to_read(prepared.master, prepared.model.where)
+    return Speed(of_artifact, estimate_speed((master, of_master), (artifact, of_artifact)))
 
 
 def graph_to_calibrate(
@@ -315,14 +327,18 @@ def finish(prepared: Prepared) -> QuantizationResult:
             f"{model.where}: {settings.scheme} makes it larger ({len(prepared.master)} to "
             f"{len(work.content)} bytes); it has too few weights that this scheme quantizes",
         )
-    warnings = _warnings(planned.recipe) + _tried(prepared, work.content)
+    trial = _tried(prepared, work.content)
+    warnings = _warnings(planned.recipe) + trial.warnings
     warnings += _left_float(work.model, len(prepared.master), len(work.content))
+    speed = _speed(prepared, work.model, trial)
+    warnings += speed.warnings if speed else []
     return QuantizationResult(
         model=work.content,
         recipe=prepared.recipe,
         passes=prepared.passes + entries,
         float_tensors=_float_tensors(work.model, planned.kept_float, settings),
         warnings=warnings,
+        speed=speed,
     )
 
 

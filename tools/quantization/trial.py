@@ -14,6 +14,7 @@ import numpy as np
 from tools.errors import InputError
 from tools.graph.child_process import ChildDiedError, in_child
 from tools.graph.data_sized import data_sized
+from tools.graph.delegate import Delegation, read_delegation
 from tools.graph.flatbuffer import TfliteModel, model_to_read, text
 from tools.graph.made_up_inputs import MadeUpInputs
 from tools.graph.runtime import open_interpreter, read_tensor, values_read, values_to_set
@@ -32,6 +33,20 @@ _ZEROS = "zeros"
 
 class _UnusableError(Exception):
     """What is wrong with an artifact, as a message says it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """What came of trying an artifact.
+
+    Attributes:
+      warnings: sentences about what a user may not expect of it.
+      delegations: what the runtime's delegate takes of the float model and of the artifact;
+        None where it was not wholly tried.
+    """
+
+    warnings: list[str]
+    delegations: tuple[Delegation, Delegation] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,11 +250,8 @@ def _try(
     wanted: tuple[str, str] | None,
     sample: Mapping[str, np.ndarray] | None,
     tell: Callable[[str], None],
-) -> list[str]:
+) -> Trial:
     """Tries an artifact in this process.
-
-    Returns:
-      Sentences about what a user may not expect.
 
     Raises:
       _UnusableError: when it cannot be used.
@@ -249,12 +261,16 @@ def _try(
         floating = open_interpreter(master, "float")
     except InputError as error:
         reason = str(error).partition(": ")[2]
-        return [f"the artifact was not tried, since the float model cannot be run here: {reason}"]
+        return Trial(
+            [f"the artifact was not tried, since the float model cannot be run here: {reason}"]
+        )
     tell("is opened")
     try:
         made = open_interpreter(artifact, "artifact")
     except InputError as error:
         raise _UnusableError(_reason(str(error).partition(": ")[2])) from None
+    # Before an input of another size: what is resized may be delegated otherwise.
+    delegations = read_delegation(floating), read_delegation(made)
     keys = [sorted(one.get_signature_list()) for one in (floating, made)]
     if keys[0] != keys[1]:
         raise _UnusableError(f"its signatures are {keys[1]}, the float model's {keys[0]}")
@@ -283,7 +299,7 @@ def _try(
             sizes = ", ".join(str(list(shape)) for shape in shapes.values())
             if pair.run(f"an input of {sizes}", _made_up(makers, pair, shapes), tell) is not None:
                 break
-    return warnings
+    return Trial(warnings, delegations)
 
 
 def try_artifact(
@@ -292,7 +308,7 @@ def try_artifact(
     settings: QuantizationSettings,
     sample: Mapping[str, np.ndarray] | None,
     where: str,
-) -> list[str]:
+) -> Trial:
     """Opens and runs an artifact in a process of its own.
 
     Args:
@@ -302,33 +318,30 @@ def try_artifact(
       sample: of the calibration data, by signature input name; None where there is none.
       where: how messages name the model.
 
-    Returns:
-      Sentences about what a user may not expect of it.
-
     Raises:
       InputError: one line that says what is wrong, when it cannot be used.
     """
     # A recipe says itself what its ends are.
     wanted = None if settings.recipe else (settings.input_type, settings.output_type)
 
-    def work(tell: Callable[[str], None]) -> tuple[str, list[str]]:
+    def work(tell: Callable[[str], None]) -> tuple[str, Trial]:
         try:
             return "", _try(master, artifact, wanted, sample, tell)
         except _UnusableError as error:
-            return str(error), []
+            return str(error), Trial([])
 
     try:
-        fault, warnings = in_child(work, lambda step: _SECONDS if step else _FLOAT_SECONDS)
+        fault, trial = in_child(work, lambda step: _SECONDS if step else _FLOAT_SECONDS)
     except ChildDiedError as error:
         if not error.step:
-            return [
-                f"the artifact was not wholly tried: the float model stopped it ({error.reason})"
-            ]
-        fault, warnings = f"{error.reason} as it {error.step}", []
+            return Trial(
+                [f"the artifact was not wholly tried: the float model stopped it ({error.reason})"]
+            )
+        fault, trial = f"{error.reason} as it {error.step}", Trial([])
     if fault:
         raise InputError(
             "scheme.unusable",
             f"{where}: {settings.scheme} makes an artifact that cannot be used: {fault}; keep the "
             "layer float or take another scheme",
         )
-    return warnings
+    return trial

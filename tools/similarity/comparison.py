@@ -258,4 +258,5 @@ def make_report(
         source=file_identity(source) if source else None,
         tools=dict(tools),
         version=compared.version,
+        speed=summary.speed if summary else None,
     )
