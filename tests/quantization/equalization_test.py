@@ -252,6 +252,33 @@ def test_a_residual_stream_shares_one_scale():
     assert 2 < magnitude.max() / magnitude.min() < 8
 
 
+def test_what_is_loud_on_another_tensor_of_the_stream_is_left():
+    stream = _Stream()
+    # Channels that are quiet where the stream begins are the loud ones of the sum.
+    branch = stream.conv(stream.inner, stream.weights(4, 4, [2**-4, 4, 2**-4, 4]))
+    entry, _ = stream.end(stream.graph.binary("ADD", stream.inner, branch))
+    assert entry["changed"] == 0
+
+
+def test_a_shared_bias_is_left_to_its_other_readers():
+    stream = _Stream()
+    graph = stream.graph
+    shared = graph.constant(np.float32([1, 2**-4, 1, 2**-4]))
+    stream.inner = graph.conv(stream.image, stream.weights(4, 3, [1, 2**-4, 1, 2**-4]), shared)
+    other = graph.conv(stream.image, stream.weights(4, 3), shared)
+    entry, magnitude = stream.end(stream.inner, other)
+    assert entry["changed"] == 2
+    assert 2 < magnitude.max() / magnitude.min() < 8
+
+
+def test_shared_weights_stay_one_constant():
+    stream = _Stream()
+    weights = stream.weights(4, 4, [1, 2**-4, 1, 2**-4])
+    first = stream.conv(stream.inner, weights)
+    entry, _ = stream.end(stream.conv(first, weights))
+    assert entry["changed"] == 0
+
+
 def _fixed_by_an_output(stream: _Stream) -> dict:
     return stream.end(stream.inner, stream.inner)[0]
 

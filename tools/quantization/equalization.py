@@ -17,6 +17,11 @@ making the rows of W2, which share a step across input channels, as unlike. S_c 
 rounded to a power of two, so that every product is exact and the float outputs stay
 the same to the bit (but for the order of sums, which does not change either).
 
+A stream that computes in float (tools.quantization.float_streams) has no step inside: only
+what convolutions hand to it and take from it has one. Its branches are loud in other
+channels than the sum is, so there no channel of a branch becomes louder than the branch's
+loudest was.
+
 RELU6 is homogeneous only where it does not clip: a channel whose largest value in
 calibration is m stays below the clip when it is scaled up to 6 / m times. Such channels
 are scaled up too, to 3/4 of the clip at most. The float outputs are then the same to the
@@ -32,10 +37,12 @@ from collections.abc import Mapping
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from tools.graph.extension import GraphExtension
 from tools.graph.flatbuffer import TfliteModel, shape_of, tensor_name
 from tools.graph.pruning import prune
 from tools.graph.topology import PER_CHANNEL, Topology, channel_count
 from tools.quantization.activation_statistics import TensorStatistics
+from tools.quantization.float_streams import float_streams
 from tools.quantization.tied_channels import TiedChannels
 
 _HOMOGENEOUS = frozenset(
@@ -60,12 +67,14 @@ class _Streams:
       tied: the channels of all computed tensors.
       fixed: tensors that are not scaled.
       clipped: tensors that a RELU6 writes.
+      stepless: tensors between operators that compute in float.
     """
 
     def __init__(self, tied: TiedChannels):
         self.tied = tied
         self.fixed: set[int] = set()
         self.clipped: set[int] = set()
+        self.stepless: set[int] = set()
 
 
 def _fused(operator: schema.OperatorT) -> int:
@@ -76,14 +85,15 @@ def _fused(operator: schema.OperatorT) -> int:
 def _weights_are_its_own(
     graph: Topology, operator: schema.OperatorT, holders: Counter[int]
 ) -> bool:
-    for index in operator.inputs[1:]:
-        if index == -1:
-            continue
-        if not graph.is_constant(index) or len(graph.consumers[int(index)]) != 1:
-            return False
-        if holders[graph.tensor(index).buffer] != 1:
-            return False
-    return True
+    """Says whether weights can be scaled for this operator alone.
+
+    Weights that others read stay one constant, for the file's size. A bias is small:
+    one that is shared, as zeros are by whole networks, is no hindrance.
+    """
+    if not all(graph.is_constant(index) for index in operator.inputs[1:] if index != -1):
+        return False
+    weights = int(operator.inputs[1])
+    return len(graph.consumers[weights]) == 1 and holders[graph.tensor(weights).buffer] == 1
 
 
 def _streams(graph: Topology) -> _Streams:
@@ -127,13 +137,25 @@ def _streams(graph: Topology) -> _Streams:
             tied.tie(sources[0], results[0], int(padding[-1][0]))
         else:
             streams.fixed.update(sources + results)
+    in_float = {id(operator) for operator in float_streams(graph)}
+    for index, writer in graph.producer.items():
+        readers = [id(reader) for reader, _ in graph.consumers.get(index, [])]
+        if in_float.issuperset([id(writer), *readers]):
+            streams.stepless.add(index)
     return streams
 
 
 def _scale_weights(
-    graph: Topology, operator: schema.OperatorT, into: np.ndarray, out: np.ndarray
+    graph: Topology,
+    extension: GraphExtension,
+    operator: schema.OperatorT,
+    into: np.ndarray,
+    out: np.ndarray,
 ) -> None:
-    """Multiplies weights by the input channels' scales and divides by the outputs'."""
+    """Multiplies weights by the input channels' scales and divides by the outputs'.
+
+    A bias that others read is left to them; the operator gets one of its own.
+    """
     weights = graph.tensor(operator.inputs[1])
     values = graph.model.tensor_data(weights)
     if graph.name(operator) == "DEPTHWISE_CONV_2D":
@@ -142,30 +164,42 @@ def _scale_weights(
         scaled = values * into / out.reshape(-1, 1, 1, 1)
     weights.buffer = graph.model.add_constant(scaled.astype(np.float32))
     if len(operator.inputs) > 2 and operator.inputs[2] != -1:
-        bias = graph.tensor(operator.inputs[2])
-        scaled = graph.model.tensor_data(bias) / out
-        bias.buffer = graph.model.add_constant(scaled.astype(np.float32))
+        bias = int(operator.inputs[2])
+        scaled = (graph.model.tensor_data(graph.tensor(bias)) / out).astype(np.float32)
+        if len(graph.consumers[bias]) == 1:
+            graph.tensor(bias).buffer = graph.model.add_constant(scaled)
+        elif (out != 1).any():
+            suffix = f"_equalized_{int(operator.outputs[0])}"
+            own = extension.copied(bias, suffix, scaled)
+            operator.inputs = [*operator.inputs[:2], own, *operator.inputs[3:]]
 
 
 def _scales(streams: _Streams, statistics: Mapping[int, TensorStatistics]) -> dict[int, np.ndarray]:
     """Chooses what each channel is divided by, a power of two: float64 [channels] by tensor."""
     tied = streams.tied
     roots = {index: tied.roots(index) for index in tied.sizes}
-    fixed, magnitude = np.zeros(tied.count, bool), np.zeros(tied.count)
+    fixed, floating = np.zeros(tied.count, bool), np.zeros(tied.count, bool)
+    magnitude = np.zeros(tied.count)
     for index in streams.fixed:
         fixed[roots[index]] = True
-    for index in roots:
-        if index in statistics:
-            np.maximum.at(magnitude, roots[index], statistics[index].channel_magnitude)
+    for index in streams.stepless:
+        floating[roots[index]] = True
+    heard = {i: statistics[i].channel_magnitude for i in set(roots) & set(statistics)}
+    for index in heard.keys() - streams.stepless:
+        np.maximum.at(magnitude, roots[index], heard[index])
 
     least = np.full(tied.count, float(_LEAST_EXPONENT))
     for index in streams.clipped & set(statistics):
         highest = np.maximum(statistics[index].channel_highest, np.finfo(np.float32).tiny)
         np.maximum.at(least, roots[index], np.ceil(np.log2(highest / _BELOW_THE_CLIP)))
+    for index in heard.keys() - streams.stepless:
+        loud = np.flatnonzero(floating[roots[index]] & (heard[index] > 0))
+        bound = np.ceil(np.log2(heard[index][loud] / heard[index].max(initial=0)))
+        np.maximum.at(least, roots[index][loud], bound)
     least = np.minimum(least, 0)
 
     exponents = np.zeros(tied.count)
-    for own in roots.values():
+    for own in (roots[index] for index in roots.keys() - streams.stepless):
         # The loudest channel of any tensor of the stream sets its step.
         loudest = magnitude[own].max(initial=0)
         own = own[~fixed[own] & (magnitude[own] > 0)]
@@ -202,6 +236,7 @@ def equalize(
         if not through_relu6 or seen < _LEAST_SAMPLES:
             streams.fixed.add(index)
     scale = _scales(streams, statistics)
+    extension = GraphExtension(model, graph.subgraph)
     changed = 0
     for operator in graph.subgraph.operators:
         if graph.name(operator) not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
@@ -210,7 +245,7 @@ def equalize(
             continue
         into, out = scale[int(operator.inputs[0])], scale[int(operator.outputs[0])]
         if (into != 1).any() or (out != 1).any():
-            _scale_weights(graph, operator, into, out)
+            _scale_weights(graph, extension, operator, into, out)
             changed += 1
     if scales is not None:
         scales |= {tensor_name(graph.tensor(index)): values for index, values in scale.items()}
