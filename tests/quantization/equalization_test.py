@@ -252,12 +252,18 @@ def test_a_residual_stream_shares_one_scale():
     assert 2 < magnitude.max() / magnitude.min() < 8
 
 
-def test_what_is_loud_on_another_tensor_of_the_stream_is_left():
+@pytest.mark.parametrize("in_float", [False, True])
+def test_branches_of_a_float_stream_become_no_louder(in_float):
     stream = _Stream()
-    # Channels that are quiet where the stream begins are the loud ones of the sum.
-    branch = stream.conv(stream.inner, stream.weights(4, 4, [2**-4, 4, 2**-4, 4]))
-    entry, _ = stream.end(stream.graph.binary("ADD", stream.inner, branch))
-    assert entry["changed"] == 0
+    graph = stream.graph
+    # A quiet branch, whose loudest channels are the quiet ones of the other.
+    branch = stream.conv(stream.image, stream.weights(4, 3, [2**-10, 2**-4, 2**-10, 2**-4]))
+    total = graph.binary("ADD", stream.inner, branch)
+    if in_float:
+        slopes = graph.constant(np.full((1, 1, 4), 0.25, np.float32))
+        total = graph.operator("PRELU", [total, slopes], graph.shape(total))
+    entry, _ = stream.end(total)
+    assert (entry["changed"] == 0) == in_float
 
 
 def test_a_shared_bias_is_left_to_its_other_readers():
