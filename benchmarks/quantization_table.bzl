@@ -1,4 +1,4 @@
-"""quantization_table: size, speed and similarity of artifacts beside those of other quantizers."""
+"""quantization_table: artifacts and their peers, or what other runtimes do with them."""
 
 load("//rules:providers.bzl", "QuantizedModelInfo")
 load("//rules/private:launch_script.bzl", "flag", "in_runfiles", "launch_script", "lines")
@@ -16,7 +16,7 @@ def _quantization_table_impl(ctx):
         data = {}
         for target in ctx.attr.data:
             for use in ("calibration", "test"):
-                if target.label.name == "{}_{}".format(name, use):
+                if target.label.name == "{}_{}".format(ctx.attr.tested_with.get(name, name), use):
                     data[use] = [runfiles_path(ctx, f) for f in target.files.to_list()]
         entry = {
             "artifacts": [],
@@ -41,23 +41,26 @@ def _quantization_table_impl(ctx):
         models.append(entry)
     suite = ctx.actions.declare_file(ctx.label.name + ".json")
     ctx.actions.write(suite, json.encode(models))
+    words = [
+        "exec " + in_runfiles(ctx, ctx.executable.tool),
+        flag(ctx, "--suite", suite),
+        "--runfiles=\"$runfiles\"",
+    ]
+    tools = [ctx.attr.tool]
+    if ctx.executable.tensorflow_calibrator:
+        words.append(flag(ctx, "--tensorflow_calibrator", ctx.executable.tensorflow_calibrator))
+        tools.append(ctx.attr.tensorflow_calibrator)
     return launch_script(
         ctx,
-        "Measures artifacts and their peers",
-        lines([
-            "exec " + in_runfiles(ctx, ctx.executable._tool),
-            flag(ctx, "--suite", suite),
-            "--runfiles=\"$runfiles\"",
-            flag(ctx, "--tensorflow_calibrator", ctx.executable._tensorflow_calibrator),
-            "\"$@\"",
-        ]),
+        "Measures artifacts",
+        lines(words + ["\"$@\""]),
         files + ctx.files.data + [suite],
-        [ctx.attr._tool, ctx.attr._tensorflow_calibrator],
+        tools,
     )
 
 quantization_table = rule(
     implementation = _quantization_table_impl,
-    doc = "A program that measures artifacts and peers made from the same float model and data.",
+    doc = "A program that measures artifacts by the float models and data that they are made of.",
     executable = True,
     attrs = {
         "artifacts": attr.label_list(
@@ -73,15 +76,19 @@ quantization_table = rule(
             mandatory = True,
             doc = "Name of a model to the names of its artifacts, with spaces between.",
         ),
-        "_tensorflow_calibrator": attr.label(
-            default = "//benchmarks:tensorflow_calibrator",
+        "tensorflow_calibrator": attr.label(
             cfg = "exec",
             executable = True,
+            doc = "A peer, for a tool that compares with it.",
         ),
-        "_tool": attr.label(
-            default = "//benchmarks:measure_table",
+        "tested_with": attr.string_dict(
+            doc = "Name of a model to that of the model whose test data it has.",
+        ),
+        "tool": attr.label(
+            mandatory = True,
             cfg = "exec",
             executable = True,
+            doc = "What measures: it takes --suite and --runfiles.",
         ),
     },
 )
