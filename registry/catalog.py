@@ -9,6 +9,7 @@ from registry.metrics import is_on_device
 from registry.record import FLOAT_SUFFIX
 from registry.store import Store, explained, if_there
 from registry.tags import (
+    DIGESTS,
     KIND_REFUSED,
     KIND_TAG,
     MEASURED_TAG,
@@ -63,7 +64,7 @@ class Version:
     Attributes:
       name: of the registered model.
       number: the registry's version number.
-      tags: of the version.
+      tags: of the version, and digests of its run in full.
       aliases: names that point at it.
       created_ms: when it was made, in milliseconds since 1970.
       run_id: of the run that made it.
@@ -219,7 +220,7 @@ class Catalog:
             return self._aliases[name]
         with explained(self._store):
             # Not get_registered_model: on a database that loads every version.
-            found = self._client.search_registered_models(f"name = {_quoted(name)}")
+            found = self._client.search_registered_models(f"name = {quoted(name)}")
         if not found:
             raise InputError("registry.model", self._no_model(name))
         aliases = found[0].aliases
@@ -253,7 +254,7 @@ class Catalog:
         aliases = self.aliases(name)
         with explained(self._store):
             found = self._client.search_model_versions(
-                f"name = {_quoted(name)}", max_results=limit, order_by=["version_number DESC"]
+                f"name = {quoted(name)}", max_results=limit, order_by=["version_number DESC"]
             )
             versions = self._with_metrics(found, aliases)
             judged = self._runs(name, f"tags.{TAKEN_TAG} LIKE '%'") if versions else []
@@ -275,7 +276,7 @@ class Catalog:
             found, token = set(), None
             while True:
                 page = self._client.search_model_versions(
-                    f"name = {_quoted(name)}", max_results=_MOST_VERSIONS, page_token=token
+                    f"name = {quoted(name)}", max_results=_MOST_VERSIONS, page_token=token
                 )
                 found |= {int(version.version) for version in page}
                 token = page.token
@@ -326,7 +327,7 @@ class Catalog:
         """
         with explained(self._store):
             found = self._client.search_model_versions(
-                f"name = {_quoted(name)} and tags.{SHA256_TAG} = '{sha256}'"
+                f"name = {quoted(name)} and tags.{SHA256_TAG} = '{sha256}'"
             )
         return min((int(version.version) for version in found), default=None)
 
@@ -379,6 +380,7 @@ class Catalog:
         self, found: Sequence["ModelVersion"], aliases: Mapping[str, int]
     ) -> list[Version]:
         metrics: dict[str, Mapping[str, float]] = {}
+        digests: dict[str, dict[str, str]] = {}
         if found:
             experiment_id = self.experiment_id(found[0].name)
             for ids in _portions([version.run_id for version in found if version.run_id], 200):
@@ -386,12 +388,16 @@ class Catalog:
                 runs = self._client.search_runs(
                     [experiment_id], f"attributes.run_id IN ({quoted})", max_results=len(ids)
                 )
-                metrics.update((run.info.run_id, run.data.metrics) for run in runs)
+                for run in runs:
+                    metrics[run.info.run_id] = run.data.metrics
+                    digests[run.info.run_id] = {
+                        tag: run.data.tags[tag] for tag in DIGESTS if tag in run.data.tags
+                    }
         return [
             Version(
                 name=version.name,
                 number=int(version.version),
-                tags=dict(version.tags),
+                tags={**digests.get(version.run_id, {}), **version.tags},
                 aliases=tuple(
                     alias for alias, number in aliases.items() if number == int(version.version)
                 ),
@@ -468,5 +474,6 @@ def _portions(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
         yield items[start : start + size]
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Quotes text as MLflow's filters take it."""
     return '"' + text + '"' if "'" in text else "'" + text + "'"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.aliases import Aliases
-from registry.catalog import Catalog
+from registry.catalog import Catalog, quoted
 from registry.dashboard_page import dashboard
 from registry.process import user_name
 from registry.store import Store, explained
@@ -86,9 +86,20 @@ def refresh(store: Store, client: "MlflowClient", name: str) -> str | None:
                 client.log_artifact(run_id, str(path))
             # After the page: a process that dies in between leaves the old digest.
             client.set_tag(run_id, _PAGE_TAG, digest)
+        _link(client, name, f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/{FILE_NAME}")
         if run.info.status != "FINISHED":
             client.set_terminated(run_id, "FINISHED")
         return run_id
+
+
+def _link(client: "MlflowClient", name: str, page: str) -> None:
+    """Lets the description of a model link to its page, beside what else it says."""
+    # Not get_registered_model: on a database that loads every version.
+    (model,) = client.search_registered_models(f"name = {quoted(name)}")
+    if page not in (model.description or ""):
+        said = f"{model.description}\n\n" if model.description else ""
+        text = f"{said}[All versions: size, speed and similarity]({page})."
+        client.update_registered_model(name, text)
 
 
 def _run(client: "MlflowClient", experiment_id: str):

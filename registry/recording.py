@@ -24,13 +24,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry.catalog import tflite_files
+from registry.catalog import quoted, tflite_files
 from registry.overview import pages_of
 from registry.process import is_alive, this_process, user_name
 from registry.record import FLOAT_SUFFIX, GATES_FAILED, ModelIdentity, Record
 from registry.store import Store, StoreUnavailable, explained, if_there
 from registry.tags import (
     DIGEST_TAG,
+    DIGESTS,
+    DIGESTS_TAG,
     KIND_FLOAT_MASTER,
     KIND_MEASUREMENT,
     KIND_REFUSED,
@@ -40,6 +42,9 @@ from registry.tags import (
     PARENT_TAG,
     RETIRED_TAG,
     SHA256_TAG,
+    SIMILARITY_FIGURE_TAG,
+    SIZE_FIGURE_TAG,
+    SPEED_FIGURE_TAG,
     UNKNOWN_OPERATORS_TAG,
     VERSION_TAG,
     WRITER_TAG,
@@ -237,7 +242,7 @@ class Recorder:
             f"(#/models/{record.registered_model}{FLOAT_SUFFIX}).",
             model_id,
             run_id,
-            _identity_tags({**record.tags, **tags}),
+            {**_figure_tags(record), **_identity_tags({**record.tags, **tags})},
             f"{description} Recorded by [this run](#/experiments/{experiment_id}/runs/{run_id}).",
         )
         version = self._version_of(record.registered_model, record.artifact.sha256) or created
@@ -441,7 +446,7 @@ class Recorder:
     def _version_of(self, name: str, sha256: str) -> "ModelVersion | None":
         """Finds the version of an artifact; where there are two, takes the later ones back."""
         versions = self._client.search_model_versions(
-            f"name = {_quoted(name)} and tags.{SHA256_TAG} = '{sha256}'", max_results=100
+            f"name = {quoted(name)} and tags.{SHA256_TAG} = '{sha256}'", max_results=100
         )
         versions = sorted(versions, key=lambda version: int(version.version))
         for late in versions[1:]:
@@ -474,7 +479,7 @@ class Recorder:
     def _runs_of(self, experiment_id: str, digest: str) -> list["Run"]:
         """Finds the runs that ended well; what others left goes into the trash."""
         runs = self._client.search_runs(
-            [experiment_id], f"tags.{DIGEST_TAG} = {_quoted(digest)}", max_results=100
+            [experiment_id], f"tags.{DIGEST_TAG} = {quoted(digest)}", max_results=100
         )
         ended = []
         for run in runs:
@@ -707,23 +712,30 @@ def _describe(record: Record, parent: "ModelVersion | None") -> str:
         origin = f"[{parent.name} version {parent.version}]({link})"
     else:
         origin = f"float master `{record.float_master.sha256[:12]}`"
+    return (
+        f"{record.name} {record.version} ({record.scheme}), made from {origin}: "
+        f"{'; '.join(_figure_tags(record).values())}. Gates: {record.gates}."
+    )
+
+
+def _figure_tags(record: Record) -> dict[str, str]:
+    """Says in words what people ask first of an artifact."""
     metrics = record.metrics
-    facts = [f"{record.artifact.bytes:,} bytes, {metrics['size_reduction']:.1%} smaller"]
+    size = f"{record.artifact.bytes:,} bytes, {metrics['size_reduction']:.1%} smaller"
+    figures = {SIZE_FIGURE_TAG: size}
     worst = min(
         ((value, key) for key, value in metrics.items() if key.startswith("cosine_mean/")),
         default=None,
     )
     if worst:
-        facts.append(f"lowest mean cosine {worst[0]:.4f} (`{worst[1].partition('/')[2]}`)")
+        of = worst[1].partition("/")[2]
+        figures[SIMILARITY_FIGURE_TAG] = f"lowest mean cosine {worst[0]:.4f} (`{of}`)"
     if "speedup" in metrics:
-        facts.append(
+        figures[SPEED_FIGURE_TAG] = (
             f"{metrics['speedup']:.2f}x as fast on {record.tags['device']} "
             f"({metrics.get('latency_p50_ms', float('nan')):.3g} ms)"
         )
-    return (
-        f"{record.name} {record.version} ({record.scheme}), made from {origin}: "
-        f"{'; '.join(facts)}. Gates: {record.gates}."
-    )
+    return figures
 
 
 def _identity_tags(tags: Mapping[str, str]) -> dict[str, str]:
@@ -736,13 +748,11 @@ def _identity_tags(tags: Mapping[str, str]) -> dict[str, str]:
         "target",
         PARENT_TAG,
         SHA256_TAG,
-        "float_master_sha256",
-        "source_sha256",
-        "recipe_sha256",
         MIN_RUNTIME_TAG,
         UNKNOWN_OPERATORS_TAG,
     )
-    return {key: tags[key] for key in kept if key in tags}
+    digests = [f"{what} {tags[key][:12]}" for key, what in DIGESTS.items() if key in tags]
+    return {key: tags[key] for key in kept if key in tags} | {DIGESTS_TAG: ", ".join(digests)}
 
 
 def _model_id(version: "ModelVersion") -> str | None:
@@ -777,10 +787,6 @@ def _in_model_folder(path: Path) -> dict[str, Path]:
 def _logged_model_name(text: str) -> str:
     # What MLflow refuses in the name of a logged model.
     return "".join("_" if character in "/:.%\"'" else character for character in text)
-
-
-def _quoted(text: str) -> str:
-    return '"' + text + '"' if "'" in text else "'" + text + "'"
 
 
 def _now_ms() -> int:

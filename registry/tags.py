@@ -19,6 +19,19 @@ SPEED = "speed"
 # judged the answers there.
 TAKEN_TAG = "device_taken"
 
+# Of a version: figures for people, which MLflow's page shows first since capitals sort before
+# small letters, and the first digits of what the artifact was made from.
+SIZE_FIGURE_TAG = "Size"
+SIMILARITY_FIGURE_TAG = "Similarity"
+SPEED_FIGURE_TAG = "Speed"
+DIGESTS_TAG = "digests"
+# In full on the version's run: what they are of, by the tag.
+DIGESTS = {
+    "float_master_sha256": "float master",
+    "source_sha256": "source",
+    "recipe_sha256": "recipe",
+}
+
 # Whether the policy's command has been told of a move: PENDING, then DONE.
 NOTIFY_TAG = "notify"
 PENDING = "pending"

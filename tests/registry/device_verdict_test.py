@@ -180,6 +180,11 @@ def test_shown(register, on_device, opened, command, name):
     )
     with open(client.download_artifacts(runs[0].info.run_id, FILE_NAME)) as file:
         page = file.read()
+    (model,) = client.search_registered_models(f"name = '{name}'")
+    info = runs[0].info
+    page_of_it = f"(#/experiments/{info.experiment_id}/runs/{info.run_id}/artifacts/{FILE_NAME})"
+    assert model.description.count(page_of_it) == 1
+    assert model.description.startswith("Quantized models of one deployable.")
     assert "Answers on devices" in page
     assert "<td>chrome_gpu</td>" in page
 
