@@ -13,6 +13,10 @@ from tools.errors import InputError
 # What a .register target of a set writes (rules/private/quantized_model_programs.bzl).
 _FLAGS = "flags"
 _TARGET = "target"
+_EXAMPLES = """\
+  bazel run //models:all_int8.register
+  bazel run //models:all_int8.register -- --dry_run
+"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         "register_all",
         "Records a set of quantized models in MLflow, one after the other, and goes on after one "
         "that fails. The rule register_all measures them and starts it.",
-        "  bazel run //models:all_int8.register",
+        _EXAMPLES,
     )
     result.add_argument(
         "--registrations",

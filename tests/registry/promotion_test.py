@@ -428,7 +428,7 @@ def test_what_a_model_does_not_have(register, command, name, tmp_path):
         command(compare, f"{name}@1", f"{name}@7")
     with refused("registry.alias", r"'production' \(it has: none yet\)"):
         command(compare, f"{name}@1", f"{name}@production")
-    with refused("policy.field", "'canary'"):
+    with refused("policy.alias", "'canary'"):
         _promoted(command, f"{name}@1", "canary")
     with refused("registry.alias", "nothing to roll back"):
         command(rollback, f"{name}@production")
