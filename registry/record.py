@@ -12,6 +12,7 @@ from pathlib import Path
 
 from registry.metrics import OUTPUT_METRICS, jpeg_metric, task_metric
 from registry.tags import (
+    DISTURBED_TAG,
     MEASURED_TAG,
     MIN_RUNTIME_TAG,
     SIMILARITY,
@@ -324,8 +325,15 @@ def _device_tags(latency: Latency) -> dict[str, str]:
         "device_cpu": device.cpu,
         "device_runtime": device.runtime,
         "device_threads": device.threads,
+        DISTURBED_TAG: _disturbed(latency),
     }
     return {tag: str(value) for tag, value in told.items() if value not in (None, "")}
+
+
+def _disturbed(latency: Latency) -> str:
+    """Says whether the measurement was disturbed, "" where it was not."""
+    count = latency.disturbed_rounds
+    return f"{count} round{'s' if count > 1 else ''}" if count else ""
 
 
 def _measured(verdict: Verdict | None, latency: Latency | None) -> dict[str, str]:

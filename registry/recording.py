@@ -33,6 +33,7 @@ from registry.tags import (
     DIGEST_TAG,
     DIGESTS,
     DIGESTS_TAG,
+    DISTURBED_TAG,
     KIND_FLOAT_MASTER,
     KIND_MEASUREMENT,
     KIND_REFUSED,
@@ -731,9 +732,11 @@ def _figure_tags(record: Record) -> dict[str, str]:
         of = worst[1].partition("/")[2]
         figures[SIMILARITY_FIGURE_TAG] = f"lowest mean cosine {worst[0]:.4f} (`{of}`)"
     if "speedup" in metrics:
+        disturbed = record.tags.get(DISTURBED_TAG)
         figures[SPEED_FIGURE_TAG] = (
             f"{metrics['speedup']:.2f}x as fast on {record.tags['device']} "
             f"({metrics.get('latency_p50_ms', float('nan')):.3g} ms)"
+            + (f", disturbed in {disturbed}" if disturbed else "")
         )
     return figures
 

@@ -15,6 +15,8 @@ RETIRED_TAG = "retired"
 MEASURED_TAG = "measured"
 SIMILARITY = "similarity"
 SPEED = "speed"
+# Of a measurement of speed that other work, or the device's heat, disturbed: in how many rounds.
+DISTURBED_TAG = "device_disturbed"
 # Whether a device's accelerator takes the model whole, partly, or refuses it; of runs that
 # judged the answers there.
 TAKEN_TAG = "device_taken"

@@ -125,6 +125,7 @@ def test_identity_becomes_tags_and_settings_become_params(tmp_path):
     assert record.tags["calibration_data_sha256"] == data.calibration.digest
     assert record.tags["device"] == "host"
     assert record.tags["device_cpu"] == "AMD EPYC"
+    assert record.tags["device_disturbed"] == "11 rounds"
     assert record.tags["bazel_version"] == "7.7.1"
     assert record.tags["tool.litert-quantizer"] == "0.11.0"
     assert record.params["scheme"] == "int8"

@@ -70,7 +70,7 @@ def test_version_run_and_files(recorder, client, tmp_path, name):
     assert {tag: version.tags[tag] for tag in first} == {
         "Similarity": "lowest mean cosine 0.9800 (`classificators`)",
         "Size": "13 bytes, 75.0% smaller",
-        "Speed": "1.50x as fast on host (2 ms)",
+        "Speed": "1.50x as fast on host (2 ms), disturbed in 11 rounds",
     }
     model = client.get_logged_model(version.source.removeprefix("models:/"))
     assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": name, "version": "1"}]
