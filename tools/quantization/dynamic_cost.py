@@ -47,11 +47,13 @@ _TILE = 16
 _STEP, _FEWEST_CHANNELS = 8, 3
 _LEAST_GAIN = 0.15
 # Nanoseconds for a product in float and in int8, and for any operator.
-_FLOAT_PRODUCT, _INT8_PRODUCT, _OPERATOR = 0.0186, 0.00328, 588
+FLOAT_PRODUCT, INT8_PRODUCT, _OPERATOR = 0.0186, 0.00328, 588
+# To scale an element that comes out of a dynamic product, and to convert one that goes in.
+DYNAMIC_RESULT, DYNAMIC_INPUT = 0.205, 0.364
 # Of a model's time in int8, that its heads may cost in float.
 _MOST_HEAD_COST = 0.15
 # For a product of a depthwise convolution in float and in int8.
-_FLOAT_DEPTHWISE, _INT8_DEPTHWISE = 0.047, 0.035
+FLOAT_DEPTHWISE, INT8_DEPTHWISE = 0.047, 0.035
 # To write an element, and to convert one.
 _ELEMENT, _CONVERSION = 0.15, 0.1
 
@@ -72,10 +74,10 @@ def estimated_times(
       Nanoseconds (in float, with dynamic int8).
     """
     products = pixels * kernel * inputs * (-(-outputs // _TILE) * _TILE)
-    in_float = _FLOAT_PRODUCT * products + 0.0103 * pixels * kernel * inputs + 638
-    scaling = 0.205 * pixels * outputs + 0.364 * elements + 8.45 * pixels
+    in_float = FLOAT_PRODUCT * products + 0.0103 * pixels * kernel * inputs + 638
+    scaling = DYNAMIC_RESULT * pixels * outputs + DYNAMIC_INPUT * elements + 8.45 * pixels
     steps = 1 if inputs >= _FEWEST_CHANNELS else _STEP / max(inputs, 1)
-    return in_float, _INT8_PRODUCT * products * steps + scaling + _OPERATOR
+    return in_float, INT8_PRODUCT * products * steps + scaling + _OPERATOR
 
 
 def dynamic_wins(graph: Topology, operator: schema.OperatorT) -> bool:
@@ -125,9 +127,9 @@ def costly_heads(
       CONV_2D give many values of few channels, and float is nearly as fast there.
     """
     operators = graph.subgraph.operators
-    whole = _OPERATOR * len(operators) + _INT8_PRODUCT * sum(_products(graph, o) for o in operators)
+    whole = _OPERATOR * len(operators) + INT8_PRODUCT * sum(_products(graph, o) for o in operators)
     matrices = [o for o in heads if graph.name(o) == "FULLY_CONNECTED" and _products(graph, o)]
-    lost = (_FLOAT_PRODUCT - _INT8_PRODUCT) * sum(_products(graph, o) for o in matrices)
+    lost = (FLOAT_PRODUCT - INT8_PRODUCT) * sum(_products(graph, o) for o in matrices)
     if lost <= _MOST_HEAD_COST * whole:
         return []
     return [(operator, dynamic_wins(graph, operator)) for operator in matrices]
@@ -165,8 +167,8 @@ class FloatCost:
         """Gives the nanoseconds that an operator's products take, in int8 and in float."""
         count = _products(self._graph, operator)
         if self._graph.name(operator) == "DEPTHWISE_CONV_2D":
-            return _INT8_DEPTHWISE * count, _FLOAT_DEPTHWISE * count
-        return _INT8_PRODUCT * count, _FLOAT_PRODUCT * count
+            return INT8_DEPTHWISE * count, FLOAT_DEPTHWISE * count
+        return INT8_PRODUCT * count, FLOAT_PRODUCT * count
 
     def _conversions(self, floating: frozenset[int]) -> float:
         """Gives the nanoseconds for all conversions where these compute in float as well."""

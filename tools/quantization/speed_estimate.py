@@ -29,6 +29,14 @@ from ai_edge_litert import schema_py_generated as schema
 from tools.graph.delegate import Delegation
 from tools.graph.flatbuffer import TfliteModel, shape_of
 from tools.graph.topology import WEIGHTED, Topology
+from tools.quantization.dynamic_cost import (
+    DYNAMIC_INPUT,
+    DYNAMIC_RESULT,
+    FLOAT_DEPTHWISE,
+    FLOAT_PRODUCT,
+    INT8_DEPTHWISE,
+    INT8_PRODUCT,
+)
 
 _STEP, _LANES = 8, 16
 _TYPE = schema.TensorType
@@ -103,17 +111,17 @@ AVX2: Mapping[str, float] = {
 }
 VNNI: Mapping[str, float] = {
     **AVX2,
-    "dynamic input": 0.364,
-    "dynamic product": 0.00328,
-    "dynamic result": 0.205,
-    "float depthwise": 0.047,
-    "float matmul": 0.0186,
-    "float product": 0.0186,
+    "dynamic input": DYNAMIC_INPUT,
+    "dynamic product": INT8_PRODUCT,
+    "dynamic result": DYNAMIC_RESULT,
+    "float depthwise": FLOAT_DEPTHWISE,
+    "float matmul": FLOAT_PRODUCT,
+    "float product": FLOAT_PRODUCT,
     "float result": 0.0,
-    "int8 depthwise": 0.035,
-    "int8 matmul": 0.00328,
-    "int8 product": 0.00328,
-    "int8 result": 0.205,
+    "int8 depthwise": INT8_DEPTHWISE,
+    "int8 matmul": INT8_PRODUCT,
+    "int8 product": INT8_PRODUCT,
+    "int8 result": DYNAMIC_RESULT,
 }
 
 # A user is warned where both tables agree, by about as much as half of the estimates are off.
