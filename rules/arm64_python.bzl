@@ -1,6 +1,6 @@
 """An arm64 Debian's Python with packages of a lock, and the QEMU that runs it on this machine."""
 
-load("//rules/private:host_python.bzl", "host_python")
+load("//rules/private:host_python.bzl", "PIP_ENVIRON", "host_python")
 
 _BUILD = """\
 # QEMU, a Debian and packages of {lock}, as one directory: `python` in it starts that Python.
@@ -74,15 +74,5 @@ Where RULES_QUANTIZE_DEBIAN_MIRROR is set, packages come from there.
             allow_single_file = True,
         ),
     },
-    environ = [
-        "PATH",
-        "PIP_CERT",
-        "PIP_CONFIG_FILE",
-        "PIP_EXTRA_INDEX_URL",
-        "PIP_FIND_LINKS",
-        "PIP_INDEX_URL",
-        "PIP_PROXY",
-        "RULES_QUANTIZE_DEBIAN_MIRROR",
-        "RULES_QUANTIZE_PYTHON",
-    ],
+    environ = PIP_ENVIRON + ["RULES_QUANTIZE_DEBIAN_MIRROR"],
 )

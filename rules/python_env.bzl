@@ -1,6 +1,6 @@
 """Python environments as repositories: a hash-pinned lock in, one directory out."""
 
-load("//rules/private:host_python.bzl", "host_python", "wheels_by_platform")
+load("//rules/private:host_python.bzl", "PIP_ENVIRON", "host_python", "wheels_by_platform")
 
 _BUILD = """\
 # A virtual environment made from {lock}. `venv` is one directory, so that an
@@ -177,16 +177,5 @@ it at the same path, in a container image (docs/farm.md says how it is made).
             allow_single_file = True,
         ),
     },
-    # Everything that tells pip where to fetch from, and which Python to use.
-    environ = [
-        "PATH",
-        "PIP_CERT",
-        "PIP_CONFIG_FILE",
-        "PIP_EXTRA_INDEX_URL",
-        "PIP_FIND_LINKS",
-        "PIP_INDEX_URL",
-        "PIP_PROXY",
-        "RULES_QUANTIZE_ENVIRONMENTS",
-        "RULES_QUANTIZE_PYTHON",
-    ],
+    environ = PIP_ENVIRON + ["RULES_QUANTIZE_ENVIRONMENTS"],
 )

@@ -1,6 +1,6 @@
 """Files out of a wheel on the Python package index, without installing it."""
 
-load("//rules/private:host_python.bzl", "host_python")
+load("//rules/private:host_python.bzl", "PIP_ENVIRON", "host_python")
 
 _BUILD = """\
 package(default_visibility = ["//visibility:public"])
@@ -80,14 +80,5 @@ name it.
             allow_single_file = True,
         ),
     },
-    environ = [
-        "PATH",
-        "PIP_CERT",
-        "PIP_CONFIG_FILE",
-        "PIP_EXTRA_INDEX_URL",
-        "PIP_FIND_LINKS",
-        "PIP_INDEX_URL",
-        "PIP_PROXY",
-        "RULES_QUANTIZE_PYTHON",
-    ],
+    environ = PIP_ENVIRON,
 )

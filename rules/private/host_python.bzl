@@ -3,6 +3,19 @@
 # What the tools run on, newest first; pyproject.toml's requires-python says the same.
 PYTHONS = ["3.14", "3.13", "3.12", "3.11"]
 
+# Everything that tells pip where to fetch from, and which Python to use: of rules that fetch with
+# the host's.
+PIP_ENVIRON = [
+    "PATH",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_INDEX_URL",
+    "PIP_PROXY",
+    "RULES_QUANTIZE_PYTHON",
+]
+
 # Run in each interpreter that might do. `ensurepip` is not asked for: Debian has it in a
 # package of its own, and the environments are made without it.
 _PROBE = """\
