@@ -170,10 +170,10 @@ exec "$python" -m pytest -p no:cacheprovider --rootdir="$runfiles" \\
     {tests} "$@"\
 """
 
-def _python_test_impl(ctx):
+def _run_by_pytest(ctx, whole):
     command = _PYTEST.format(
-        extent = "whole" if ctx.attr.whole else "part",
-        selection = "" if ctx.attr.whole else "-m 'not nightly'",
+        extent = "whole" if whole else "part",
+        selection = "" if whole else "-m 'not nightly'",
         tests = " ".join([
             "\"$runfiles/{}\"".format(runfiles_path(ctx, file))
             for file in ctx.files.srcs
@@ -181,20 +181,38 @@ def _python_test_impl(ctx):
     )
     return _program(ctx, ctx.files.srcs + ctx.files.deps, command)
 
+_TEST_FILES = attr.label_list(
+    allow_files = [".py"],
+    mandatory = True,
+    doc = "Test files.",
+)
+
+def _python_test_impl(ctx):
+    return _run_by_pytest(ctx, ctx.attr.whole)
+
 python_test = rule(
     implementation = _python_test_impl,
     doc = "Test files that pytest runs.",
     test = True,
     attrs = dict(
         _ATTRS,
-        srcs = attr.label_list(
-            allow_files = [".py"],
-            mandatory = True,
-            doc = "Test files.",
-        ),
+        srcs = _TEST_FILES,
         whole = attr.bool(
             doc = "Whether tests marked `nightly` run as well, and the variable TEST_EXTENT " +
                   "is `whole` rather than `part`.",
         ),
     ),
+)
+
+def _python_test_of_bazel_impl(ctx):
+    return _run_by_pytest(ctx, True)
+
+# `bazel run` of a test would hide the user's PATH. A Bazel with another PATH makes each Python
+# environment anew, under whatever uses one at that moment.
+python_test_of_bazel = rule(
+    implementation = _python_test_of_bazel_impl,
+    doc = "Test files that start Bazel themselves. pytest runs them by `bazel run`, with the " +
+          "user's own environment; `bazel test` does not see them.",
+    executable = True,
+    attrs = dict(_ATTRS, srcs = _TEST_FILES),
 )

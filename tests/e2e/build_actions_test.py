@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.e2e.workspaces import users_environment
 from tests.random_models import tiny_model
 
 _HERE = os.environ.get("BUILD_WORKSPACE_DIRECTORY")
@@ -119,17 +120,12 @@ class App:
         (folder / ".bazelrc").write_text("\n".join(flags) + "\n")
 
     def run(self, *arguments):
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("BUILD_", "RUNFILES", "PYTHON", "TEST_"))
-        }
         result = subprocess.run(
             ["./bazelw", *arguments],
             capture_output=True,
             check=False,
             cwd=self.folder,
-            env=environment,
+            env=users_environment(),
             text=True,
         )
         assert result.returncode == 0, result.stderr

@@ -5,6 +5,8 @@ Run by `bazel run //tests/e2e:end_to_end_test`, with tests/e2e/consumer_test.py.
 
 import hashlib
 import json
+import os
+import sys
 
 import pytest
 
@@ -32,6 +34,13 @@ def _said_by(lines, program):
     assert not any(line.startswith("Traceback") for line in lines), lines
     (line,) = [line for line in lines if line.startswith(f"{program}: error: ")]
     return line
+
+
+def test_a_bazel_that_a_test_starts_makes_no_environment_anew():
+    folder = os.stat(sys.prefix).st_ino
+    result = bazel("build", "@rules_quantize_litert//:env")
+    assert result.returncode == 0, result.stderr
+    assert os.stat(sys.prefix).st_ino == folder
 
 
 def test_an_artifact_beyond_its_gates_fails_the_build_and_its_report_is_there():

@@ -37,19 +37,22 @@ def typed(command: str, folder: Path) -> subprocess.CompletedProcess:
     return _start(["sh", "-c", "./bazelw" + command.removeprefix("bazel")], folder)
 
 
-def _start(command: list[str], folder: Path) -> subprocess.CompletedProcess:
-    # What `bazel run` set for this process is not meant for another Bazel.
-    environment = {
+def users_environment() -> dict[str, str]:
+    """Gives this process's variables without those that `bazel run` and the launcher set."""
+    return {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("BUILD_", "RUNFILES", "RULES_QUANTIZE_LABEL", "PYTHON", "TEST_"))
     }
+
+
+def _start(command: list[str], folder: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
         command,
         capture_output=True,
         check=False,
         cwd=folder,
-        env=environment,
+        env=users_environment(),
         errors="replace",
         text=True,
     )
