@@ -212,7 +212,7 @@ recipes. The models are not part of this repository: they were fetched from the 
 named below. This page is written by
 
     bazel run //benchmarks:foreign_models -- --folder=FOLDER --table=table.csv --time
-    bazel run //benchmarks:foreign_models -- --table=table.csv --markdown=docs/foreign_models.md
+    bazel run //benchmarks:foreign_models -- --table=table.csv --markdown=docs/lab/foreign_models.md
 
 `--help` says what the folder holds. Each model is calibrated with 16 random samples (floats
 normally distributed, integers that it can take) and compared with its float model on 8 others:

@@ -299,7 +299,7 @@ _SAMPLES_OF = {
 # What is judged in the machine's browser and on an emulated arm64 as well.
 _DEVICES = {"hand_landmark_full_int8": [":arm64", ":chrome", ":chrome_gpu"]}
 
-# Whose weights need correction in dynamic int8; see docs/schemes.md.
+# Whose weights need correction in dynamic int8; see docs/explanation/schemes.md.
 _CORRECTED = ["hand_landmark_full", "pose_landmark_full"]
 
 # By default the face detector is built and tested, and the face's landmarks, which are the

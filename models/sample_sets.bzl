@@ -1,4 +1,4 @@
-"""sample_sets: what MediaPipe's models are calibrated and tested with (docs/data.md)."""
+"""sample_sets: what MediaPipe's models are calibrated and tested with (docs/explanation/data.md)."""
 
 load("//rules/private:sample_directory.bzl", "sample_directory")
 load("//tests:nightly.bzl", "NIGHTLY")

@@ -60,7 +60,8 @@ def main(arguments: argparse.Namespace) -> int:
     for metric in arguments.metric:
         if metric != MIN_RUNTIME_TAG and definition(metric) is None:
             raise InputError(
-                "flag.name", f"--metric={metric}: no such metric; docs/registry.md has them all"
+                "flag.name",
+                f"--metric={metric}: no such metric; docs/how-to/registry.md has them all",
             )
     if arguments.metric and not arguments.model:
         raise InputError(

@@ -14,7 +14,7 @@ _TASK = "task"
 _JPEG = "jpeg"
 
 MODEL_METRICS = by_field(MODEL)
-# By their fields in the report (docs/report.md).
+# By their fields in the report (docs/reference/report.md).
 OUTPUT_METRICS = by_field(OUTPUT)
 TASK_METRICS = by_field(*TASK_TYPES)
 

@@ -1,6 +1,6 @@
 """What a version must have shown before an alias may point at it.
 
-The policy is a TOML file beside the models; docs/registry.md describes it.
+The policy is a TOML file beside the models; docs/how-to/registry.md describes it.
 """
 
 import dataclasses
@@ -87,7 +87,8 @@ def read_policy(path: Path, model: str, alias: str) -> AliasPolicy:
     except FileNotFoundError:
         raise InputError(
             "policy.missing",
-            f"{path}: no promotion policy; write one (docs/registry.md) or name it by --policy=",
+            f"{path}: no promotion policy; write one (docs/how-to/registry.md says how), "
+            "or name it by --policy=",
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError("document.syntax", f"{path}: not TOML ({error})") from None
@@ -352,7 +353,9 @@ def _known_metric(metric: str, path: Path, at: str) -> Metric:
     else:
         known = sorted({*MODEL_METRICS, *OUTPUT_METRICS, *TASK_METRICS})
         near = difflib.get_close_matches(metric.partition("/")[0], known, 3)
-        wanted = f"did you mean {' or '.join(near)}?" if near else "docs/registry.md has them all"
+        wanted = (
+            f"did you mean {' or '.join(near)}?" if near else "docs/how-to/registry.md has them all"
+        )
     raise InputError("policy.field", f"{path}: {at}no such metric; {wanted}")
 
 

@@ -240,7 +240,7 @@ def float_model(
         **kwargs):
     """Makes the float master of a .tflite file, SavedModel or Keras model: fp32, dense, signed.
 
-    A SavedModel or Keras file is first converted by TensorFlow (docs/convert.md), in a target
+    A SavedModel or Keras file is first converted by TensorFlow (docs/how-to/convert.md), in a target
     NAME.converted.
 
     Args:
@@ -352,7 +352,7 @@ def quantized_model(
       test_data: held-out samples: a filegroup or directory of images, .npy or .npz.
       version: version of the artifact, as the team counts them.
       scheme: how the model is quantized: "int8", "dynamic", "float16", "weight_only_int8"
-        or another of docs/guide.md. It may be left out where settings name it. "auto" is
+        or another of docs/how-to/quantize_a_model.md. It may be left out where settings name it. "auto" is
         what NAME.settings.json beside the BUILD file says, which NAME.tune writes.
       settings: file that says how to quantize: settings JSON as NAME.tune writes it,
         layer_params, or a recipe of litert-quantizer. scheme, keep_float and layers go over
@@ -367,12 +367,12 @@ def quantized_model(
       output_type: of the artifact's outputs, likewise.
       runs_on: where the artifact runs, "cpu", "gpu" or both; the default is what settings say,
         or both. For "gpu" it has only forms of operators that LiteRT's GPU delegate takes;
-        for ["cpu"] alone it may be smaller (docs/size_and_speed.md).
+        for ["cpu"] alone it may be smaller (docs/lab/size_and_speed.md).
       calibration_data: representative dataset in the same forms as test_data; schemes with
         ranges of activations (int8, int4, int16x8, mixed) need it, and all others but float16
-        correct rounded weights by it (docs/schemes.md).
+        correct rounded weights by it (docs/explanation/schemes.md).
       calibration_shards: in how many parts it is calibrated, each an action that runs beside
-        the others and is cached by itself (docs/calibration.md). The artifact's bytes do not
+        the others and is cached by itself (docs/explanation/calibration.md). The artifact's bytes do not
         depend on it.
       quality: `quality_gates(...)` on size and similarity. The default is `quality_gates()`.
       speed: `speed_gates(...)` for the FPS tests, and how NAME.tune and NAME.register
@@ -544,7 +544,7 @@ _OF_FLOAT_MODEL = ["input_mean", "input_resize", "input_std", "task"]
 def task_bundle(name, members = {}, src = None, tags = [], visibility = None, **kwargs):
     """Makes NAME.task, a bundle of MediaPipe Tasks, with quantized models in it.
 
-    Models of MediaPipe's own are found by their members' names (docs/bundles.md). Where a
+    Models of MediaPipe's own are found by their members' names (docs/how-to/bundles.md). Where a
     model's metadata does not say how its input is normalised, its float_model's input_mean
     and input_std are written there.
 
@@ -616,7 +616,7 @@ def model_bundle(
         **kwargs):
     """Makes NAME.zip: variants of one model, of which an app chooses one on the device.
 
-    The app chooses with one of //tools/bundle/selectors, which it copies (docs/bundles.md).
+    The app chooses with one of //tools/bundle/selectors, which it copies (docs/how-to/bundles.md).
 
     Args:
       name: the target, and the bundle's name.
@@ -668,7 +668,7 @@ def qat_model(
     """Trains a small Keras classifier with its quantizers in place, and quantizes what it learned.
 
     Training is an action like any other: on one thread, in a fixed order, cached. It is for
-    models that train in minutes (docs/qat.md). The artifact is held to its gates against the
+    models that train in minutes (docs/how-to/train_with_quantizers.md). The artifact is held to its gates against the
     float model of the same weights.
 
     Targets:

@@ -28,7 +28,7 @@ _MEDIAPIPE_MODELS = [
     "selfie_segmentation/selfie_segmentation",
 ]
 
-# Photographs that scikit-image carries, all free to use (docs/data.md).
+# Photographs that scikit-image carries, all free to use (docs/explanation/data.md).
 _PHOTOGRAPHS = [
     "astronaut.png",
     "brick.png",
@@ -54,7 +54,7 @@ _LITERTJS = {
     ],
 }
 
-# Each for one part of the tools (docs/guide.md); fetched when something there is built.
+# Each for one part of the tools (docs/how-to/set_up.md); fetched when something there is built.
 ENVIRONMENTS = [
     "litert",
     "mediapipe",

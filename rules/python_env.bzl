@@ -150,7 +150,7 @@ skip them.
 
 Where --repo_env=RULES_QUANTIZE_ENVIRONMENTS names a folder that holds LOCK/venv,
 that environment is used where it lies and is no input of actions: workers must have
-it at the same path, in a container image (docs/farm.md says how it is made).
+it at the same path, in a container image (docs/how-to/farm_and_cache.md says how it is made).
 """,
     attrs = {
         "lock": attr.label(

@@ -12,7 +12,7 @@ _EXAMPLES = """\
       --signature=detect --input_shape=image=1,128,128,3
 
 Every dimension is fixed: an open first one to --batch, others by --input_shape. Files of
-Keras 2 and Keras 3 are read. docs/convert.md has the way from PyTorch and ONNX.
+Keras 2 and Keras 3 are read. docs/how-to/convert.md has the way from PyTorch and ONNX.
 """
 
 

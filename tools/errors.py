@@ -1,7 +1,7 @@
 """The one exception type that a command shows to its user as a single line, and its codes."""
 
 # What a program, a script of CI or a test tells one fault from another by: a message may be
-# worded anew, a code stays. One line each of what it means; docs/errors.md shows them.
+# worded anew, a code stays. One line each of what it means; docs/reference/errors.md shows them.
 CODES = {
     "benchmark.binary": "benchmark_model is of another processor, or too old for a flag",
     "benchmark.output": "what benchmark_model wrote holds no measurement that can be read",

@@ -16,7 +16,7 @@ _EXAMPLES = """\
       --prepared_model=prepared.tflite --test_data=test_images/ --html=layers.html
 
 Without --prepared_model each channel of the artifact is brought to the float model's scale
-by a power of two (docs/layers.md). Prints a table; --json and --html write files.
+by a power of two (docs/how-to/find_the_layer.md). Prints a table; --json and --html write files.
 """
 
 # What `main` imports when it runs.

@@ -14,7 +14,7 @@ _EXAMPLES = """\
       --specification=tiers.json --measured_fps=fps.json
 
 where tiers.json is, for example, {"policy": {"min_fps": 30}, "requires": {"high": {"ram_mb":
-4096, "delegates": ["gpu"]}}}. docs/bundles.md has all that may be in it.
+4096, "delegates": ["gpu"]}}}. docs/how-to/bundles.md has all that may be in it.
 """
 
 

@@ -17,8 +17,8 @@ _EXAMPLES = """\
       --member=pose_landmarks_detector.tflite=pose_landmark_full.tflite \\
       --input_normalization=pose_landmarks_detector.tflite=0,255
 
-Members are stored and aligned as MediaPipe maps them. docs/bundles.md has the names that each
-of MediaPipe's tasks looks for.
+Members are stored and aligned as MediaPipe maps them. docs/how-to/bundles.md has the names that
+each of MediaPipe's tasks looks for.
 """
 
 

@@ -19,8 +19,8 @@ _EXAMPLES = """\
 The model is a .keras or .h5 file of Keras 2 (tf_keras), or FILE.py:FUNCTION, a Python function
 that builds one. It takes an image and gives one logit a class. Data are a folder with a folder
 of images for each class, or an .npz file with the arrays images and labels. The float twin has
-the weights that were learned: quantize_model quantizes it like any other model. docs/qat.md has
-the measurements.
+the weights that were learned: quantize_model quantizes it like any other model.
+docs/how-to/train_with_quantizers.md has the measurements.
 """
 
 

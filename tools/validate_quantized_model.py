@@ -44,8 +44,8 @@ _EXAMPLES = """\
       --member=hand_landmarks_detector.tflite=hand_landmarks.gates.json
 
 A gate is a number for every output or task, or NAME=NUMBER for one (then it may be given
-several times); docs/gates.md says what each means. Exits with status 1 when an artifact is
-beyond a gate, with 2 when something cannot be used.
+several times); docs/reference/gates.md says what each means. Exits with status 1 when
+an artifact is beyond a gate, with 2 when something cannot be used.
 
 Of two .task bundles each model is compared with its own of the same path, also those of bundles
 in them (hand_landmarker.task/hand_detector.tflite); a model that stayed as it was needs no data.

@@ -26,7 +26,7 @@ PAGES = {
 }
 
 _EXAMPLES = """\
-  bazel run //rules:document                # writes docs/rules.md again
+  bazel run //rules:document                # writes docs/reference/rules.md again
   bazel run //rules:document -- --check     # fails when it is not current
 """
 
@@ -263,7 +263,7 @@ def reference(root: Path, pages: Mapping[str, str] = PAGES) -> str:
         "<!-- Written by `bazel run //rules:document`; edit the Starlark files instead. -->",
         "",
         "Rules also take what Bazel gives to every rule (`name`, `tags`, `visibility`, ...).",
-        "How they are used is in [guide.md](guide.md).",
+        "How they are used is in [Quantize a model](../how-to/quantize_a_model.md).",
         "",
     ]
     for path, about in pages.items():
@@ -294,8 +294,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Writes docs/rules.md, or compares it."""
-    page = arguments.root / "docs/rules.md"
+    """Writes docs/reference/rules.md, or compares it."""
+    page = arguments.root / "docs/reference/rules.md"
     text = reference(arguments.root)
     if arguments.check:
         if page.read_text() != text:

@@ -56,7 +56,7 @@ model_bundle_rule = rule(
     attrs = {
         "measured_fps": attr.label(
             allow_single_file = [".json"],
-            doc = "Frames a second that somebody measured on devices (docs/bundles.md).",
+            doc = "Frames a second that somebody measured on devices (docs/how-to/bundles.md).",
         ),
         "names": attr.string_list(
             mandatory = True,

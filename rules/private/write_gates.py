@@ -1,6 +1,6 @@
 """Writes what BUILD files and docs say of gates from the tables that define them.
 
-rules/gates.bzl is written whole, docs/gates.md between marks.
+rules/gates.bzl is written whole, docs/reference/gates.md between marks.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from tools.similarity.gate_definitions import (
 )
 
 _CONSTRUCTORS = Path("rules/gates.bzl")
-_PAGE = Path("docs/gates.md")
+_PAGE = Path("docs/reference/gates.md")
 
 _EXAMPLES = """\
-  bazel run //rules:write_gates                # writes rules/gates.bzl and docs/gates.md again
-  bazel run //rules:write_gates -- --check     # fails when one is not current
+  bazel run //rules:write_gates              # writes rules/gates.bzl and the tables of gates.md
+  bazel run //rules:write_gates -- --check   # fails when one is not current
 """
 
 _HEAD = '''\
@@ -267,7 +267,7 @@ def _metrics(gate: str) -> str:
 
 
 def _page(text: str, where: Path) -> str:
-    """Writes the tables into docs/gates.md."""
+    """Writes the tables into docs/reference/gates.md."""
     parts = {
         "quality gates": _quality_table(),
         "metrics": _metrics("max_degradation"),
@@ -299,7 +299,7 @@ def written(root: Path) -> dict[Path, str]:
       Text by file, relative to `root`.
 
     Raises:
-      InputError: docs/gates.md has not the marks.
+      InputError: docs/reference/gates.md has not the marks.
     """
     return {
         _CONSTRUCTORS: _constructors(),

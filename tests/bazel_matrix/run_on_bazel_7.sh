@@ -29,7 +29,7 @@ in_own_namespaces "$given_root" "$@"
 set -- "${bazel_arguments[@]}"
 # Without zip, Bazel 7 fails a test that leaves files behind; some tests run git.
 make_root forky "bazel-bootstrap file git locales python3 python3-pip zip"
-# With it Debian's Bazel 7 knows letters beyond ASCII in names (docs/guide.md).
+# With it Debian's Bazel 7 knows letters beyond ASCII in names (docs/how-to/set_up.md).
 chroot "$ROOT" localedef -i en_US -f ISO-8859-1 en_US.ISO-8859-1
 give_checkout
 give_sums "$sums"

@@ -1,4 +1,4 @@
-"""Bazel in a consumer's workspace, which begins with what docs/guide.md says.
+"""Bazel in a consumer's workspace, which begins with what docs/how-to/set_up.md says.
 
 Run by `bazel run //tests/e2e:end_to_end_test`. The workspace has an output base of its own;
 CONSUMER names its kind, workspace_consumer (the default) or bzlmod_consumer.
@@ -30,7 +30,7 @@ from tests.random_models import tiny_model
 
 pytestmark = pytest.mark.skipif(not HERE, reason="starts Bazel: use bazel run")
 
-_BLOCKS = blocks_of(WORKSPACE / "docs/guide.md", "Set-up") if HERE else {}
+_BLOCKS = blocks_of(WORKSPACE / "docs/how-to/set_up.md", "Set-up") if HERE else {}
 _IS_MODULE = os.environ.get("CONSUMER") == "bzlmod_consumer"
 
 # Every letter that Bazel allows in a file's name and a keyboard or a camera writes.

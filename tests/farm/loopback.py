@@ -232,7 +232,7 @@ class Checkout:
 
 
 def install_environment(folder: Path, python: Path, name: str = "litert") -> None:
-    """Makes one of the rules' environments outside of Bazel, as docs/farm.md does in an image.
+    """Makes one of the rules' environments outside of Bazel, as an image for workers has it.
 
     Args:
       folder: what RULES_QUANTIZE_ENVIRONMENTS is to name.

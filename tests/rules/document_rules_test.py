@@ -16,12 +16,14 @@ def test_a_page_that_is_not_current_is_refused(tmp_path):
     for name in ("docs", "rules"):
         (tmp_path / name).symlink_to(Path(name).absolute())
     (tmp_path / "docs").unlink()
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/rules.md").write_text("# An older one\n")
+    (tmp_path / "docs/reference").mkdir(parents=True)
+    (tmp_path / "docs/reference/rules.md").write_text("# An older one\n")
     with refused("page.stale", "write it with `bazel run //rules:document`"):
         main(parser().parse_args(["--check", f"--root={tmp_path}"]))
     assert main(parser().parse_args([f"--root={tmp_path}"])) == 0
-    assert (tmp_path / "docs/rules.md").read_text() == Path("docs/rules.md").read_text()
+    assert (tmp_path / "docs/reference/rules.md").read_text() == Path(
+        "docs/reference/rules.md"
+    ).read_text()
 
 
 def _page(tmp_path, defs, **files):

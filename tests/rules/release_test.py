@@ -18,7 +18,7 @@ _VERSION = _version(r'^VERSION = "(.+)"$', "rules/version.bzl")
 # What a release must have and must not, beside the files that make it.
 _PACKED = ("models/BUILD.bazel", "rules/defs.bzl", "tests/BUILD.bazel", "tests/nightly.bzl",
            "tests/perf.bzl", "tools/bazel", "tools/graph/flatbuffer.py")  # fmt: skip
-_LEFT_OUT = (".bazelrc", ".bcr/README.md", "bazelw", "benchmarks/qat.py", "docs/guide.md",
+_LEFT_OUT = (".bazelrc", ".bcr/README.md", "bazelw", "benchmarks/qat.py", "docs/how-to/set_up.md",
              "tests/e2e/BUILD.bazel", "tests/extent.py")  # fmt: skip
 _EXECUTABLE = ("bazelw", "tools/bazel")
 

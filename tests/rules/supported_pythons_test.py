@@ -63,7 +63,12 @@ def _said(versions: list[str]) -> str:
 
 
 def test_the_guide_says_the_same():
-    table = Path("docs/guide.md").read_text().partition("| environment |")[2].partition("\n\n")[0]
+    table = (
+        Path("docs/how-to/set_up.md")
+        .read_text()
+        .partition("| environment |")[2]
+        .partition("\n\n")[0]
+    )
     head, _, *rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in ("| environment |" + table).splitlines()

@@ -1,4 +1,4 @@
-"""rules/gates.bzl and the tables of docs/gates.md are those of the definitions."""
+"""rules/gates.bzl and the tables of docs/reference/gates.md are those of the definitions."""
 
 import argparse
 import ast
@@ -19,11 +19,12 @@ def test_what_is_checked_in_is_current():
 
 
 @pytest.mark.parametrize(
-    ("name", "part"), [("rules/gates.bzl", "min_recall"), ("docs/gates.md", "| `min_recall` |")]
+    ("name", "part"),
+    [("rules/gates.bzl", "min_recall"), ("docs/reference/gates.md", "| `min_recall` |")],
 )
 def test_a_file_that_is_not_current_is_refused(tmp_path, name, part):
-    for folder in ("docs", "rules"):
-        (tmp_path / folder).mkdir()
+    for folder in ("docs/reference", "rules"):
+        (tmp_path / folder).mkdir(parents=True)
     for path, text in written(Path()).items():
         (tmp_path / path).write_text(text)
     flags = [f"--root={tmp_path}"]
@@ -37,8 +38,8 @@ def test_a_file_that_is_not_current_is_refused(tmp_path, name, part):
 
 
 def test_a_page_without_a_place_for_the_tables_is_refused(tmp_path):
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/gates.md").write_text("# Gates\n")
+    (tmp_path / "docs/reference").mkdir(parents=True)
+    (tmp_path / "docs/reference/gates.md").write_text("# Gates\n")
     with refused("page.incomplete", "quality gates"):
         written(tmp_path)
 
@@ -59,7 +60,7 @@ def _constructor(name):
 
 
 def test_a_gate_has_one_name_as_a_flag_in_a_build_file_and_in_the_docs():
-    page = Path("docs/gates.md").read_text()
+    page = Path("docs/reference/gates.md").read_text()
     for gates, add, constructor in (
         (QUALITY_GATES, add_gate_flags, "quality_gates"),
         (SPEED_GATES, add_speed_gate_flags, "speed_gates"),

@@ -76,7 +76,7 @@ def test_every_code_is_of_a_fault(trees):
 
 
 def test_the_page_shows_every_code():
-    lines = (_ROOT / "docs/errors.md").read_text(encoding="utf-8").splitlines()
+    lines = (_ROOT / "docs/reference/errors.md").read_text(encoding="utf-8").splitlines()
     table = [line for line in lines if line.startswith("| `")]
     assert table == [f"| `{code}` | {meaning} |" for code, meaning in sorted(CODES.items())]
 

@@ -1,7 +1,7 @@
 """Every metric of the documents, once: its name, unit and direction, and where it is found.
 
-Gates and the registry take what they know of metrics from here. docs/report.md says how each
-is computed.
+Gates and the registry take what they know of metrics from here. docs/reference/report.md says
+how each is computed.
 """
 
 import dataclasses

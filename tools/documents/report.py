@@ -1,6 +1,6 @@
 """The report: what an artifact is, and how it compares with its float master.
 
-docs/report.md says how the figures are computed.
+docs/reference/report.md says how the figures are computed.
 """
 
 import dataclasses

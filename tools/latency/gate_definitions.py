@@ -1,7 +1,7 @@
 """Every gate on speed and memory, once; see tools/gate_definition.py.
 
-The flags of measure_latency and tune_model, rules/gates.bzl and the table of docs/gates.md are
-made from this.
+The flags of measure_latency and tune_model, rules/gates.bzl and the table of
+docs/reference/gates.md are made from this.
 """
 
 import dataclasses

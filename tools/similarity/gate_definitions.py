@@ -1,6 +1,6 @@
 """Every gate on size and similarity, once; see tools/gate_definition.py.
 
-Flags, verdicts, rules/gates.bzl and the table of docs/gates.md are made from this.
+Flags, verdicts, rules/gates.bzl and the table of docs/reference/gates.md are made from this.
 """
 
 import dataclasses

@@ -55,7 +55,7 @@ def _metavar(gate: QualityGate) -> str:
 
 def add_gate_flags(parser: argparse.ArgumentParser) -> None:
     """Adds a flag for every gate, and --gates for a file of them."""
-    group = parser.add_argument_group("gates", "see docs/gates.md")
+    group = parser.add_argument_group("gates", "see docs/reference/gates.md")
     group.add_argument(
         "--gates", type=user_path, help="JSON: thresholds by name; flags go before it"
     )

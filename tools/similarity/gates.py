@@ -134,7 +134,7 @@ def _task_value(name: str, field: str, task: TaskFigures, where: str) -> float |
     raise InputError(
         "gate.not_judged",
         f"{where}: {name} needs {field}, which the {task.name} task of this model does not "
-        "give; docs/gates.md says what each gate needs",
+        "give; docs/reference/gates.md says what each gate needs",
     )
 
 

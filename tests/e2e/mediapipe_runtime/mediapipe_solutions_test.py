@@ -43,7 +43,7 @@ _RUNS = {
 }
 # By default the first, for which alone there are artifacts then.
 _SOLUTIONS = part_of(tuple(_RUNS), len(_RUNS))
-# Artifacts that do not show the same everywhere; docs/mediapipe.md gives the figures.
+# Artifacts that do not show the same everywhere; docs/lab/mediapipe.md gives the figures.
 _KNOWN = {
     ("face_detection", "int8"): Limits(0, 4, 10),
     ("face_detection", "dynamic"): Limits(0, 26, 24),
@@ -100,7 +100,7 @@ def test_int8_hand_landmarks_keep_every_hand():
 def test_what_differs_is_what_is_known(solution, scheme):
     found = _compared(solution, scheme)
     assert _KNOWN[solution, scheme].hold(found)
-    assert not found.looks_the_same, "reached: hold it to all, and say so in docs/mediapipe.md"
+    assert not found.looks_the_same, "reached: hold it to all, and say so in docs/lab/mediapipe.md"
 
 
 @pytest.mark.parametrize("solution", _SOLUTIONS)

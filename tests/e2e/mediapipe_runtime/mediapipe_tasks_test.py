@@ -49,7 +49,7 @@ _RUNS = {
 }
 # By default the first, for which alone there are artifacts then.
 _TASKS = part_of(tuple(_RUNS), len(_RUNS))
-# Artifacts that do not show the same everywhere; docs/mediapipe.md gives the figures.
+# Artifacts that do not show the same everywhere; docs/lab/mediapipe.md gives the figures.
 _KNOWN = {
     ("FaceDetector", "int8"): Limits(1, 1, 5),
     ("FaceDetector", "dynamic"): Limits(0, 24, 17),
@@ -102,7 +102,7 @@ def test_every_face_stays_one():
 def test_what_differs_is_what_is_known(task, scheme):
     found = _compared(task, scheme)
     assert _KNOWN[task, scheme].hold(found)
-    assert not found.looks_the_same, "reached: hold it to all, and say so in docs/mediapipe.md"
+    assert not found.looks_the_same, "reached: hold it to all, and say so in docs/lab/mediapipe.md"
 
 
 @pytest.mark.parametrize("task", _TASKS)
