@@ -94,8 +94,8 @@ def quality_gates(
         to 2).
       p5_tolerance: how far the 5th percentile of the samples' similarity may fall below 1 (a
         number from 0 to 2).
-      max_scale_error: how much longer or shorter an output may be over all samples: 0.1 is by
-        10% (a number from 0).
+      max_scale_error: relative difference of an output's root mean square over all samples from
+        the float model's: 0.1 is 10% (a number from 0).
       min_sqnr_db: signal-to-quantization-noise ratio in decibels (a number).
       max_abs_error: largest error, in the output's own unit (a number from 0).
       max_mean_abs_error: mean error, in the output's own unit (a number from 0).

@@ -58,8 +58,8 @@ class OutputFigures:
       mean_abs_error: in the output's unit.
       name: of the output, in the signature.
       near_zero_samples: samples in which the float model gives nearly nothing.
-      scale_error: how much longer or shorter the output is, 0.1 is by 10%; null where one of
-        the models gives only zeros.
+      scale_error: relative difference of the output's root mean square from the float master's,
+        0.1 is 10%; null where one of the models gives only zeros.
       shape: with the batch.
       sqnr_db: signal-to-quantization-noise ratio over all samples, dB; null where there is no
         error or no signal.

@@ -31,7 +31,7 @@ from tools.latency.benchmark_output import (
     read_text,
     unconsumed_flags,
 )
-from tools.latency.delegate_use import told_delegate_use
+from tools.latency.delegate_use import parse_delegate_use
 from tools.latency.operator_profile import read_operator_profile
 
 _FOLDER = "/data/local/tmp"
@@ -436,7 +436,7 @@ class AndroidBackend(Backend):
         if self._options.delegate == "none":
             return [None] * len(self._models)
         return [
-            told_delegate_use(self._said(number, _PROBED), path)
+            parse_delegate_use(self._said(number, _PROBED), path)
             for number, path in enumerate(self._models)
         ]
 

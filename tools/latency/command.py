@@ -14,7 +14,7 @@ from pathlib import Path
 from tools.errors import DeviceFailedError, InputError
 from tools.latency.backend import Backend, Options, Round, turns
 from tools.latency.benchmark_output import read_text
-from tools.latency.delegate_use import told_delegate_use
+from tools.latency.delegate_use import parse_delegate_use
 from tools.latency.operator_profile import read_operator_profile
 
 _MOST_SECONDS = 300
@@ -83,7 +83,7 @@ class CommandBackend(Backend):
         # Without {flags} a probe is as long as a measurement.
         flags = PROBE_FLAGS if "{flags}" in self._template else ""
         return [
-            told_delegate_use(self._said(self._command(model, flags)), model)
+            parse_delegate_use(self._said(self._command(model, flags)), model)
             for model in self._models
         ]
 

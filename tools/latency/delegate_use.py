@@ -30,7 +30,7 @@ def read_delegate_use(interpreter) -> dict:
     }
 
 
-def told_delegate_use(text: str, path: Path) -> dict | None:
+def parse_delegate_use(text: str, path: Path) -> dict | None:
     """Reads what benchmark_model says that a delegate took.
 
     Args:

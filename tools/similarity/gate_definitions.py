@@ -111,7 +111,8 @@ _DEFINITIONS = (
     ),
     _error(
         "max_scale_error",
-        "how much longer or shorter an output may be over all samples: 0.1 is by 10%",
+        "relative difference of an output's root mean square over all samples from the float "
+        "model's: 0.1 is 10%",
         "scale_error",
         0.2,
     ),
