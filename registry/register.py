@@ -1,13 +1,11 @@
 """Records a quantized model, its figures and its origin in the model registry."""
 
 import argparse
-import os
-import shlex
 import sys
 
 from registry.registering import add_registration_flags, register
 from registry.store import add_patience_flag
-from tools.command_line import EXIT_GATE_FAILED, bazel_command, new_parser, run
+from tools.command_line import EXIT_GATE_FAILED, new_parser, own_command, run
 
 _EXAMPLES = """\
   bazel run //models:face_int8.register
@@ -50,10 +48,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _own_command() -> str:
-    words = sys.argv[1:]
-    if "BUILD_WORKSPACE_DIRECTORY" in os.environ:
-        return bazel_command("run", "//registry:register", *words)
-    return shlex.join([sys.executable, sys.argv[0], *words])
+    return own_command("register", *sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -23,8 +23,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
 
-from filelock import FileLock, Timeout
-
 from registry.schema import check_tables
 from tools.command_line import bazel_command
 from tools.errors import InputError
@@ -216,6 +214,8 @@ def locked(store: Store, timeout_seconds: float = _LOCK_SECONDS) -> Iterator[Non
         knows no locks.
       OSError: the lock's folder or file cannot be written.
     """
+    from filelock import FileLock, Timeout
+
     folder = store.lock_file.parent
     if store.database is None:
         # A folder in a place that everybody can write to: it has to be ours.

@@ -18,7 +18,7 @@ import re
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeGuard
 
@@ -37,6 +37,9 @@ _MAKE_DIRS = "--make_dirs"
 # What comes first among the words that a rule writes for a tool (rules/private/tool_action.bzl).
 _WRITTEN_AS = "--written_as="
 _LETTER = "é"
+
+# Targets of this project by the command that starts each, where one command starts them all.
+_subcommands: dict[str, str] = {}
 
 # What stands between the flags that a rule wrote and those that a user gives beside them, which
 # take their place (rules/private/launch_script.bzl).
@@ -201,11 +204,21 @@ def new_parser(program: str, description: str, examples: str) -> argparse.Argume
     return parser
 
 
+def write_as_subcommands(subcommands: Mapping[str, str]) -> None:
+    """Has every message name programs by the subcommands of the one command that started this.
+
+    Args:
+      subcommands: by target, such as "//registry:ui", what its user types: "rqz registry ui".
+    """
+    _subcommands.update(subcommands)
+
+
 def bazel_command(verb: str, target: str, *words: str) -> str:
-    """Writes a command that works in the workspace where this program was started.
+    """Writes a command that works where this program was started.
 
     Every message that names a command of this project has it from here: in another
-    workspace it is `bazel run @rules_quantize//registry:ui`.
+    workspace it is `bazel run @rules_quantize//registry:ui`, and of the installed package
+    `rqz registry ui`.
 
     Args:
       verb: "run", "build" or "test".
@@ -215,6 +228,8 @@ def bazel_command(verb: str, target: str, *words: str) -> str:
     Returns:
       The command, as a shell takes it.
     """
+    if verb == "run" and target in _subcommands:
+        return " ".join([_subcommands[target], *([shlex.join(words)] if words else [])])
     command = f"bazel {verb} {_typed_repository()}{target}"
     return f"{command} -- {shlex.join(words)}" if words else command
 
@@ -229,6 +244,9 @@ def own_command(program: str, *words: str) -> str:
     Returns:
       The command, as a shell takes it: by `bazel run` where that started this program.
     """
+    for target in _subcommands:
+        if target.endswith(f":{program}"):
+            return bazel_command("run", target, *words)
     if not _own_label():
         return shlex.join([program, *words])
     package = _own_label().partition("//")[2].partition(":")[0]
@@ -271,11 +289,17 @@ def _own_label() -> str:
 
 def _as_typed(program: str, examples: str) -> str:
     """Writes examples as they are typed where the program was started."""
+
+    def typed(found: re.Match) -> str:
+        command = bazel_command(found[1], found[2])
+        return command + (found[3] or "" if command.startswith("bazel ") else "")
+
     examples = re.sub(
-        r"\bbazel (run|build|test) (//(?:registry|rules|tools)\b\S*)",
-        lambda found: bazel_command(found[1], found[2]),
-        examples,
+        r"\bbazel (run|build|test) (//(?:registry|rules|tools)\b\S*)( --(?= ))?", typed, examples
     )
+    for started, command in _subcommands.items():
+        if started.endswith(f":{program}"):
+            return re.sub(rf"^( *){program}(?= )", rf"\1{command}", examples, flags=re.MULTILINE)
     target = "//" + _own_label().partition("//")[2]
     if not target.endswith(f":{program}"):
         return examples

@@ -46,6 +46,7 @@ CODES = {
     "document.version": "a document has a schema_version that this program does not read",
     "environment.index": "the package index cannot be reached or read",
     "environment.lock": "the packages of an environment cannot be locked or checked",
+    "environment.package": "a Python package that a command needs is not installed",
     "environment.project": "pyproject.toml lacks what is needed",
     "environment.workspace": "a program that changes the source tree was not started by Bazel",
     "file.access": "the system does not let the program read or write a file",

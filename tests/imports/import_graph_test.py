@@ -8,7 +8,7 @@ from tests.imports.import_graph import cycles, import_graph, imports, modules_of
 
 # Not resolved: a file of runfiles is a link to one of the workspace.
 _ROOT = Path(__file__).absolute().parents[2]
-_PACKAGES = ("models", "registry", "rules", "scenes", "tools")
+_PACKAGES = ("models", "registry", "rqz", "rules", "scenes", "tools")
 
 
 @pytest.fixture(name="imported", scope="module")
@@ -63,6 +63,11 @@ def test_no_module_imports_itself_through_others(graph):
 
 def test_the_tools_know_nothing_of_the_registry(graph):
     assert _across(graph, "tools", lambda name: name.split(".")[0] == "registry") == []
+
+
+@pytest.mark.parametrize("package", ["registry", "rules", "tools"])
+def test_no_program_knows_by_which_command_it_is_started(graph, package):
+    assert _across(graph, package, lambda name: name.split(".")[0] == "rqz") == []
 
 
 def test_what_is_started_is_imported_by_none(graph):

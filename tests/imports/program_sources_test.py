@@ -9,13 +9,15 @@ from tests.imports.import_graph import import_graph, imports, modules_of, progra
 # Not resolved: a file of runfiles is a link to one of the workspace.
 _HERE = Path(__file__).absolute().parent
 _ROOT = _HERE.parents[1]
-_PACKAGES = ("registry", "rules", "scenes", "tools")
+_PACKAGES = ("registry", "rqz", "rules", "scenes", "tools")
 # TensorFlow and LiteRT.js are fetched where these are used; their own tests run them.
 _FETCHED_WHERE_USED = {
     "tools.convert_model",
     "tools.train_quantized",
     "tools.validate_in_browser",
 }
+# It is started where a wheel is installed, and by nothing else.
+_OF_THE_WHEEL = {"rqz.entry_point"}
 # Bazel starts them while it makes an environment, before there is one.
 _OF_REPOSITORY_RULES = {
     "rules.private.extract_wheel_files",
@@ -53,5 +55,5 @@ def test_programs_have_all_that_they_import(found, modules):
 
 
 def test_every_program_is_looked_at(found, modules):
-    started = programs(modules) - _FETCHED_WHERE_USED - _OF_REPOSITORY_RULES
+    started = programs(modules) - _FETCHED_WHERE_USED - _OF_REPOSITORY_RULES - _OF_THE_WHEEL
     assert {main for main, _ in found.values()} == started

@@ -9,7 +9,7 @@ from tools.errors import CODES, InputError, NoDeviceError
 
 # Not resolved: a file of runfiles is a link to one of the workspace.
 _ROOT = Path(__file__).absolute().parents[2]
-_PACKAGES = ("benchmarks", "models", "registry", "rules", "scenes", "tools")
+_PACKAGES = ("benchmarks", "models", "registry", "rqz", "rules", "scenes", "tools")
 
 
 @pytest.fixture(name="trees", scope="module")

@@ -1,0 +1,1 @@
+"""The command `rqz`: all programs of this project under one name."""
