@@ -34,6 +34,7 @@ CODES = {
     "device.browser": "this machine has no browser to run a model in",
     "device.failed": "a device failed while it was in use",
     "device.gone": "a device went away while it was in use",
+    "device.held": "other programs hold all devices that may be used",
     "device.none": "no device is connected, or not the named one, or one of several must be named",
     "device.not_ready": "a device is connected, but cannot be used yet",
     "device.setting": "a device, or a setting of one, is not known",

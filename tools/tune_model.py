@@ -145,12 +145,17 @@ def _latency(master: bytes, goal, folder: Path, arguments: argparse.Namespace):
 
 
 def _device(arguments: argparse.Namespace, model: Path) -> str:
-    """Describes the device; one that is not there is found out before the search."""
+    """Describes the device; one that is not there is found out before the search.
+
+    Of a pool the search stays with the device that was described.
+    """
     from tools.latency.devices import open_backend
 
     options = device_options(arguments)
     with open_backend(arguments.device, [model], options) as backend:
         device = backend.describe()
+    if device["backend"] == "adb":
+        arguments.device = device["name"]
     return f"{device['name']}, {device['cpu']}, {arguments.threads} thread(s)"
 
 

@@ -7,26 +7,35 @@ LatencyDeviceInfo = provider(
     fields = {
         "benchmark_binary": "File or None: TFLite's benchmark_model for the device.",
         "delegate": "string: xnnpack, gpu, nnapi or none.",
-        "device": "string: host, adb, adb:SERIAL or command:TEMPLATE.",
+        "device": "string: host, adb, adb:SERIAL, adb:NAME=VALUE,... or command:TEMPLATE.",
         "name": "string: how reports name it.",
+        "patience": "int: seconds to wait while other programs hold it (adb).",
         "threads": "int: of the interpreter.",
     },
 )
 
 def _latency_device_impl(ctx):
     backend, serial, command = ctx.attr.backend, ctx.attr.serial, ctx.attr.command
-    if serial and backend != "adb":
-        fail("{}: serial belongs to backend adb".format(ctx.label))
+    properties = ctx.attr.properties
+    if (serial or properties) and backend != "adb":
+        fail("{}: serial and properties belong to backend adb".format(ctx.label))
+    if serial and properties:
+        fail("{}: give serial, or properties of all devices that may be taken".format(ctx.label))
+    if ctx.attr.patience < 0:
+        fail("{}: patience is {}; give seconds, from 0".format(ctx.label, ctx.attr.patience))
     if bool(command) != (backend == "command"):
         fail("{}: command belongs to backend command, and is needed there".format(ctx.label))
     if (ctx.file.benchmark_binary != None) != (backend == "adb"):
         fail("{}: benchmark_binary belongs to backend adb, and is needed there".format(ctx.label))
-    detail = serial or command
+    detail = serial or command or ",".join(
+        ["{}={}".format(property, properties[property]) for property in sorted(properties)],
+    )
     return [LatencyDeviceInfo(
         name = ctx.label.name,
         benchmark_binary = ctx.file.benchmark_binary,
         delegate = ctx.attr.delegate,
         device = backend + ":" + detail if detail else backend,
+        patience = ctx.attr.patience,
         threads = ctx.attr.threads,
     )]
 
@@ -47,6 +56,7 @@ def device_flags(ctx, threads):
         text_flag_word("--device", device.device),
         "--delegate=" + device.delegate,
         "--threads={}".format(device.threads),
+        "--patience={}".format(device.patience),
     ]
     if not device.benchmark_binary:
         return words, []
@@ -79,8 +89,19 @@ latency_device = rule(
             values = ["gpu", "nnapi", "none", "xnnpack"],
             doc = "What computes.",
         ),
+        "patience": attr.int(
+            default = 600,
+            doc = "Seconds to wait while other programs of this machine hold all devices that " +
+                  "may be taken (adb). A test's own limit of time counts on meanwhile.",
+        ),
+        "properties": attr.string_dict(
+            doc = "Of all devices that may be taken (adb): the first that nothing else measures " +
+                  "on is. Names are abi, brand, device, manufacturer, model, sdk, soc and those " +
+                  "of Android's getprop.",
+        ),
         "serial": attr.string(
-            doc = "Of the device (adb). The default is the only one that is connected.",
+            doc = "Of the device (adb). Without it and without properties the only one that " +
+                  "is connected is taken.",
         ),
         "threads": attr.int(
             default = 1,

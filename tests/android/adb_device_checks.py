@@ -7,6 +7,8 @@ a network namespace of their own.
 import contextlib
 import json
 import os
+import re
+import signal
 import socket
 import struct
 import subprocess
@@ -99,7 +101,7 @@ def phone():
 
 @pytest.fixture(autouse=True)
 def plain_phone():
-    for name in ("flags", "mode", "thermal"):
+    for name in ("flags", "mode", "properties.5602", "thermal"):
         (ROOT / "phone" / name).unlink(missing_ok=True)
 
 
@@ -130,18 +132,27 @@ def cut(tmp_path_factory) -> Path:
     return path
 
 
+def started(*flags: str, program=tools.measure_latency, **environment: str) -> subprocess.Popen:
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    return subprocess.Popen(
+        [sys.executable, program.__file__, *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=variables | environment,
+    )
+
+
 def measure(
     *flags: str, program=tools.measure_latency, **environment: str
 ) -> subprocess.CompletedProcess:
-    variables = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-    return subprocess.run(
-        [sys.executable, program.__file__, *flags],
-        capture_output=True,
-        text=True,
-        env=variables | environment,
-        timeout=150,
-        check=False,
-    )
+    with started(*flags, program=program, **environment) as process:
+        try:
+            said = process.communicate(timeout=150)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, *said)
 
 
 def refusal(status: int, *flags: str, **environment: str) -> str:
@@ -248,7 +259,63 @@ def test_no_device(flags):
 def test_two_devices_and_no_serial(phone, flags):
     with daemon(5602) as other:
         line = refusal(NoDeviceError.exit_status, *flags, "--device=adb")
-    assert line == f"adb: 2 devices ({phone.serial}, {other.serial}); say which: adb:SERIAL"
+    assert line == (
+        f"adb: 2 devices ({phone.serial}, {other.serial}); say which, by adb:SERIAL or by a "
+        "property that all that may be taken have: adb:model=NAME"
+    )
+
+
+def measured_on(output: Path) -> str:
+    return json.loads(output.read_text())["device"]["serial"]
+
+
+def test_devices_by_property(phone, flags, tmp_path):
+    (ROOT / "phone/properties.5602").write_text(
+        "[ro.product.model]: [Pixel 8]\n[ro.soc.manufacturer]: [Google]\n"
+        "[ro.soc.model]: [Tensor G3]\n[ro.product.cpu.abi]: [x86_64]\n"
+    )
+    output = tmp_path / "latency.json"
+    with daemon(5602) as other:
+        asked_for = "--device=adb:model=pixel_8,soc=Tensor G3"
+        done = measure(*flags, asked_for, f"--output={output}")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert measured_on(output) == other.serial
+        line = refusal(NoDeviceError.exit_status, *flags, "--device=adb:model=Pixel 9")
+    assert line == (
+        f"adb:model=Pixel 9: none fits; adb sees {phone.serial} (model=Debian phone), "
+        f"{other.serial} (model=Pixel 8, soc=Google Tensor G3, abi=x86_64)"
+    )
+
+
+def test_jobs_share_a_rack(phone, flags, tmp_path):
+    """Two run at once on two devices that are alike; a third waits for the first that is free."""
+    (ROOT / "phone/mode").write_text("hang")
+    outputs = [tmp_path / f"{number}.json" for number in range(3)]
+    words = [*flags, "--device=adb:model=debian_phone"]
+    with daemon(5602) as other:
+        jobs = [started(*words, f"--output={output}") for output in outputs[:2]]
+        end = time.monotonic() + 60
+        while len(list(STORAGE.glob("*/pid"))) < 2:
+            assert time.monotonic() < end, [one.poll() for one in jobs]
+            time.sleep(0.1)
+        line = refusal(
+            NoDeviceError.exit_status, *flags, f"--device=adb:{other.serial}", "--patience=0"
+        )
+        assert f"adb:{other.serial}: {other.serial} is held by measure_latency.py (process " in line
+        third = started(*words, f"--output={outputs[2]}")
+        waits = third.stderr.readline()
+        # What runs hangs, and is ended; what runs after that does not.
+        (ROOT / "phone/mode").unlink()
+        for file in STORAGE.glob("*/pid"):
+            os.kill(int(file.read_text()), signal.SIGKILL)
+        ended = [one.communicate(timeout=100) for one in [*jobs, third]]
+    assert [one.returncode for one in [*jobs, third]] == [5, 5, 0], ended
+    for job in jobs:
+        held = rf"127.0.0.1:560[12] is held by measure_latency.py \(process {job.pid} on \S+\)"
+        assert re.search(held, waits)
+    assert waits.startswith("adb:model=debian_phone: ")
+    assert waits.endswith("; waits up to 600 s\n")
+    assert measured_on(outputs[2]) in (phone.serial, other.serial)
 
 
 def test_unauthorized(flags):

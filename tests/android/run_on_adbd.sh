@@ -67,11 +67,18 @@ PYTHONPATH="$(realpath "$litert")/$packages" \\
 SCRIPT
 cat >"$phone/getprop" <<'SCRIPT'
 #!/bin/sh
+# Each adbd has its port in its environment, and may have properties of its own.
+properties="/phone/properties.$ADBD_PORT"
+[ -f "$properties" ] || properties=/phone/properties
 case "$1" in
-ro.product.model) echo "Debian phone" ;;
-ro.build.fingerprint) echo "debian/phone:forky" ;;
+"") cat "$properties" ;;
+*) sed -n "s/^\[$1\]: \[\(.*\)\]\$/\1/p" "$properties" ;;
 esac
 SCRIPT
+cat >"$phone/properties" <<'PROPERTIES'
+[ro.product.model]: [Debian phone]
+[ro.build.fingerprint]: [debian/phone:forky]
+PROPERTIES
 cat >"$phone/dumpsys" <<'SCRIPT'
 #!/bin/sh
 case "$1" in

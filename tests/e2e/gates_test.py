@@ -6,6 +6,7 @@ makes, with an output base of its own.
 
 import json
 import re
+import shlex
 
 import numpy as np
 import pytest
@@ -393,3 +394,50 @@ def test_data_is_asked_for_where_the_scheme_needs_it(app):
     done = app.run("build", "//needs")
     assert done.returncode == 1
     assert re.search(r"//needs:needs: scheme int8 needs calibration_data", done.stderr)
+
+
+_DEVICE = """\
+load("@rules_quantize//rules:defs.bzl", "latency_device")
+
+latency_device(
+    name = "phones",
+    {arguments}
+)
+"""
+
+
+def test_devices_by_their_properties(app):
+    device = _DEVICE.format(
+        arguments='backend = "adb", benchmark_binary = "//:source.tflite", patience = 90, '
+        'properties = {"soc": "Tensor G3", "model": "Pixel 8"},'
+    )
+    speed = 'speed = speed_gates(min_fps = {":phones": 1})'
+    app.declare("rack", f"{speed}, quality = quality_gates({_OFF}), {_SCHEME}", device)
+    test = "rack/rack_phones_fps_test"
+    done = app.run("build", "//" + test.replace("/", ":"))
+    assert done.returncode == 0, done.stderr
+    words = shlex.split((app.folder / "bazel-bin" / test).read_text(), comments=True)
+    assert "--device=adb:model=Pixel 8,soc=Tensor G3" in words
+    assert "--patience=90" in words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            'backend = "host", properties = {"model": "Pixel 8"},',
+            "serial and properties belong to backend adb",
+        ),
+        (
+            'backend = "adb", benchmark_binary = "//:source.tflite", serial = "A", '
+            'properties = {"model": "Pixel 8"},',
+            "give serial, or properties of all devices that may be taken",
+        ),
+        ('backend = "host", patience = -1,', "patience is -1; give seconds, from 0"),
+    ],
+)
+def test_a_device_that_means_nothing_is_refused(app, arguments, said):
+    app.declare("devices", _SCHEME, _DEVICE.format(arguments=arguments))
+    done = app.run("build", "//devices:phones")
+    assert done.returncode != 0, done.stdout
+    assert f"//devices:phones: {said}" in done.stderr

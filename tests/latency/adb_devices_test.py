@@ -7,7 +7,13 @@ from hypothesis import given, strategies
 
 from tests.refused import refused
 from tools.errors import NoDeviceError
-from tools.latency.adb_devices import chosen, listed, read_devices
+from tools.latency.adb_devices import (
+    candidates,
+    listed,
+    read_devices,
+    read_properties,
+    read_request,
+)
 
 HEADER = "List of devices attached\n"
 STATES = [
@@ -18,6 +24,25 @@ NO_PERMISSIONS = (
     "no permissions (missing udev rules? user is in the plugdev group); see "
     "[http://developer.android.com/tools/device.html]"
 )
+
+
+PIXEL = {
+    "ro.product.cpu.abi": "arm64-v8a",
+    "ro.product.manufacturer": "Google",
+    "ro.product.model": "Pixel 8",
+    "ro.soc.manufacturer": "Google",
+    "ro.soc.model": "Tensor G3",
+}
+GALAXY = {
+    "ro.board.platform": "kalama",
+    "ro.product.cpu.abi": "arm64-v8a",
+    "ro.product.model": "SM-S911B",
+}
+RACK = {"A": PIXEL, "B": GALAXY, "C": PIXEL}
+
+
+def found(devices: dict[str, str], asked_for: str) -> list[str]:
+    return candidates(devices, read_request(asked_for), RACK.__getitem__)
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -46,7 +71,7 @@ def test_missing_permissions_name_udev(words, between):
     assert devices == {"863276c1": "no permissions"}
     for serial in ("", "863276c1"):
         with refused("device.not_ready", r"adb:863276c1: this computer may not.* udev"):
-            chosen(devices, serial)
+            found(devices, serial)
 
 
 @pytest.mark.parametrize("between", ["\t", "   "])
@@ -100,8 +125,62 @@ def test_a_server_that_does_not_start(stdout, stderr, reason):
 
 
 def test_the_only_one_that_is_ready_is_taken():
-    assert chosen({"A": "offline", "B": "device", "C": "unauthorized"}, "") == "B"
-    assert chosen({"A": "device", "B": "device"}, "A") == "A"
+    assert found({"A": "offline", "B": "device", "C": "unauthorized"}, "") == ["B"]
+    assert found({"A": "device", "B": "device"}, "A") == ["A"]
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "serials"),
+    [
+        ("model=Pixel 8", ["A", "C"]),
+        ("model=pixel_8", ["A", "C"]),
+        (" model = PIXEL  8 , abi=arm64-v8a", ["A", "C"]),
+        ("soc=tensor g3", ["A", "C"]),
+        ("soc=Google Tensor G3,manufacturer=google", ["A", "C"]),
+        ("soc=Kalama", ["B"]),
+        ("ro.product.model=SM-S911B", ["B"]),
+        ("abi=arm64-v8a", ["A", "B", "C"]),
+    ],
+)
+def test_devices_by_their_properties(asked_for, serials):
+    assert found(dict.fromkeys("CBA", "device"), asked_for) == serials
+
+
+def test_a_device_that_is_not_ready_is_none_of_a_pool():
+    assert found({"A": "offline", "C": "device"}, "model=Pixel 8") == ["C"]
+
+
+def test_a_value_with_a_comma():
+    request = read_request("ro.product.cpu.abilist=arm64-v8a,armeabi-v7a,model=Pixel 8")
+    assert request.properties == (
+        ("ro.product.cpu.abilist", "arm64-v8a,armeabi-v7a"),
+        ("model", "Pixel 8"),
+    )
+    assert str(request) == "adb:ro.product.cpu.abilist=arm64-v8a,armeabi-v7a,model=Pixel 8"
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "says"),
+    [
+        ("colour=red", r"no property colour; take abi, brand, .*, soc, or a name of .*getprop"),
+        ("=Pixel 8", "no property without a name; take "),
+        ("model=", "model has no value"),
+        ("model=a,model=b", "a property is there twice"),
+    ],
+)
+def test_no_such_property(asked_for, says):
+    with refused("device.setting", f"^adb:{asked_for}: {says}"):
+        read_request(asked_for)
+
+
+def test_what_getprop_prints():
+    said = "[a.b]: [c d]\r\n[lines]: [one\ntwo]\n[empty]: []\n[brackets]: [[x]: [y]]\n"
+    assert read_properties(said) == {
+        "a.b": "c d",
+        "lines": "one\ntwo",
+        "empty": "",
+        "brackets": "[x]: [y]",
+    }
 
 
 @pytest.mark.parametrize(
@@ -114,7 +193,22 @@ def test_the_only_one_that_is_ready_is_taken():
             {"B": "device", "A": "device"},
             "",
             "device.none",
-            "adb: 2 devices (A, B); say which: adb:SERIAL",
+            "adb: 2 devices (A, B); say which, by adb:SERIAL or by a property that all that may "
+            "be taken have: adb:model=NAME",
+        ),
+        (
+            {},
+            "model=Pixel 9",
+            "device.none",
+            "adb:model=Pixel 9: no device; connect one, and allow USB debugging on it",
+        ),
+        (
+            {"A": "device", "B": "device", "D": "unauthorized"},
+            "model=Pixel 9,soc=Tensor G3,sdk=34",
+            "device.none",
+            "adb:model=Pixel 9,soc=Tensor G3,sdk=34: none fits; adb sees A (model=Pixel 8, "
+            "soc=Google Tensor G3, abi=arm64-v8a), B (model=SM-S911B, soc=kalama, "
+            "abi=arm64-v8a), D (unauthorized)",
         ),
         (
             {"A": "recovery"},
@@ -133,7 +227,7 @@ def test_the_only_one_that_is_ready_is_taken():
 )
 def test_none_to_take(devices, serial, code, says):
     with refused(code) as raised:
-        chosen(devices, serial)
+        found(devices, serial)
     assert str(raised.value) == says
     assert isinstance(raised.value, NoDeviceError)
 
@@ -141,7 +235,7 @@ def test_none_to_take(devices, serial, code, says):
 @pytest.mark.parametrize("state", [state for state in STATES if state != "device"])
 def test_every_other_state_is_refused_with_what_to_do(state):
     with refused("device.not_ready", r"^adb:A: .*; .*"):
-        chosen({"A": state}, "A")
+        found({"A": state}, "A")
 
 
 @given(strategies.text(max_size=200))

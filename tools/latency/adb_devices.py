@@ -1,9 +1,11 @@
-"""Reads which devices adb sees, and in which state each is."""
+"""Reads which devices adb sees, and which of them are asked for."""
 
+import dataclasses
 import re
 import subprocess
+from collections.abc import Callable, Mapping
 
-from tools.errors import NoDeviceError
+from tools.errors import InputError, NoDeviceError
 
 _HEADER = "List of devices attached"
 
@@ -93,36 +95,162 @@ def listed(done: subprocess.CompletedProcess) -> dict[str, str]:
     )
 
 
-def chosen(devices: dict[str, str], serial: str) -> str:
-    """Chooses the device to use.
+# Android's names of what people call a device by; a device may have several of one kind.
+_KNOWN = {
+    "abi": ("ro.product.cpu.abi",),
+    "brand": ("ro.product.brand",),
+    "device": ("ro.product.device",),
+    "manufacturer": ("ro.product.manufacturer",),
+    "model": ("ro.product.model",),
+    "sdk": ("ro.build.version.sdk",),
+    "soc": ("ro.soc.model", "ro.board.platform"),
+}
+# What a message says of each device.
+_SHOWN = ("model", "soc", "abi")
+# A comma in a value is one that no name follows.
+_BETWEEN = re.compile(r",(?=\s*[A-Za-z][\w.]*=)")
+_PROPERTY = re.compile(r"^\[(.+?)\]: \[(.*?)\]\r?$", re.MULTILINE | re.DOTALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """Which devices are asked for; without either field the only one that is ready.
+
+    Attributes:
+      serial: of the one device, or "".
+      properties: (name, value) of all devices that may be taken; a name is one of
+        abi, brand, device, manufacturer, model, sdk and soc, or Android's own, such as
+        ro.hardware.
+    """
+
+    serial: str = ""
+    properties: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        detail = self.serial or ",".join(f"{name}={value}" for name, value in self.properties)
+        return f"adb:{detail}" if detail else "adb"
+
+
+def read_request(text: str) -> Request:
+    """Reads what stands after `adb:`.
+
+    Args:
+      text: "", a serial, or NAME=VALUE,NAME=VALUE.
+
+    Raises:
+      InputError: when a property is none that is known, has no value, or is there twice.
+    """
+    if "=" not in text:
+        return Request(serial=text)
+    properties = []
+    for part in _BETWEEN.split(text):
+        name, _, value = (word.strip() for word in part.partition("="))
+        if name not in _KNOWN and "." not in name:
+            raise InputError(
+                "device.setting",
+                f"adb:{text}: no property {name or 'without a name'}; take {', '.join(_KNOWN)}, "
+                "or a name of Android's getprop, such as ro.hardware",
+            )
+        if not value:
+            raise InputError("device.setting", f"adb:{text}: {name} has no value")
+        properties.append((name, value))
+    names = [name for name, _ in properties]
+    if len(set(names)) != len(names):
+        raise InputError("device.setting", f"adb:{text}: a property is there twice")
+    return Request(properties=tuple(properties))
+
+
+def read_properties(said: str) -> dict[str, str]:
+    """Reads what `getprop` prints when it is given no name: value by Android's name."""
+    return dict(_PROPERTY.findall(said))
+
+
+def _values(properties: Mapping[str, str], name: str) -> list[str]:
+    """Gives all that a device may be called by a name."""
+    found = [properties.get(one, "") for one in _KNOWN.get(name, (name,))]
+    if name == "soc":
+        # As reports say it.
+        maker = properties.get("ro.soc.manufacturer", "")
+        found.insert(0, f"{maker} {properties.get('ro.soc.model', '')}" if maker else "")
+    return [value for value in found if value.strip()]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace("_", " ").split()).casefold()
+
+
+def _fits(request: Request, properties: Mapping[str, str]) -> bool:
+    return all(
+        _plain(wanted) in map(_plain, _values(properties, name))
+        for name, wanted in request.properties
+    )
+
+
+def candidates(
+    devices: Mapping[str, str],
+    request: Request,
+    properties_of: Callable[[str], Mapping[str, str]],
+) -> list[str]:
+    """Finds the devices of which any may be taken.
 
     Args:
       devices: of `read_devices`.
-      serial: the one that is asked for; "" takes the only one that is ready.
+      request: what is asked for. Values are compared without upper and lower case, and with
+        an underscore as a space.
+      properties_of: gives the properties of a device that is ready; asked only where the
+        request has some.
 
     Returns:
-      Its serial.
+      Serials in their order, at least one; exactly one where no property is asked for.
 
     Raises:
-      NoDeviceError: when it is not there or not ready, or several are.
+      NoDeviceError: when it is not there or not ready, none fits, or several are there and
+        nothing says which.
     """
-    if serial:
-        if serial not in devices:
+    if request.serial:
+        if request.serial not in devices:
             there = ", ".join(sorted(devices)) or "no device at all"
-            raise NoDeviceError("device.none", f"adb:{serial}: not there; adb sees {there}")
-        if devices[serial] != READY:
-            raise refusal(serial, devices[serial])
-        return serial
-    ready = sorted(one for one, state in devices.items() if state == READY)
-    if len(ready) == 1:
-        return ready[0]
-    if ready:
-        raise NoDeviceError(
-            "device.none", f"adb: {len(ready)} devices ({', '.join(ready)}); say which: adb:SERIAL"
-        )
+            raise NoDeviceError("device.none", f"{request}: not there; adb sees {there}")
+        if devices[request.serial] != READY:
+            raise refusal(request.serial, devices[request.serial])
+        return [request.serial]
     if not devices:
         raise NoDeviceError(
-            "device.none", "adb: no device; connect one, and allow USB debugging on it"
+            "device.none", f"{request}: no device; connect one, and allow USB debugging on it"
         )
-    reasons = [str(refusal(*device)) for device in sorted(devices.items())]
-    raise NoDeviceError("device.not_ready", "; ".join(reasons))
+    ready = sorted(one for one, state in devices.items() if state == READY)
+    if not ready:
+        reasons = [str(refusal(*device)) for device in sorted(devices.items())]
+        raise NoDeviceError("device.not_ready", "; ".join(reasons))
+    if request.properties:
+        return _that_fit(devices, ready, request, properties_of)
+    if len(ready) > 1:
+        raise NoDeviceError(
+            "device.none",
+            f"adb: {len(ready)} devices ({', '.join(ready)}); say which, by adb:SERIAL or by a "
+            "property that all that may be taken have: adb:model=NAME",
+        )
+    return ready
+
+
+def _that_fit(
+    devices: Mapping[str, str],
+    ready: list[str],
+    request: Request,
+    properties_of: Callable[[str], Mapping[str, str]],
+) -> list[str]:
+    """Finds the ready devices that have all properties of a request."""
+    known = {serial: properties_of(serial) for serial in ready}
+    found = [serial for serial in ready if _fits(request, known[serial])]
+    if found:
+        return found
+    shown = _SHOWN + tuple(name for name, _ in request.properties if name not in _SHOWN)
+    there = []
+    for serial, state in sorted(devices.items()):
+        said = [state]
+        if serial in known:
+            said = [
+                f"{name}={values[0]}" for name in shown if (values := _values(known[serial], name))
+            ]
+        there.append(f"{serial} ({', '.join(said) or 'it tells no property'})")
+    raise NoDeviceError("device.none", f"{request}: none fits; adb sees {', '.join(there)}")

@@ -23,7 +23,15 @@ from pathlib import Path
 from tools.errors import DeviceFailedError, InputError, NoDeviceError
 from tools.graph.flatbuffer import read_model
 from tools.graph.made_up_inputs import MadeUpInputs
-from tools.latency.adb_devices import PASSING, READY, chosen, listed
+from tools.latency.adb_devices import (
+    PASSING,
+    READY,
+    Request,
+    candidates,
+    listed,
+    read_properties,
+    read_request,
+)
 from tools.latency.backend import Backend, Options, Round, RunStatistics, turns
 from tools.latency.benchmark_output import (
     BenchmarkOutput,
@@ -32,6 +40,7 @@ from tools.latency.benchmark_output import (
     unconsumed_flags,
 )
 from tools.latency.delegate_use import parse_delegate_use
+from tools.latency.device_lock import first_idle
 from tools.latency.operator_profile import read_operator_profile
 
 _FOLDER = "/data/local/tmp"
@@ -89,16 +98,17 @@ def _is_running(process: int) -> bool:
 
 
 class Adb:
-    """The adb command, for one device."""
+    """The adb command, for one device, which this process holds until `release`."""
 
-    def __init__(self, serial: str):
-        """Finds the device.
+    def __init__(self, request: Request, patience: float):
+        """Finds the device, and waits while others hold all that are asked for.
 
         Args:
-          serial: of the device; "" takes the only one that is there.
+          request: which devices may be taken.
+          patience: seconds to wait at most.
 
         Raises:
-          NoDeviceError: when there is none that may be used, or several.
+          NoDeviceError: when there is none that may be used, or several and nothing says which.
         """
         program = shutil.which(os.environ.get("ADB", "adb"))
         if not program:
@@ -107,7 +117,24 @@ class Adb:
             )
         self._program = program
         self.serial = ""
-        self.serial = chosen(self._settled(serial), serial)
+        properties: dict[str, dict[str, str]] = {}
+
+        def properties_of(serial: str) -> dict[str, str]:
+            if serial not in properties:
+                said = self.run("-s", serial, "shell", "getprop").stdout
+                properties[serial] = read_properties(said)
+            return properties[serial]
+
+        self._lock = first_idle(
+            lambda: candidates(self._settled(request.serial), request, properties_of),
+            str(request),
+            patience,
+        )
+        self.serial = self._lock.serial
+
+    def release(self) -> None:
+        """Lets other programs have the device."""
+        self._lock.release()
 
     def _settled(self, serial: str) -> dict[str, str]:
         """Lists the devices, after a moment for those that still connect."""
@@ -200,11 +227,16 @@ class Adb:
 class AndroidBackend(Backend):
     """A device that adb reaches."""
 
-    def __init__(self, serial: str, models: Sequence[Path], options: Options):
+    def __init__(self, asked_for: str, models: Sequence[Path], options: Options):
         """Finds the device, checks that it can be judged, and copies what is needed.
 
+        Args:
+          asked_for: as `tools.latency.adb_devices.read_request` takes it.
+          models: .tflite files.
+          options: how the device runs them.
+
         Raises:
-          NoDeviceError: when there is none.
+          NoDeviceError: when there is none, or others hold all that are asked for.
           DeviceFailedError: when it fails, or does not cool.
           InputError: when the binary is not one for it.
         """
@@ -220,7 +252,7 @@ class AndroidBackend(Backend):
         self._value_ranges = [MadeUpInputs(read_model(path)).value_range_flags() for path in models]
         self._optional = set(_OPTIONAL_FLAGS)
         self._run_seconds = _limit("RULES_QUANTIZE_RUN_SECONDS", 120)
-        self._adb = Adb(serial)
+        self._adb = Adb(read_request(asked_for), options.patience)
         self._folder = f"{_FOLDER}/{_PREFIX}{_owner()}.{os.getpid()}.{secrets.token_hex(6)}"
         try:
             self._remove_leftovers()
@@ -454,6 +486,9 @@ class AndroidBackend(Backend):
         return found
 
     def close(self) -> None:
-        """Ends what still runs and removes the folder, as far as the device is reached."""
-        with contextlib.suppress(DeviceFailedError):
-            self._remove(self._folder)
+        """Ends what still runs, removes the folder where the device is reached, and lets go."""
+        try:
+            with contextlib.suppress(DeviceFailedError):
+                self._remove(self._folder)
+        finally:
+            self._adb.release()

@@ -1,9 +1,10 @@
 """What every device that latency is measured on has in common.
 
-A device is named like a URI: `host`, `adb`, `adb:SERIAL` or `command:TEMPLATE`. A backend
-measures in rounds; each round runs every model in turn, in an order that alternates. A shared
-machine's speed drifts by tens of percent within seconds, for all models alike: the ratio of a
-round does not see it, and the median over rounds does not see a round that was disturbed.
+A device is named like a URI: `host`, `adb`, `adb:SERIAL`, `adb:NAME=VALUE` or
+`command:TEMPLATE`. A backend measures in rounds; each round runs every model in turn, in an order
+that alternates. A shared machine's speed drifts by tens of percent within seconds, for all models
+alike: the ratio of a round does not see it, and the median over rounds does not see a round that
+was disturbed.
 """
 
 import abc
@@ -69,11 +70,13 @@ class Options:
       threads: of the interpreter.
       delegate: "xnnpack", "gpu", "nnapi" or "none".
       benchmark_binary: TFLite's benchmark_model for the device, or None.
+      patience: seconds to wait for a device that another program holds.
     """
 
     threads: int = 1
     delegate: str = "xnnpack"
     benchmark_binary: Path | None = None
+    patience: float = 0
 
 
 class Backend(abc.ABC):

@@ -33,5 +33,6 @@ def open_backend(device: str, models: Sequence[Path], options: Options) -> Backe
         return CommandBackend(rest, models, options)
     raise InputError(
         "device.setting",
-        f"no device {device}; host, adb, adb:SERIAL and command:TEMPLATE are the ones known",
+        f"no device {device}; host, adb, adb:SERIAL, adb:NAME=VALUE and command:TEMPLATE are the "
+        "ones known",
     )
