@@ -15,7 +15,7 @@ from tools.errors import NoDeviceError
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 # Actions and tests of Bazel may have a shorter PATH than the user.
 _FOLDERS = "/usr/bin:/usr/local/bin:/Applications/Google Chrome.app/Contents/MacOS"
-_FLAGS = (
+FLAGS = (
     "--headless=new",
     # The page is our own. Containers and Bazel's sandbox leave Chromium no room for its own.
     "--no-sandbox",
@@ -41,7 +41,7 @@ _FLAGS = (
     "--disable-renderer-backgrounding",
 )
 # SwiftShader computes in place of a GPU: the same answers on every machine.
-_WEBGPU_FLAGS = (
+WEBGPU_FLAGS = (
     "--enable-unsafe-webgpu",
     "--use-webgpu-adapter=swiftshader",
     "--enable-features=Vulkan,WebGPU",
@@ -87,7 +87,7 @@ def open_page(address: str, chromium: str, webgpu: bool) -> Iterator["Browser"]:
       webgpu: whether the page computes by WebGPU.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        flags = (*_FLAGS, *(_WEBGPU_FLAGS if webgpu else ()), f"--user-data-dir={folder}/profile")
+        flags = (*FLAGS, *(WEBGPU_FLAGS if webgpu else ()), f"--user-data-dir={folder}/profile")
         log = Path(folder, "log")
         with log.open("wb") as said:
             process = subprocess.Popen(

@@ -1,6 +1,5 @@
 """Serves one page of the browser on this machine: what it loads, what it is to do, what it says."""
 
-import http.server
 import json
 import queue
 import threading
@@ -11,33 +10,13 @@ from typing import Any
 
 import numpy as np
 
-_TYPES = {
-    ".html": "text/html",
-    ".js": "text/javascript",
-    ".json": "application/json",
-    ".wasm": "application/wasm",
-}
-# A page has what WebGPU and the runtime's memory need only when it is isolated.
-_HEADERS = {
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+from tools.browser.static_server import StaticHandler, StaticServer
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(StaticHandler):
     """Answers one request of the page."""
 
     server: "_Server"
-
-    def _answer(self, content: bytes | None, suffix: str = "") -> None:
-        self.send_response(404 if content is None else 200)
-        for name, value in _HEADERS.items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", _TYPES.get(suffix, "application/octet-stream"))
-        self.send_header("Content-Length", str(len(content or b"")))
-        self.end_headers()
-        self.wfile.write(content or b"")
 
     def do_GET(self) -> None:
         path = urllib.parse.unquote(urllib.parse.urlparse(self.path).path)
@@ -46,9 +25,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.connection.recv(1)
             self.server.events.put({"gone": True})
         elif path == "/work":
-            self._answer(json.dumps(self.server.work.get()).encode(), ".json")
+            self.answer(json.dumps(self.server.work.get()).encode(), ".json")
         else:
-            self._answer(self.server.content_of(path), Path(path).suffix)
+            super().do_GET()
 
     def do_POST(self) -> None:
         _, first, *rest = urllib.parse.urlparse(self.path).path.split("/", 2)
@@ -57,20 +36,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.outputs[urllib.parse.unquote(rest[0])] = content
         else:
             self.server.events.put(json.loads(content))
-        self._answer(b"")
-
-    def log_message(self, *_) -> None:
-        """Says nothing: what goes wrong the page tells."""
+        self.answer(b"")
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    # Threads that wait for a page end with it, and are not waited for.
-    block_on_close = False
-
-    def __init__(self, folder: Path):
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.folder = folder
+class _Server(StaticServer):
+    def __init__(self, packages: Path):
+        super().__init__(packages, handler=_Handler)
         self.models: dict[str, bytes] = {}
         self.inputs: dict[str, Mapping[str, np.ndarray]] = {}
         self.outputs: dict[str, bytes] = {}
@@ -78,20 +49,14 @@ class _Server(http.server.ThreadingHTTPServer):
         self.events: queue.Queue[dict[str, Any]] = queue.Queue()
 
     def content_of(self, path: str) -> bytes | None:
-        """Reads what stands at a path; None where there is nothing."""
+        """See StaticServer."""
         _, first, *rest = path.split("/", 3)
         if first == "models":
             return self.models.get(rest[0])
         if first == "inputs":
             values = self.inputs.get(rest[0], {}).get(rest[1])
             return None if values is None else values.tobytes()
-        root = self.folder if rest else Path(__file__).parent
-        file = root.joinpath(first, *rest)
-        allowed = ".." not in path and file.suffix in _TYPES and file.is_file()
-        return file.read_bytes() if allowed else None
-
-    def handle_error(self, *_) -> None:
-        """Says nothing of a connection that the browser dropped."""
+        return super().content_of(path)
 
 
 class PageServer:
