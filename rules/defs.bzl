@@ -165,7 +165,7 @@ def classification(scores, labels = {}, classes = [], min_score = None, name = "
 
     Args:
       scores: name of the output, one number a class.
-      labels: class number by the name of a test sample, for the gates on accuracy; either
+      labels: class number by the name of a test sample, with its folders or without, for the gates on accuracy; either
         none or one for every sample.
       classes: names of the classes in the order of their numbers, for test data with a folder
         of samples for each class: a sample's label is then the folder it lies in.
@@ -284,7 +284,7 @@ def float_model(
         )
         src = ":" + name + ".converted"
     elif signature or input_shapes or allow_select_tf_ops or batch != 1:
-        fail("{}: signature, batch, input_shapes and allow_select_tf_ops are for a SavedModel or Keras model; src {} is none by its name, say convert = True if it is".format(name, src))
+        fail("{}: signature, batch, input_shapes and allow_select_tf_ops are for a SavedModel or a Keras file. The name of src, {}, is not that of one; if it is one, set convert = True".format(name, src))
     _float_model(
         name = name,
         src = src,
@@ -300,6 +300,19 @@ _ON_DEVICE = ["external", "manual", "no-remote"]
 
 # What an FPS test and its device have to themselves; an old result says nothing of a machine now.
 _MEASURED = ["exclusive", "external", "local", "no-cache", "no-remote", "perf"]
+
+def _as_one_target(name, samples, tags, testonly):
+    """Gives a target for samples: a list of files, as glob() gives it, becomes a filegroup."""
+    if type(samples) != "list":
+        return samples
+    native.filegroup(
+        name = name,
+        srcs = samples,
+        tags = tags,
+        testonly = testonly,
+        visibility = ["//visibility:private"],
+    )
+    return ":" + name
 
 def quantized_model(
         name,
@@ -349,7 +362,8 @@ def quantized_model(
     Args:
       name: the target.
       model: a float_model.
-      test_data: held-out samples: a filegroup or directory of images, .npy or .npz.
+      test_data: held-out samples, images, .npy or .npz: a filegroup, a directory, or a list of
+        files such as `glob(["test/**"])`.
       version: version of the artifact, as the team counts them.
       scheme: how the model is quantized: "int8", "dynamic", "float16", "weight_only_int8"
         or another of docs/how-to/quantize_a_model.md. It may be left out where settings name it. "auto" is
@@ -400,6 +414,9 @@ def quantized_model(
             ))
     quality = quality_gates() if quality == None else quality
     speed = speed_gates() if speed == None else speed
+    testonly = kwargs.get("testonly", False)
+    calibration_data = _as_one_target(name + ".calibration_data", calibration_data, tags, testonly)
+    test_data = _as_one_target(name + ".test_data", test_data, tags, testonly)
     settings_of_search = None
     if scheme == "auto" or type(scheme) == "select":
         # Before the first search there is none: the rule says then what makes it.

@@ -89,7 +89,7 @@ def main(arguments: argparse.Namespace) -> int:
         reference_name = float_name
         reference = best_reference(master, artifact, (reference_name, where))
     choice = preprocessing_choice(arguments)
-    test = load_model_samples(master, float_name, arguments.test_data, choice)
+    test = load_model_samples(master, float_name, arguments.test_data, choice, named_by_folder=True)
     comparison = LayerComparison(reference, artifact, (reference_name, where))
     numbers = spread(len(test), arguments.samples)
     bar = progress_bar()

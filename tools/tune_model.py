@@ -229,7 +229,9 @@ def _evaluator(arguments: argparse.Namespace, goal, device: str, journal_folder:
     where = str(path)
     master = float_master_of(read_bytes(path), where, bool(arguments.float_master))
     choice = preprocessing_choice(arguments)
-    samples = load_model_samples(master, where, arguments.calibration_data, choice)
+    samples = load_model_samples(
+        master, where, arguments.calibration_data, choice, named_by_folder=True
+    )
     calibration, held_out = split(samples, arguments.samples, with_jpeg=bool(arguments.task))
     model = TunedModel(
         master=master,

@@ -263,7 +263,7 @@ def _compared(pair: _Pair, choice: PreprocessingChoice) -> Report:
 
     def samples(paths: Sequence[str]):
         files = [user_path(path) for path in paths]
-        return load_model_samples(master, pair.float_where, files, choice)
+        return load_model_samples(master, pair.float_where, files, choice, named_by_folder=True)
 
     master = float_master_of(pair.float_model, pair.float_where, pair.is_master)
     reference = ModelOutputs(master, pair.float_where)

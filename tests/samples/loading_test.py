@@ -335,6 +335,25 @@ SPEC = InputSpec("values", (1, 2, 3), FLOAT)
 ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
 
 
+def test_files_of_several_folders_are_named_with_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = [
+        Path(folder) / "photos/cat/1.npy" for folder in (".", "bazel-out/k8-fastbuild/bin")
+    ] + [Path("photos/dog/1.npy")]
+    paths[1] = paths[1].with_name("2.npy")
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, ARRAY)
+    named = load_samples(paths, (SPEC,), Preprocessing(9, 9), named_by_folder=True).names
+    assert named == ("cat/1.npy", "cat/2.npy", "dog/1.npy")
+    assert load_samples(paths, (SPEC,), Preprocessing(9, 9)).names == ("1.npy", "1.npy", "2.npy")
+    alone = load_samples(paths[2:], (SPEC,), Preprocessing(9, 9), named_by_folder=True)
+    assert alone.names == ("1.npy",)
+    # As a program is given them, from where its user stands.
+    typed = [path.absolute() for path in paths]
+    assert load_samples(typed, (SPEC,), Preprocessing(9, 9), named_by_folder=True).names == named
+
+
 @pytest.mark.parametrize("shape", [(2, 3), (1, 2, 3), (1, 1, 2, 3)])
 @pytest.mark.parametrize("ending", ["npy", "npz", "NPY", "NPZ"])
 def test_one_sample(tmp_path, shape, ending):

@@ -79,7 +79,11 @@ def validate(arguments: argparse.Namespace, open_model: OpenModel) -> int:
     master = float_master_of(read_bytes(path), str(path), bool(arguments.float_master))
     artifact = read_bytes(arguments.quantized_model)
     data = load_model_samples(
-        master, str(path), arguments.test_data, preprocessing_choice(arguments)
+        master,
+        str(path),
+        arguments.test_data,
+        preprocessing_choice(arguments),
+        named_by_folder=True,
     )
     most = arguments.most_samples
     if most < 0:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import math
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -517,13 +518,31 @@ def _counted_endings(files: Sequence[Path]) -> str:
     return ", ".join(f"{count} {ending}" for ending, count in sorted(counts.items()))
 
 
-def _files(paths: Sequence[Path]) -> tuple[list[tuple[str, Path]], list[str]]:
+def _names_with_folders(files: Sequence[Path]) -> list[str]:
+    """Names files by their paths below the folder that holds them all.
+
+    Bazel's folder for what a build makes is left out, since its name says how it was built.
+    """
+    paths = [re.sub(r"(^|/)bazel-out/[^/]+/bin/", r"\1", file.as_posix()) for file in files]
+    folder = os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else ""
+    return [os.path.relpath(path, folder or None) for path in paths]
+
+
+def _files(
+    paths: Sequence[Path], named_by_folder: bool
+) -> tuple[list[tuple[str, Path]], list[str]]:
     """Lists (name, file), sorted by name, so that the order is the same everywhere.
+
+    Args:
+      paths: files and folders.
+      named_by_folder: as load_samples has it.
 
     Returns:
       (the files, a note for each folder with files that are no samples).
     """
-    found, notes = [], []
+    found: list[tuple[str, Path]] = []
+    alone: list[Path] = []
+    notes = []
     known = ", ".join(sorted(SAMPLE_ENDINGS))
     for path in paths:
         if path.is_dir():
@@ -545,16 +564,21 @@ def _files(paths: Sequence[Path]) -> tuple[list[tuple[str, Path]], list[str]]:
         elif path.suffix.lower() in SAMPLE_ENDINGS:
             if not path.exists():
                 raise InputError("file.missing", f"{path}: no such file")
-            found.append((path.name, path))
+            alone.append(path)
         elif not path.exists():
             raise InputError("file.missing", f"{path}: no such file or folder")
         else:
             raise InputError("file.kind", f"{path}: not one of {known}")
+    names = _names_with_folders(alone) if named_by_folder else [path.name for path in alone]
+    found += zip(names, alone, strict=True)
     return sorted(found, key=lambda entry: (entry[0], str(entry[1]))), notes
 
 
 def load_samples(
-    paths: Sequence[Path], inputs: Sequence[InputSpec], preprocessing: Preprocessing
+    paths: Sequence[Path],
+    inputs: Sequence[InputSpec],
+    preprocessing: Preprocessing,
+    named_by_folder: bool = False,
 ) -> SampleSet:
     """Finds the samples in files and folders.
 
@@ -565,6 +589,9 @@ def load_samples(
         model takes N rows or images at once, so many that follow each other are a sample.
       inputs: the model's.
       preprocessing: for images.
+      named_by_folder: whether files that are given by themselves have the folders in their names
+        below which all of them lie, as files of a folder that is given have. Where a set is
+        loaded in parts, names must not depend on the others: then it is False.
 
     Returns:
       The set, ordered by file name. Files are opened again when a sample is read.
@@ -581,7 +608,7 @@ def load_samples(
             "flag.value",
             f"an input mean of {preprocessing.mean} and std of {preprocessing.std}: give numbers",
         )
-    files, notes = _files(paths)
+    files, notes = _files(paths, named_by_folder)
     images = [one for one in files if one[1].suffix.lower() in IMAGE_ENDINGS]
     named: list[tuple[str, str, _ImageFiles | _ArrayFile]] = []
     if images:

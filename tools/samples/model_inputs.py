@@ -37,7 +37,11 @@ def preprocessing_for(master: bytes, choice: PreprocessingChoice) -> Preprocessi
 
 
 def load_model_samples(
-    master: bytes, where: str, paths: Sequence[Path], choice: PreprocessingChoice
+    master: bytes,
+    where: str,
+    paths: Sequence[Path],
+    choice: PreprocessingChoice,
+    named_by_folder: bool = False,
 ) -> SampleSet:
     """Loads images or arrays as a model's inputs.
 
@@ -46,6 +50,7 @@ def load_model_samples(
       where: how messages name it.
       paths: files or folders.
       choice: how an image becomes an input.
+      named_by_folder: as `load_samples` has it.
 
     Returns:
       The samples, ordered by file name. What is given and not used is told on stderr.
@@ -54,7 +59,7 @@ def load_model_samples(
       InputError: when the data cannot be used, or the runtime cannot run the model.
     """
     inputs = [InputSpec(*entry) for entry in input_specifications(master, where)]
-    samples = load_samples(paths, inputs, preprocessing_for(master, choice))
+    samples = load_samples(paths, inputs, preprocessing_for(master, choice), named_by_folder)
     for note in samples.notes:
         print(f"warning: {note}", file=sys.stderr)
     return samples

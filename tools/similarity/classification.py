@@ -43,7 +43,7 @@ class ClassificationTask:
         folder = sample.split("/")[0]
         if folder in self.classes:
             return self.classes.index(folder)
-        return self.labels.get(sample)
+        return self.labels.get(sample, self.labels.get(sample.rpartition("/")[2]))
 
 
 def read_classification_task(task: Mapping[str, Any], where: str) -> ClassificationTask:
