@@ -99,6 +99,7 @@ CODES = {
     "scheme.fits_none": "a scheme fits none of the operators",
     "scheme.larger": "quantizing would make the model larger",
     "scheme.needs_data": "a scheme needs calibration data",
+    "scheme.too_few_bits": "weights of few bits leave too little of the model",
     "scheme.unknown": "there is no such scheme",
     "scheme.unusable": "the artifact could not be used",
     "server.address": "an address or a port cannot be used",

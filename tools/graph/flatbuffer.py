@@ -53,6 +53,7 @@ _DTYPES = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.FLOAT16: np.float16,
     schema.TensorType.FLOAT64: np.float64,
+    schema.TensorType.INT2: np.int8,
     schema.TensorType.INT4: np.int8,
     schema.TensorType.INT8: np.int8,
     schema.TensorType.UINT8: np.uint8,
@@ -61,6 +62,8 @@ _DTYPES = {
     schema.TensorType.INT64: np.int64,
     schema.TensorType.BOOL: np.bool_,
 }
+# Types of which a byte holds several, and their bits.
+PACKED_BITS = {schema.TensorType.INT2: 2, schema.TensorType.INT4: 4}
 
 
 @dataclasses.dataclass
@@ -101,8 +104,10 @@ class TfliteModel:
             )
         shape = shape_of(tensor)
         content = np.asarray(data, dtype=np.uint8)
-        if tensor.type == schema.TensorType.INT4:
-            content = _unpacked(content, math.prod(shape))
+        if tensor.type in PACKED_BITS:
+            content = _unpacked(content, PACKED_BITS[tensor.type])
+            # The last byte may hold more than the shape asks for.
+            content = content[: math.prod(shape)]
         if content.size != math.prod(shape) * np.dtype(dtype).itemsize:
             raise InputError(
                 "model.damaged",
@@ -139,10 +144,27 @@ class TfliteModel:
         return OPERATOR_NAMES.get(builtin_code(code), f"BUILTIN_{builtin_code(code)}")
 
 
-def _unpacked(content: np.ndarray, count: int) -> np.ndarray:
-    """Gives each of two signed numbers in a byte, the lower half first, a byte of its own."""
-    halves = np.stack([content << 4, content & 0xF0], axis=1).view(np.int8) >> 4
-    return halves.reshape(-1)[:count].view(np.uint8)
+def _unpacked(content: np.ndarray, bits: int) -> np.ndarray:
+    """Gives each of the signed numbers in a byte, the lowest bits first, a byte of its own."""
+    parts = [content << (8 - bits - place) for place in range(0, 8, bits)]
+    codes = np.stack(parts, axis=1).view(np.int8) >> (8 - bits)
+    return codes.reshape(-1).view(np.uint8)
+
+
+def packed(codes: np.ndarray, bits: int) -> np.ndarray:
+    """Puts several numbers into a byte, the first one into its lowest bits.
+
+    Args:
+      codes: int8, each of which so many bits hold.
+      bits: 2, 4 or 8.
+
+    Returns:
+      uint8, one-dimensional; what is left of the last byte is zero.
+    """
+    values = codes.reshape(-1).view(np.uint8) & (2**bits - 1)
+    values = np.concatenate([values, np.zeros(-values.size % (8 // bits), np.uint8)])
+    parts = values.reshape(-1, 8 // bits) << np.arange(0, 8, bits, dtype=np.uint8)
+    return np.bitwise_or.reduce(parts, axis=1)
 
 
 def text(value: bytes | str | None) -> str:

@@ -5,7 +5,9 @@ Both models run side by side over calibration samples, one layer at a time
 been through all corrected layers before it. The layer's weights are fitted to it
 (tools.quantization.weight_refit) and its bias corrected
 (tools.quantization.bias_correction); only then does it run. Two candidates, with weights
-fitted and without, go through the layers beside one run of the float model.
+fitted and without, go through the layers beside one run of the float model. Fitted weights of
+fewer than eight bits get new steps (tools.quantization.weight_steps), and are rounded as those of
+heads are.
 
 Layers that compute in float are left, but for float islands, which are fitted as int8 layers
 are, and output heads. Heads are corrected in another way (tools.quantization.head_correction):
@@ -24,7 +26,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
-from tools.graph.flatbuffer import TfliteModel, copied_model, shape_of, tensor_name
+from tools.graph.flatbuffer import TfliteModel, copied_model, packed, shape_of, tensor_name
 from tools.graph.topology import Topology
 from tools.quantization.bias_correction import corrected_bias
 from tools.quantization.corrections import (
@@ -47,8 +49,8 @@ from tools.quantization.head_correction import (
 from tools.quantization.layer_execution import LayerExecution, dequantized
 from tools.quantization.layer_inputs import LAYERS, is_plain
 from tools.quantization.weight_refit import refitted, rounded_codes
+from tools.quantization.weight_steps import BITS, fitted_steps, most_code
 
-_MOST_CODE = 127
 _BIAS_TYPES: dict[int, type[np.signedinteger]] = {
     schema.TensorType.INT32: np.int32,
     schema.TensorType.INT64: np.int64,
@@ -91,7 +93,7 @@ def _layers(
         shapes = {shape_of(weights), shape_of(floating.tensor(before.inputs[1]))}
         if (
             len(shapes) == 1
-            and weights.type == schema.TensorType.INT8
+            and weights.type in BITS
             and weights.quantization.details is None
             and values.type in _BIAS_TYPES
             and graph.is_constant(index)
@@ -144,7 +146,8 @@ class _Correction:
         source = int(layer.quantized.inputs[0])
         self._values, self._source = execution.values[source], self._graph.tensor(source)
         self._codes = floating.places.matrix(self._graph.model.constant(layer.weights)).copy()
-        self._scales = np.asarray(layer.weights.quantization.scale, np.float64).reshape(-1, 1)
+        self._scales = np.array(layer.weights.quantization.scale, np.float64).reshape(-1, 1)
+        self._bits = BITS[layer.weights.type]
         self._bias = np.empty(floating.bias.size)
 
     def find(self, part: slice, inputs: np.ndarray) -> None:
@@ -161,15 +164,28 @@ class _Correction:
         weights, codes = floating.weights[part], self._codes[part]
         scales = self._scales[part] if len(self._scales) > 1 else self._scales
         if self._refit:
-            codes[:] = rounded_codes(refitted(weights, inputs, changed), scales, _MOST_CODE)
+            wanted, most = refitted(weights, inputs, changed), most_code(self._bits)
+            if self._bits == 8:
+                codes[:] = rounded_codes(wanted, scales, most)
+            else:
+                if len(self._scales) > 1:
+                    scales[:] = fitted_steps(wanted, scales, changed, self._bits)
+                codes[:] = rounded_by_inputs(wanted, scales, changed, most)
         stored = codes * scales
         self._bias[part] = corrected_bias(floating.bias[part], weights, stored, inputs, changed)
 
     def write(self) -> None:
         """Puts what was found into the candidate."""
         if self._refit:
-            codes = self._floating.places.weights(self._codes)
-            self._layer.weights.buffer = self._graph.model.add_constant(codes)
+            codes, layer = self._floating.places.weights(self._codes), self._layer
+            if self._bits < 8:
+                steps = self._scales.reshape(-1).astype(np.float32)
+                layer.weights.quantization.scale = steps
+                if layer.bias.type != schema.TensorType.FLOAT32:
+                    layer.bias.quantization.scale = steps * np.float32(
+                        self._source.quantization.scale[0]
+                    )
+            layer.weights.buffer = self._graph.model.add_constant(packed(codes, self._bits))
         _write_bias(self._graph, self._layer.bias, self._bias)
 
 

@@ -5,11 +5,12 @@ layer can be changed in the light of what really enters it. Each piece is a smal
 of its own, run by the runtime with its delegate: the kernels are those of the whole
 model. An activation is forgotten when its last reader has run.
 
-Models that differ in their constants' values alone, such as corrections of one artifact,
-have the same pieces but for these: their tables are written once.
+Models that differ in their constants' values and steps alone, such as corrections of one
+artifact, have the same pieces but for these: tables of equal steps are written once.
 """
 
 import copy
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, MutableMapping, Sequence
 
@@ -50,7 +51,7 @@ class LayerExecution:
             and their order may not.
           samples: each maps signature input names to arrays.
           tables: of the pieces that were written so far, which models share that differ
-            in their constants' values alone.
+            in their constants' values and steps alone.
         """
         self.graph = graph
         self._tables = {} if tables is None else tables
@@ -136,7 +137,7 @@ class LayerExecution:
         inputs = sorted(index for index in read - made if not self._is_known(index))
         outputs = sorted(index for index in made if self._readers[index] > inside[index])
         piece = self._piece(operators, inputs, outputs)
-        key = (self._done, count, *outputs)
+        key = (self._done, count, *outputs, _steps(piece))
         if key not in self._tables:
             self._tables[key] = runnable_tables(piece)
         content = with_constants(self._tables[key], piece)
@@ -209,6 +210,15 @@ class LayerExecution:
         subgraph.inputs = [place(index) for index in inputs]
         subgraph.outputs = [place(index) for index in outputs]
         return TfliteModel(model, [], self.graph.model.where)
+
+
+def _steps(model: TfliteModel) -> bytes:
+    """Digests the steps of a model's tensors: they stand in its tables."""
+    digest = hashlib.sha256()
+    for tensor in model.schema.subgraphs[0].tensors:
+        if tensor.quantization is not None and tensor.quantization.scale is not None:
+            digest.update(np.asarray(tensor.quantization.scale, np.float32).tobytes())
+    return digest.digest()
 
 
 def dequantized(tensor: schema.TensorT, values: np.ndarray) -> np.ndarray:

@@ -273,6 +273,7 @@ def _widen_weights(work: Preparation) -> dict | None:
         _there(work.data).samples,
         choices["least_sqnr_db"],
         percent,
+        work.settings.corrects_weights or work.settings.enabled("layer_correction"),
     )
     if wider:
         graph = Topology(work.model)

@@ -28,6 +28,7 @@ from tools.quantization.calibration import gather_statistics
 from tools.quantization.choice import Division
 from tools.quantization.given_recipe import plan_given
 from tools.quantization.inner_subgraphs import inner_entries
+from tools.quantization.likeness import unlike_output
 from tools.quantization.passes import CalibrationData, Finishing, Preparation, run_passes
 from tools.quantization.patterns import EarlierScopes
 from tools.quantization.recipe_application import written
@@ -164,6 +165,29 @@ def _tried(prepared: Prepared, artifact: bytes) -> Trial:
     samples = () if prepared.data is None else prepared.data.samples
     sample = samples[0] if len(samples) else None
     return try_artifact(prepared.master, artifact, prepared.settings, sample, prepared.model.where)
+
+
+def _refuse_too_few_bits(prepared: Prepared, artifact: bytes) -> None:
+    """Refuses an artifact in which few bits left too little.
+
+    Raises:
+      InputError: one line that says what is left, and how many bytes would do.
+    """
+    model, settings, data = prepared.model, prepared.settings, prepared.data
+    entries = [entry for entry in prepared.passes if entry["name"] == "weight_bits"]
+    if not entries or data is None or settings.output_type != "float32":
+        return
+    master = model_to_read(prepared.master, model.where)
+    least = settings.choices("weight_bits")["least_cosine"]
+    found = unlike_output(master, (prepared.master, artifact), data.samples, least)
+    if found:
+        share = "int2_percent" if settings.scheme == "int2" else "percent"
+        raise InputError(
+            "scheme.too_few_bits",
+            f"{model.where}: {settings.scheme} leaves too little: {found}; "
+            f"{entries[0]['detail']}; give the pass weight_bits a larger {share}, or take another "
+            "scheme",
+        )
 
 
 def _speed(prepared: Prepared, artifact: TfliteModel, trial: Trial) -> Speed | None:
@@ -328,6 +352,7 @@ def finish(prepared: Prepared) -> QuantizationResult:
             f"{len(work.content)} bytes); it has too few weights that this scheme quantizes",
         )
     trial = _tried(prepared, work.content)
+    _refuse_too_few_bits(prepared, work.content)
     warnings = _warnings(planned.recipe) + trial.warnings
     warnings += _left_float(work.model, len(prepared.master), len(work.content))
     speed = _speed(prepared, work.model, trial)

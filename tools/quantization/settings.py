@@ -96,7 +96,8 @@ PASSES: dict[str, dict[str, Any]] = {
     "tables": {"enabled": True},
     "weight_bits": {
         "enabled": True,
-        "int2_percent": 13.0,
+        "int2_percent": 12.0,
+        "least_cosine": 0.9,
         "least_sqnr_db": 16.0,
         "percent": 22.0,
     },

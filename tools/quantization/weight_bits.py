@@ -2,8 +2,9 @@
 
 Of a model's layers most lose little when their weights are rounded to four bits, and a few lose
 what the model knows. Which ones those are does not show in the weights, so it is measured: on
-samples of the calibration data each layer's weights are rounded in turn, all else stays float,
-and with y an output's values and y' those of such a model
+samples of the calibration data each layer's weights are rounded in turn, as the passes that correct
+layers will round them (tools.quantization.weight_steps), all else stays float, and with y an
+output's values and y' those of such a model
 
     sum (y - y')^2 / sum y^2
 
@@ -19,16 +20,26 @@ Without calibration data all layers have the fewest bits.
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from tools.graph.flatbuffer import TfliteModel, copied_model, runnable_bytes
+from tools.errors import InputError
+from tools.graph.flatbuffer import TfliteModel, copied_model, runnable_bytes, shape_of
 from tools.graph.topology import WEIGHTED, Topology
+from tools.quantization.bias_correction import corrected_bias
 from tools.quantization.calibration import evenly_spread
 from tools.quantization.choice import energies, outputs_of
+from tools.quantization.corrections import FloatLayer, Holders, reason_to_leave
+from tools.quantization.head_correction import MOST_TERMS, rounded_by_inputs
+from tools.quantization.layer_execution import LayerExecution
+from tools.quantization.layer_inputs import is_plain
+from tools.quantization.weight_steps import fitted_steps, most_code
 
 _JUDGES = 8
+# Samples beside these, by which weights are rounded.
+_LEARNING = 24
 _BITS = {"int2": 2, "int4": 4, "dynamic_int4": 4, "weight_only_int4": 4}
 # What a layer gets instead, step by step, from each scheme of few bits.
 _WIDER = {
@@ -42,10 +53,6 @@ _MOST_RUNS = 8
 _LEAST_NOISE = 1e-12
 
 
-def _largest_code(bits: int) -> int:
-    return 2 ** (bits - 1) - 1
-
-
 def rounded_weights(weights: np.ndarray, bits: int, block: int | None = None) -> np.ndarray:
     """Rounds weights as the library does.
 
@@ -57,7 +64,7 @@ def rounded_weights(weights: np.ndarray, bits: int, block: int | None = None) ->
     Returns:
       float32, of the same shape.
     """
-    most = _largest_code(bits)
+    most = most_code(bits)
     rows = weights.reshape(-1, block) if block else weights.reshape(len(weights), -1)
     steps = np.abs(rows.astype(np.float64)).max(axis=1, keepdims=True) / most
     steps[steps == 0] = 1
@@ -74,6 +81,7 @@ class _Layer:
       schemes: that it can have, from the fewest bits on.
       bits: of these.
       block: inputs that share a step in the first scheme; None for all.
+      rounded: for each scheme but the last the weights, and the bias where there is a new one.
       noises: for each scheme float64 [outputs].
       level: which scheme it has.
     """
@@ -82,6 +90,7 @@ class _Layer:
     schemes: tuple[str, ...]
     bits: tuple[int, ...]
     block: int | None
+    rounded: list[tuple[np.ndarray, np.ndarray | None]] = dataclasses.field(default_factory=list)
     noises: list[np.ndarray] = dataclasses.field(default_factory=list)
     level: int = 0
 
@@ -93,6 +102,56 @@ def _layer(place: int, scheme: str) -> _Layer:
     return _Layer(place, schemes, tuple(_BITS.get(one, 8) for one in schemes), None)
 
 
+def _rounded_by_data(floating: FloatLayer, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rounds one layer's weights; returns them and the bias that goes with them, float32."""
+    places, weights = floating.places, floating.weights
+    stored, bias = np.empty(weights.shape), np.empty(floating.bias.size)
+    for part in places.parts():
+        inputs, own = places.rows(floating.values, part=part), weights[part]
+        steps = fitted_steps(own, np.ones((len(own), 1)), inputs, bits)
+        stored[part] = rounded_by_inputs(own, steps, inputs, most_code(bits)) * steps
+        bias[part] = corrected_bias(floating.bias[part], own, stored[part], inputs, inputs)
+    return places.weights(stored).astype(np.float32), bias.astype(np.float32)
+
+
+def _round_by_data(
+    model: TfliteModel, layers: Sequence[_Layer], samples: Sequence[Mapping[str, np.ndarray]]
+) -> None:
+    """Rounds layers' weights as the correction of layers will, for what enters in the float model.
+
+    Layers that it leaves are left here.
+
+    Args:
+      model: the float model.
+      layers: whose `rounded` is filled.
+      samples: what enters is taken from.
+
+    Raises:
+      InputError: when the runtime cannot run a part of the model.
+    """
+    graph = Topology(model)
+    execution, holders = LayerExecution(graph, samples), Holders(graph)
+    chosen = [(layer, graph.subgraph.operators[layer.place]) for layer in layers if not layer.block]
+    chosen = [
+        (layer, operator)
+        for layer, operator in chosen
+        if is_plain(graph, operator)
+        and holders.one_has(graph.tensor(operator.inputs[1]))
+        and len(graph.consumers[int(operator.inputs[2])]) == 1
+        and math.prod(shape_of(graph.tensor(operator.inputs[1]))[1:]) <= MOST_TERMS
+        and execution.is_computed(operator.inputs[0])
+    ]
+    for _, operator in chosen:
+        execution.hold(operator.inputs[0])
+    for layer, operator in chosen:
+        producer = graph.producer.get(int(operator.inputs[0]))
+        if producer is not None:
+            execution.run_through(producer)
+        floating = FloatLayer(execution, operator)
+        layer.rounded = [_rounded_by_data(floating, bits) for bits in layer.bits[:-1]]
+        execution.release(operator.inputs[0])
+
+
 class _Search:
     """Measures layers, and chooses what each gets."""
 
@@ -101,10 +160,30 @@ class _Search:
         model: TfliteModel,
         layers: Sequence[_Layer],
         samples: Sequence[Mapping[str, np.ndarray]],
+        corrected: bool,
     ):
+        """Runs the float model, and rounds what can be rounded.
+
+        Args:
+          model: the float model.
+          layers: that get few bits.
+          samples: the representative dataset.
+          corrected: whether the artifact's layers will be corrected by so many samples.
+        """
         self._model, self._graph, self.layers = model, Topology(model), layers
         self._judges = evenly_spread(samples, _JUDGES)
         self._expected = outputs_of(model, runnable_bytes(model), self._judges)
+        if corrected and not reason_to_leave(self._graph, len(samples)):
+            judging = set(evenly_spread(range(len(samples)), _JUDGES))
+            others = [number for number in range(len(samples)) if number not in judging]
+            learning = [samples[number] for number in evenly_spread(others, _LEARNING)]
+            _round_by_data(model, layers, learning)
+        for layer in layers:
+            if not layer.rounded:
+                sizes = [(bits, layer.block) for bits in layer.bits[:1]]
+                sizes += [(bits, None) for bits in layer.bits[1:-1]]
+                weights = self._weights(layer)
+                layer.rounded = [(rounded_weights(weights, *one), None) for one in sizes]
         self._sizes = {layer.place: self._weights(layer).size for layer in layers}
         self.all_bits = 32 * self._all_weights()
 
@@ -129,11 +208,15 @@ class _Search:
         for layer in self.layers:
             if layer.place not in levels:
                 continue
-            level = levels[layer.place]
-            block = layer.block if level == 0 else None
-            values = rounded_weights(self._weights(layer), layer.bits[level], block)
-            tensor = subgraph.tensors[subgraph.operators[layer.place].inputs[1]]
-            tensor.buffer = copy.add_constant(values)
+            level, operator = levels[layer.place], subgraph.operators[layer.place]
+            if level < len(layer.rounded):
+                values, bias = layer.rounded[level]
+            else:
+                values, bias = rounded_weights(self._weights(layer), layer.bits[level]), None
+            subgraph.tensors[operator.inputs[1]].buffer = copy.add_constant(values)
+            if bias is not None:
+                tensor = subgraph.tensors[operator.inputs[2]]
+                tensor.buffer = copy.add_constant(bias.reshape(shape_of(tensor)))
         sums = energies(self._expected, outputs_of(copy, runnable_bytes(copy), self._judges))
         signal, noise = sums[..., 0].sum(axis=0), sums[..., 1].sum(axis=0)
         # An output that is zero throughout asks for nothing.
@@ -147,7 +230,7 @@ class _Search:
         for layer in self.layers:
             fewer = range(len(layer.schemes) - 1)
             layer.noises = [self.noise({layer.place: level}) for level in fewer]
-            step = _largest_code(layer.bits[-2]) / _largest_code(layer.bits[-1])
+            step = most_code(layer.bits[-2]) / most_code(layer.bits[-1])
             layer.noises.append(layer.noises[-1] * step**2)
 
     def added_bits(self, layer: _Layer, level: int) -> int:
@@ -212,6 +295,24 @@ class _Search:
             layer.level = chosen[layer.place]
         return first - least, best - least
 
+    def needed_percent(self, added_noise: float) -> float | None:
+        """Finds the bits with which every output has little enough; the layers stay as they are.
+
+        Args:
+          added_noise: as of `choose`.
+
+        Returns:
+          Percent of the float bytes of all weights; None where no number of bits was found.
+        """
+        levels = self.all_levels()
+        for layer in self.layers:
+            layer.level = 0
+        _, noise = self.choose(added_noise, math.inf)
+        needed = 100 * self.used_bits() / self.all_bits if (noise <= added_noise).all() else None
+        for layer in self.layers:
+            layer.level = levels[layer.place]
+        return needed
+
 
 def _decibels(noise: np.ndarray) -> float:
     """Gives the signal-to-noise ratio of the output that has the least, at most 120."""
@@ -224,6 +325,7 @@ def find_wider_weights(
     samples: Sequence[Mapping[str, np.ndarray]],
     least_sqnr_db: float,
     most_percent: float,
+    corrected: bool = False,
 ) -> tuple[dict[int, str], dict | None]:
     """Finds the layers that need more bits.
 
@@ -233,6 +335,7 @@ def find_wider_weights(
       samples: the representative dataset.
       least_sqnr_db: decibels of signal over what rounding weights to fewer than eight bits
         adds to their noise, that every output is to keep.
+      corrected: whether the artifact's layers will be corrected by the dataset.
       most_percent: of the float bytes of all weights, that their codes may take; layers that have
         eight bits in any case count, and biases and scales do not.
 
@@ -244,12 +347,11 @@ def find_wider_weights(
         return {}, None
     layers = [_layer(place, scheme) for place, scheme in sorted(few.items())]
     try:
-        search = _Search(model, layers, samples)
+        search = _Search(model, layers, samples, corrected)
         search.measure()
-        first, last = search.choose(
-            10 ** (-least_sqnr_db / 10), search.all_bits * most_percent / 100
-        )
-    except RuntimeError:
+        added_noise = 10 ** (-least_sqnr_db / 10)
+        first, last = search.choose(added_noise, search.all_bits * most_percent / 100)
+    except (InputError, RuntimeError):
         # Calibration runs the model; with other weights, a kernel may refuse.
         return {}, None
     wider = {layer.place: layer.schemes[layer.level] for layer in layers if layer.level}
@@ -264,6 +366,8 @@ def find_wider_weights(
             f"; within {most_percent:g}% an output keeps {reached:.1f} dB, less than "
             f"{least_sqnr_db:g}"
         )
+        needed = search.needed_percent(added_noise)
+        told += f", which takes {needed:.1f}%" if needed else ""
     return wider, {
         "changed": len(wider),
         "detail": told,

@@ -8,7 +8,8 @@ bring the mean of each output channel back (tools.quantization.bias_correction).
 one weights are fitted to what really enters as well (tools.quantization.weight_refit), and rounded
 to the step below or above by its second moments (`rounded_by_inputs` of
 tools.quantization.head_correction, whose objective is that of Frantar et al. 2022, "GPTQ: Accurate
-Post-Training Quantization for Generative Pre-trained Transformers", eq. 1).
+Post-Training Quantization for Generative Pre-trained Transformers", eq. 1). Weights of fewer than
+eight bits get their steps by what enters as well (tools.quantization.weight_steps).
 
 Output heads are rounded and not fitted: a fit would serve the many places where nothing is seen
 before the few that decide. Weights in float16 stay, and get a bias.
@@ -25,7 +26,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tools.errors import InputError
-from tools.graph.flatbuffer import TfliteModel, copied_model, shape_of, tensor_name
+from tools.graph.flatbuffer import TfliteModel, copied_model, packed, shape_of, tensor_name
 from tools.graph.topology import Topology
 from tools.quantization.bias_correction import corrected_bias
 from tools.quantization.corrections import (
@@ -43,8 +44,8 @@ from tools.quantization.layer_execution import LayerExecution
 from tools.quantization.layer_inputs import LAYERS, is_plain
 from tools.quantization.output_heads import output_heads
 from tools.quantization.weight_refit import refitted
+from tools.quantization.weight_steps import BITS, fitted_steps, most_code
 
-_MOST_CODES = {schema.TensorType.INT4: 7, schema.TensorType.INT8: 127}
 # What is done to a candidate's layers.
 _WITH_BIASES = "biases"
 _ROUNDED = "weights and biases"
@@ -72,7 +73,7 @@ class _Layer:
 def _can_be_written(weights: schema.TensorT) -> bool:
     if weights.type == schema.TensorType.FLOAT16:
         return True
-    return weights.type in _MOST_CODES and weights.quantization.details is None
+    return weights.type in BITS and weights.quantization.details is None
 
 
 def _layers(floating: Topology, graph: Topology, execution: LayerExecution) -> list[_Layer]:
@@ -120,13 +121,6 @@ def _layers(floating: Topology, graph: Topology, execution: LayerExecution) -> l
     return result
 
 
-def _packed(codes: np.ndarray) -> np.ndarray:
-    """Puts two 4-bit codes into a byte, the first one into its lower half."""
-    halves = codes.reshape(-1).view(np.uint8) & 15
-    halves = np.concatenate([halves, np.zeros(halves.size % 2, np.uint8)])
-    return halves[0::2] | (halves[1::2] << 4)
-
-
 @dataclasses.dataclass(frozen=True)
 class _Candidate:
     """A copy of the artifact whose layers are corrected, one after the other.
@@ -151,10 +145,11 @@ class _Candidate:
         self.execution.run_until(layer.quantized)
         model, places = self.execution.graph.model, floating.places
         values = self.execution.values[int(layer.quantized.inputs[0])]
-        most = _MOST_CODES.get(layer.weights.type, 0)
-        rounds = most > 0 and self.kind == _ROUNDED
-        scales = np.asarray(layer.weights.quantization.scale if most else [1.0], np.float64)
+        bits = BITS.get(layer.weights.type, 0)
+        rounds = bits > 0 and self.kind == _ROUNDED
+        scales = np.array(layer.weights.quantization.scale if bits else [1.0], np.float64)
         scales = scales.reshape(-1, 1)
+        fits_steps = rounds and bits < 8 and len(scales) > 1
         codes = places.matrix(model.constant(layer.weights)).copy()
         bias = np.empty(floating.bias.size)
         for part in places.parts():
@@ -163,15 +158,18 @@ class _Candidate:
             steps = scales[part] if len(scales) > 1 else scales
             if rounds:
                 wanted = weights if layer.is_head else refitted(weights, inputs, changed)
-                codes[part] = rounded_by_inputs(wanted, steps, changed, most)
+                if fits_steps:
+                    steps[:] = fitted_steps(wanted, steps, changed, bits)
+                codes[part] = rounded_by_inputs(wanted, steps, changed, most_code(bits))
             known = floating.bias[part], weights, codes[part] * steps, inputs, changed
             bias[part] = (
                 moved_bias(*known, places.of_a_sample) if layer.is_head else corrected_bias(*known)
             )
         if rounds:
             content = places.weights(codes)
-            packs = layer.weights.type == schema.TensorType.INT4
-            layer.weights.buffer = model.add_constant(_packed(content) if packs else content)
+            layer.weights.buffer = model.add_constant(packed(content, bits))
+        if fits_steps:
+            layer.weights.quantization.scale = scales.reshape(-1).astype(np.float32)
         values = bias.astype(np.float32).reshape(shape_of(layer.bias))
         layer.bias.buffer = model.add_constant(values)
 
