@@ -2,11 +2,10 @@
 
 import argparse
 import difflib
-import re
 import sys
-from pathlib import Path
 
 from rqz.subcommands import SUBCOMMANDS, find
+from rqz.version import version
 from tools.command_line import new_parser
 
 _EXAMPLES = """\
@@ -16,15 +15,6 @@ _EXAMPLES = """\
   rqz registry list
 
 `rqz SUBCOMMAND --help` shows the flags and examples of one."""
-
-
-def version() -> str:
-    """Reads the version of this project."""
-    # The one place that says it, beside the sources here as in a wheel.
-    text = Path(__file__).parents[1].joinpath("rules", "version.bzl").read_text("utf-8")
-    found = re.search(r'^VERSION = "(.+)"$', text, re.MULTILINE)
-    assert found
-    return found[1]
 
 
 def parser() -> argparse.ArgumentParser:

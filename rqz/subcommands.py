@@ -94,6 +94,14 @@ SUBCOMMANDS: Mapping[str, Subcommand] = {
         "make a float .tflite of a SavedModel or a Keras file",
         needs=_TENSORFLOW,
     ),
+    "init": Subcommand(
+        "rqz.new_workspace",
+        "write a Bazel workspace for a model, with folders for its data",
+    ),
+    "completion": Subcommand(
+        "rqz.completion",
+        "print a script by which bash, zsh or fish completes subcommands and flags",
+    ),
     "registry list": _of_registry(
         "list", "list the registered models, or the versions of one", "list_versions"
     ),
