@@ -15,6 +15,7 @@ _FETCHED_WHERE_USED = {
     "tools.convert_model",
     "tools.train_quantized",
     "tools.validate_in_browser",
+    "tools.web_demo",
 }
 # It is started where a wheel is installed, and by nothing else.
 _OF_THE_WHEEL = {"rqz.entry_point"}
