@@ -136,8 +136,15 @@ def _moves_table(name: str, moves: Sequence[Move]) -> Table:
 _FIGURES = {
     "size": ("size, bytes", lambda version: version.metrics.get("size_bytes")),
     "latency": ("latency p50, ms", lambda version: version.metrics.get("latency_p50_ms")),
+    "speedup": ("times as fast as float", lambda version: version.metrics.get("speedup")),
     "cosine": ("lowest mean cosine", lambda version: lowest_cosine(version.metrics)),
 }
+
+
+def _interval(version: Version, figure: str) -> tuple[float, float] | None:
+    """Gives the interval of a figure, where one is recorded."""
+    low, high = (version.metrics.get(f"{figure}_{end}") for end in ("low", "high"))
+    return None if low is None or high is None else (low, high)
 
 
 def _versions_chart(
@@ -158,6 +165,7 @@ def _versions_chart(
             f"{y_name} {short(y_of(version))}",
             color=colors[version.tags.get("scheme", "")],
             ring="var(--text)" if version.aliases else "",
+            interval=_interval(version, y),
         )
         for version in drawn
     ]
@@ -168,8 +176,8 @@ def _versions_chart(
     ]
     chart = Chart(
         f"{y_name.partition(',')[0]} against {x_name.partition(',')[0]}",
-        axis_around(x_name, [mark.x for mark in marks]),
-        axis_around(y_name, [mark.y for mark in marks]),
+        axis_around(x_name, [mark.x for mark in marks], whole=x == "version"),
+        axis_around(y_name, [y for mark in marks for y in (mark.y, *(mark.interval or ()))]),
         marks,
         [Line(joined)] if len(joined) > 1 else [],
     )

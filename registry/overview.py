@@ -45,6 +45,22 @@ def overview_charts(record: Record, palette: Palette) -> Markup:
                 Bar("float master", (before or 0.0) / most, number(before), COLORS[6]),
                 Bar(record.scheme, (after or 0.0) / most, number(after), COLORS[0]),
             ]
+    speedup = record.metrics.get("speedup")
+    if speedup is not None:
+        bounds = [record.metrics.get(f"speedup_{end}", speedup) for end in ("low", "high")]
+        most = max(1.0, speedup, *bounds)
+        low, high = bounds
+        said = f": {number(speedup)} ({number(low)} to {number(high)})" if low < high else ""
+        groups["times as fast" + said] = [
+            Bar("float master", 1 / most, "1", COLORS[6]),
+            Bar(
+                record.scheme,
+                speedup / most,
+                number(speedup),
+                COLORS[0],
+                (low / most, high / most) if low < high else None,
+            ),
+        ]
     cosines = [
         Bar(key.partition("/")[2], max(0.0, value), number(value), COLORS[2])
         for key, value in record.metrics.items()

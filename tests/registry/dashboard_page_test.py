@@ -111,3 +111,27 @@ def test_pages_of_a_registration(tmp_path):
     assert "a<b" not in page
     assert "FAILED" in page
     assert "gates failed: max_score_error of detection: 0.04 against a threshold of 0.02" in page
+
+
+def test_the_interval_of_the_speed_is_drawn(tmp_path):
+    record = read_record(write_files(tmp_path), "face", "//models:face_int8")
+    page = pages_of(record)["overview.html"]
+    (drawing,) = _drawings(page)
+    assert "times as fast: 1.5 (1.45 to 1.55)" in [
+        text.text for text in drawing.findall(".//{*}text")
+    ]
+    assert len(drawing.findall(".//{*}line")) == 3
+
+
+def test_versions_are_whole_and_have_the_interval_of_their_speed():
+    versions = [_version(2), _version(1)]
+    versions[0].metrics.update(speedup=1.5, speedup_low=1.4, speedup_high=1.7)
+    speed = [
+        drawing
+        for drawing in _drawings(dashboard("face", versions, []))
+        if drawing.find("{*}title").text == "times as fast as float against version"
+    ]
+    assert len(speed) == 1
+    bottom = [t.text for t in speed[0].findall(".//{*}text[@text-anchor='middle']")]
+    assert bottom == ["1", "2", "3", "version", "times as fast as float"]
+    assert len(speed[0].findall(".//{*}line[@stroke='var(--text)']")) == 3

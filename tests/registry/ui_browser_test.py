@@ -173,8 +173,12 @@ def _framed_text(browser):
             browser.switch_to.frame(frame)
             text = browser.find_element(By.TAG_NAME, "body").text
             drawn = len(browser.find_elements(By.CSS_SELECTOR, "svg circle, svg rect"))
+            clipped = browser.execute_script(
+                "const page = document.documentElement; return page.scrollWidth > page.clientWidth"
+            )
             browser.switch_to.default_content()
             if text and drawn:
+                assert not clipped
                 return text
         return None
 

@@ -38,6 +38,7 @@ class Mark:
       tip: shown when the mouse rests on it.
       color: CSS color.
       ring: CSS color of a ring around it, and of its label; "" draws none.
+      interval: lowest and highest figure upwards, drawn as an error bar; None draws none.
     """
 
     x: float
@@ -46,6 +47,7 @@ class Mark:
     tip: str = ""
     color: str = COLORS[0]
     ring: str = ""
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,13 @@ class Axis:
         return (value - self.least) / (self.most - self.least)
 
 
-def axis_around(name: str, values: Sequence[float]) -> Axis:
+def axis_around(name: str, values: Sequence[float], whole: bool = False) -> Axis:
     """Makes an axis with round numbers around all values.
 
     Args:
       name: of what is drawn, with its unit.
       values: at least one.
+      whole: whether only whole numbers are shown, as for what is counted.
     """
     least, most = min(values), max(values)
     # So that no mark lies on a corner.
@@ -90,10 +93,12 @@ def axis_around(name: str, values: Sequence[float]) -> Axis:
     least, most = least - room, most + room
     step = (most - least) / _TICKS
     power = 10.0 ** math.floor(math.log10(step))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= step)
+    steps = [power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= step]
+    step = next((one for one in steps if one.is_integer()), 1.0) if whole else steps[0]
     numbers = range(math.floor(least / step), math.ceil(most / step) + 1)
     ticks = [number * step for number in numbers]
-    return Axis(name, [(tick, short(tick)) for tick in ticks], ticks[0], ticks[-1])
+    written = [(tick, f"{tick:.0f}" if whole else short(tick)) for tick in ticks]
+    return Axis(name, written, ticks[0], ticks[-1])
 
 
 def short(value: float) -> str:
@@ -207,6 +212,9 @@ class Chart:
 
     def _draw_mark(self, drawing: _Drawing, mark: Mark, palette: Palette) -> None:
         x, y = self._x(mark.x), self._y(mark.y)
+        if mark.interval:
+            low, high = map(self._y, mark.interval)
+            _draw_interval(drawing, [(x, low), (x, high)], palette)
         if mark.ring:
             drawing.shape("circle", cx=x, cy=y, r=7, fill="none", stroke=mark.ring, stroke_width=2)
         tip = Markup("<title>{}</title>").format(mark.tip) if mark.tip else ""
@@ -223,6 +231,26 @@ class Chart:
             )
 
 
+def _draw_interval(
+    drawing: _Drawing, ends: Sequence[tuple[float, float]], palette: Palette
+) -> None:
+    """Draws an error bar between two points, which lie beside or above each other."""
+    (x1, y1), (x2, y2) = ends
+    across, up = (0, 4) if y1 == y2 else (4, 0)
+    lines = [(x1, y1, x2, y2)]
+    lines += [(x - across, y - up, x + across, y + up) for x, y in ends]
+    for left, top, right, bottom in lines:
+        drawing.shape(
+            "line",
+            x1=left,
+            y1=top,
+            x2=right,
+            y2=bottom,
+            stroke=palette.text,
+            stroke_width=1.5,
+        )
+
+
 @dataclass(frozen=True)
 class Bar:
     """One bar.
@@ -232,15 +260,24 @@ class Bar:
       length: 0 to 1, of the longest that there is room for.
       figure: at its right.
       color: CSS color.
+      interval: lengths of the lowest and the highest value, drawn as an error bar.
     """
 
     name: str
     length: float
     figure: str
     color: str
+    interval: tuple[float, float] | None = None
 
 
-_BARS_WIDTH, _BARS_LEFT, _LONGEST_BAR, _LONGEST_NAME = 640, 200, 330, 28
+_BARS_WIDTH, _BARS_LEFT, _LONGEST_BAR = 640, 200, 330
+# What there is room for, in characters.
+_LONGEST_NAME, _LONGEST_TITLE = 28, 68
+
+
+def _cut(text: str, most: int) -> str:
+    """Shortens a text at its end to a number of characters."""
+    return text if len(text) <= most else text[: most - 1] + "..."
 
 
 def bars(title: str, groups: Mapping[str, Sequence[Bar]], palette: Palette = PAGE) -> Markup:
@@ -256,18 +293,21 @@ def bars(title: str, groups: Mapping[str, Sequence[Bar]], palette: Palette = PAG
     """
     height = 44 + sum(30 + 20 * len(group) for group in groups.values())
     drawing = _Drawing(title, _BARS_WIDTH, height, palette)
-    drawing.text(12, 22, title, font_size=14, font_weight="bold")
+    drawing.text(12, 22, _cut(title, _LONGEST_TITLE), font_size=14, font_weight="bold")
     y = 40
     for heading, group in groups.items():
         drawing.text(12, y + 12, heading, font_size=12, font_weight="bold")
         y += 18
         for bar in group:
-            name = bar.name
-            shown = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "..."
             length = bar.length * _LONGEST_BAR
-            drawing.text(12, y + 13, shown, font_size=12)
+            drawing.text(12, y + 13, _cut(bar.name, _LONGEST_NAME), font_size=12)
             drawing.shape("rect", x=_BARS_LEFT, y=y + 2, width=length, height=14, fill=bar.color)
-            drawing.text(_BARS_LEFT + 6 + length, y + 13, bar.figure, font_size=12)
+            longest = length
+            if bar.interval:
+                ends = [(_BARS_LEFT + share * _LONGEST_BAR, y + 9.0) for share in bar.interval]
+                _draw_interval(drawing, ends, palette)
+                longest = max(length, bar.interval[1] * _LONGEST_BAR)
+            drawing.text(_BARS_LEFT + 6 + longest, y + 13, bar.figure, font_size=12)
             y += 20
         y += 12
     return drawing.svg()
