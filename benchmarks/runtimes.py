@@ -185,8 +185,8 @@ def _cell(row: Mapping[str, str] | None) -> str:
 def _markdown(rows: Mapping[tuple[str, str], Mapping[str, str]]) -> str:
     """Writes the table of the docs."""
     lines = [
-        "| artifact | host | wasm | gpu | arm64 |",
-        "| --- | --- | --- | --- | --- |",
+        f"| {' | '.join(['artifact', *_RUNTIMES])} |",
+        f"|{' --- |' * (1 + len(_RUNTIMES))}",
     ]
     for artifact in dict.fromkeys(artifact for artifact, _ in rows):
         cells = [_cell(rows.get((artifact, runtime))) for runtime in _RUNTIMES]

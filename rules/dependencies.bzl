@@ -54,6 +54,15 @@ _LITERTJS = {
     ],
 }
 
+# MediaPipe's tasks in a browser, which artifacts are tried in.
+_TASKS_VISION = {
+    "tasks-vision": [
+        "@mediapipe/tasks-vision",
+        "1.1.0",
+        "46fc3d3d13fa5de631915929d045be2f74bb32e909d7a5b3a322b28976f54165",
+    ],
+}
+
 # Each for one part of the tools (docs/how-to/set_up.md); fetched when something there is built.
 ENVIRONMENTS = [
     "litert",
@@ -110,6 +119,7 @@ def rules_quantize_dependencies(locks = {}, names = ENVIRONMENTS, python = "", p
     _check_environments("pythons", pythons)
     bazel_version(name = "rules_quantize_bazel")
     npm_packages(name = "rules_quantize_litertjs", packages = _LITERTJS)
+    npm_packages(name = "rules_quantize_tasks_vision", packages = _TASKS_VISION)
     lock = {
         name: locks.get(name) or Label("//rules/locks:{}.lock".format(name))
         for name in ENVIRONMENTS

@@ -27,6 +27,36 @@ count=50 first=5500 curr=5497 min=5475 max=6120 avg=5505.5 std=66
 Inference timings in us: Init: 1.23e+04, First inference: 6010, \
 Warmup (avg): 6010, Inference (avg): 5505.5
 """
+# Written by hand, as `litert benchmark --android` shows what the device prints.
+_LITERT = """\
+Preparing to run on Android device via adb...
+Executing benchmark on device...
+
+INFO: Replacing 70 out of 74 node(s) with delegate (Gpu) node, yielding 3 partitions.
+INFO: [benchmark_litert_model.h:70] Model initialization: 81.20 ms
+INFO: [benchmark_litert_model.h:71] Warmup (first):       7.15 ms
+INFO: [benchmark_litert_model.h:73] Warmup (avg):         3.02 ms (166 runs)
+INFO: [benchmark_litert_model.h:75] Inference (avg):      2.85 ms (351 runs)
+INFO: [benchmark_litert_model.h:79] Inference (min):      2.61 ms
+INFO: [benchmark_litert_model.h:102] Overall footprint:    31.50 MB
+"""
+
+
+def test_what_the_command_line_of_litert_shows():
+    found = read_text(_LITERT, "phone")
+    assert (found.average_ms, found.median_ms, found.runs) == (2.85, 2.85, 351)
+    assert (found.load_ms, found.first_inference_ms) == (81.2, 7.15)
+    assert found.memory_mb == 31.5
+    assert math.isnan(found.p95_ms)
+    assert read_delegate_use(_LITERT) == DelegateUse(3, 70, 74, False)
+    # With LITERT_VERBOSE=1 benchmark_model's own lines are there too, and tell more.
+    assert read_text(_LITERT + _NEW, "phone").median_ms == 5.497
+
+
+def test_the_command_line_of_litert_without_a_run():
+    nothing = _LITERT.replace("2.85 ms (351 runs)", "0.00 ms (0 runs)")
+    with refused("benchmark.output", "phone: "):
+        read_text(nothing, "phone")
 
 
 @pytest.mark.parametrize("text", [_NEW, _NEW.replace("INFO: ", "")])

@@ -3,6 +3,10 @@
 The text's times are in microseconds. Its last `count=` line is the measurement, the one
 before it the warm-up; older builds print no percentiles, and equal samples are printed as
 `count=N curr=X (all same)`. Off Android every line begins with `INFO: `.
+
+LiteRT's own benchmark_model sums up in milliseconds, `Inference (avg): X ms (N runs)`, and names
+its source file at the start of a line. `litert benchmark --android` of the package litert-cli
+prints these lines alone, unless LITERT_VERBOSE=1 is set.
 """
 
 import dataclasses
@@ -189,7 +193,10 @@ def read_text(text: str, where: str) -> BenchmarkOutput:
             f"{where}: benchmark_model does not know --{', --'.join(unknown)}; it would have "
             "measured something else",
         )
+    summed_up = re.search(r"Inference \(avg\): +" + _NUMBER + r" ms \((\d+) runs\)", text)
     counted = re.findall(r"^(?:INFO: )?\s*(count=\d.*)$", text, re.MULTILINE)
+    if not counted and summed_up:
+        return _read_summary(text, float(summed_up[1]), int(summed_up[2]), where)
     if not counted:
         raise InputError("benchmark.output", f"{where}: benchmark_model printed no measurement")
     measured: dict[str, str] = dict(re.findall(r"(\w+)=" + _NUMBER, counted[-1]))
@@ -213,6 +220,28 @@ def read_text(text: str, where: str) -> BenchmarkOutput:
         first_inference_ms=float(summary.get("First inference", math.nan)) / 1000,
         memory_mb=float(memory[1]) if memory else math.nan,
         runs=int(measured["count"]),
+    )
+
+
+def _read_summary(text: str, average_ms: float, runs: int, where: str) -> BenchmarkOutput:
+    """Reads what LiteRT's benchmark_model sums up; it tells no percentiles."""
+    if not (average_ms > 0 and runs > 0):
+        raise InputError(
+            "benchmark.output",
+            f"{where}: benchmark_model measured {average_ms:g} ms in {runs} runs, which is nothing",
+        )
+
+    def value(name: str, unit: str) -> float:
+        found = re.search(re.escape(name) + ": +" + _NUMBER + " " + unit, text)
+        return float(found[1]) if found else math.nan
+
+    return BenchmarkOutput(
+        average_ms=average_ms,
+        median_ms=average_ms,
+        load_ms=value("Model initialization", "ms"),
+        first_inference_ms=value("Warmup (first)", "ms"),
+        memory_mb=value("Overall footprint", "MB"),
+        runs=runs,
     )
 
 
