@@ -8,8 +8,8 @@ bring the mean of each output channel back (tools.quantization.bias_correction).
 one weights are fitted to what really enters as well (tools.quantization.weight_refit), and rounded
 to the step below or above by its second moments (`rounded_by_inputs` of
 tools.quantization.head_correction, whose objective is that of Frantar et al. 2022, "GPTQ: Accurate
-Post-Training Quantization for Generative Pre-trained Transformers", eq. 1). Weights of fewer than
-eight bits get their steps by what enters as well (tools.quantization.weight_steps).
+Post-Training Quantization for Generative Pre-trained Transformers", eq. 1). Weights of two
+bits get their steps by what enters as well (tools.quantization.weight_steps).
 
 Output heads are rounded and not fitted: a fit would serve the many places where nothing is seen
 before the few that decide. Weights in float16 stay, and get a bias.
@@ -149,7 +149,9 @@ class _Candidate:
         rounds = bits > 0 and self.kind == _ROUNDED
         scales = np.array(layer.weights.quantization.scale if bits else [1.0], np.float64)
         scales = scales.reshape(-1, 1)
-        fits_steps = rounds and bits < 8 and len(scales) > 1
+        # At four bits a step that cuts weights off fails on inputs that no sample was like, where
+        # no range of integers bounds what comes out.
+        fits_steps = rounds and bits == 2 and len(scales) > 1
         codes = places.matrix(model.constant(layer.weights)).copy()
         bias = np.empty(floating.bias.size)
         for part in places.parts():
