@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from registry.catalog import Catalog, Move, Version
 from registry.process import this_process, user_name
-from registry.store import Store, explained
+from registry.store import Store, translate_mlflow_errors
 from registry.tags import (
     KIND_ROLLBACK,
     KIND_TAG,
@@ -77,7 +77,7 @@ class Aliases:
           Moves that took place, the oldest first.
         """
         holders = self._catalog.aliases(name)
-        with explained(self._store):
+        with translate_mlflow_errors(self._store):
             filters = f"tags.{_ALIAS_TAG} = '{alias}'" if alias else f"tags.{_ALIAS_TAG} LIKE '%'"
             runs = self._client.search_runs(
                 [self._catalog.experiment_id(name)],
@@ -212,7 +212,7 @@ class Aliases:
         if notify:
             # With the move, so that a process that dies after it leaves it to be done.
             tags[NOTIFY_TAG] = PENDING
-        with explained(self._store):
+        with translate_mlflow_errors(self._store):
             self._catalog.forget()
             done = self._end_unfinished(experiment_id, after.name, alias)
             if done is not None and done[1] == after.number:

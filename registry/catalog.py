@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from registry.metrics import is_on_device
 from registry.record import FLOAT_SUFFIX
-from registry.store import Store, explained, if_there
+from registry.store import Store, if_there, translate_mlflow_errors
 from registry.tags import (
     DIGESTS,
     KIND_REFUSED,
@@ -218,7 +218,7 @@ class Catalog:
         """
         if name in self._aliases:
             return self._aliases[name]
-        with explained(self._store):
+        with translate_mlflow_errors(self._store):
             # Not get_registered_model: on a database that loads every version.
             found = self._client.search_registered_models(f"name = {quoted(name)}")
         if not found:
@@ -229,7 +229,7 @@ class Catalog:
 
     def models(self) -> list[str]:
         """Names the registered models, float masters left out."""
-        with explained(self._store):
+        with translate_mlflow_errors(self._store):
             found, token = [], None
             while True:
                 page = self._client.search_registered_models(max_results=1000, page_token=token)
@@ -252,7 +252,7 @@ class Catalog:
           InputError: there is no such model.
         """
         aliases = self.aliases(name)
-        with explained(self._store):
+        with translate_mlflow_errors(self._store):
             found = self._client.search_model_versions(
                 f"name = {quoted(name)}", max_results=limit, order_by=["version_number DESC"]
             )
@@ -272,7 +272,7 @@ class Catalog:
         Args:
           name: of the registered model.
         """
-        with explained(self._store):
+        with translate_mlflow_errors(self._store):
             found, token = set(), None
             while True:
                 page = self._client.search_model_versions(
@@ -297,7 +297,7 @@ class Catalog:
         """
         name, which = parse_reference(reference)
         aliases = self.aliases(name)
-        with explained(self._store):
+        with translate_mlflow_errors(self._store):
             number = int(which) if which.isdigit() else aliases.get(which)
             if number is None:
                 known = ", ".join(aliases) or "none yet"
@@ -325,7 +325,7 @@ class Catalog:
         Returns:
           The version's number, or None.
         """
-        with explained(self._store):
+        with translate_mlflow_errors(self._store):
             found = self._client.search_model_versions(
                 f"name = {quoted(name)} and tags.{SHA256_TAG} = '{sha256}'"
             )
@@ -345,7 +345,7 @@ class Catalog:
         """
         name = name.removesuffix(FLOAT_SUFFIX)
         if name not in self._experiments:
-            with explained(self._store):
+            with translate_mlflow_errors(self._store):
                 experiment = self._client.get_experiment_by_name(name)
             if experiment is None:
                 raise InputError("registry.model", self._no_model(name))
@@ -366,7 +366,7 @@ class Catalog:
 
     def run_tags(self, run_id: str) -> Mapping[str, str]:
         """Reads the tags of a run; none where it is gone for good."""
-        with explained(self._store):
+        with translate_mlflow_errors(self._store):
             run = if_there(lambda: self._client.get_run(run_id))
         return run.data.tags if run else {}
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from registry.store import add_patience_flag, read_patiently
+from registry.store import add_patience_flag, read_with_retries
 from tools.command_line import new_parser, run
 
 _EXAMPLES = """\
@@ -49,7 +49,7 @@ def main(arguments: argparse.Namespace) -> int:
         catalog = Catalog(store, client)
         return [catalog.read_version(text) for text in (arguments.before, arguments.after)]
 
-    versions = read_patiently(read, arguments.patience)
+    versions = read_with_retries(read, arguments.patience)
     common = sorted(
         device
         for device in versions[0].measurements

@@ -11,7 +11,7 @@ from registry.aliases import Aliases
 from registry.catalog import Catalog, quoted
 from registry.dashboard_page import dashboard
 from registry.process import user_name
-from registry.store import Store, explained
+from registry.store import Store, translate_mlflow_errors
 from registry.tags import KIND_DASHBOARD, KIND_TAG, RETIRED_TAG
 from tools.errors import InputError
 
@@ -64,7 +64,7 @@ def refresh(store: Store, client: "MlflowClient", name: str) -> str | None:
     moves = Aliases(store, client, catalog).history(name)
     page = dashboard(name, versions, moves)
     digest = hashlib.sha256(page.encode()).hexdigest()
-    with explained(store):
+    with translate_mlflow_errors(store):
         experiment_id = catalog.experiment_id(name)
         run = _run(client, experiment_id)
         if run is None:

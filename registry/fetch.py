@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from registry.store import add_patience_flag, explained, if_there, read_patiently
+from registry.store import add_patience_flag, if_there, read_with_retries, translate_mlflow_errors
 from tools.command_line import (
     add_make_dirs,
     new_parser,
@@ -74,7 +74,7 @@ def main(arguments: argparse.Namespace) -> int:
     if not arguments.make_dirs:
         refuse_missing_folder("--output", output)
     with tempfile.TemporaryDirectory() as folder:
-        version, fetched, issued_ms = read_patiently(
+        version, fetched, issued_ms = read_with_retries(
             lambda store, client: _download(store, client, arguments.version, folder),
             arguments.patience,
         )
@@ -122,7 +122,7 @@ def _download(store, client, reference: str, folder: str) -> tuple:
         # A version that an alias goes back to is issued anew: it is no older than what it replaces.
         moves = Aliases(store, client, catalog).history(version.name, which)
         issued_ms = max([issued_ms, *(move.time_ms for move in moves)])
-    with explained(store):
+    with translate_mlflow_errors(store):
         names = if_there(lambda: tflite_files(client, version.run_id)) or []
         if len(names) != 1:
             raise InputError(

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 
-from registry.store import add_patience_flag, read_patiently
+from registry.store import add_patience_flag, read_with_retries
 from tools.command_line import new_parser, run
 
 _EXAMPLES = """\
@@ -49,7 +49,7 @@ def main(arguments: argparse.Namespace) -> int:
         moves = Aliases(store, client, catalog).history(name, alias)
         return moves, catalog.numbers(name) if moves else set()
 
-    moves, present = read_patiently(read, arguments.patience)
+    moves, present = read_with_retries(read, arguments.patience)
     named = {number for move in moves for number in (move.before, move.after) if number}
     deleted = sorted(named - present)
     if arguments.format == "json":

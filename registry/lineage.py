@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from registry.store import add_patience_flag, read_patiently
+from registry.store import add_patience_flag, read_with_retries
 from registry.tags import PARENT_TAG
 from tools.command_line import new_parser, run
 
@@ -69,7 +69,7 @@ def main(arguments: argparse.Namespace) -> int:
     """
     from registry.catalog import Catalog
 
-    root = read_patiently(
+    root = read_with_retries(
         lambda store, client: read_lineage(Catalog(store, client), arguments.version),
         arguments.patience,
     )

@@ -2,7 +2,7 @@
 
 import argparse
 
-from registry.store import add_patience_flag, read_patiently
+from registry.store import add_patience_flag, read_with_retries
 from tools.command_line import new_parser, run
 
 _EXAMPLES = """\
@@ -68,7 +68,7 @@ def main(arguments: argparse.Namespace) -> int:
             "flag.missing", "--metric: a model is wanted, whose versions are shown with it"
         )
     if arguments.model:
-        versions = read_patiently(
+        versions = read_with_retries(
             lambda store, client: Catalog(store, client).versions(arguments.model, arguments.limit),
             arguments.patience,
         )
@@ -80,7 +80,7 @@ def main(arguments: argparse.Namespace) -> int:
             table = version_table(versions, shown) if versions else ""
             print(table or f"{arguments.model} has no version")
         return 0
-    newest, aliases = read_patiently(_newest_versions, arguments.patience)
+    newest, aliases = read_with_retries(_newest_versions, arguments.patience)
     if arguments.format == "json":
         models = [{**version_json(version), "aliases": aliases[version.name]} for version in newest]
         print(as_json("models", {"models": models}))

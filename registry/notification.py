@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from registry.aliases import Aliases
 from registry.catalog import Catalog, Move, Version
 from registry.promotion_policy import read_policy
-from registry.store import Store, explained, patiently
+from registry.store import Store, translate_mlflow_errors, with_retries
 from registry.tables import as_json, version_json
 from registry.tags import DONE, NOTIFY_TAG
 from tools.command_line import bazel_command
@@ -82,17 +82,17 @@ def send_pending(
       InputError: a command failed. Its move, and those after it, stay to be told of.
     """
     catalog = Catalog(store, client)
-    moves = patiently(lambda: Aliases(store, client, catalog).history(name), patience)
+    moves = with_retries(lambda: Aliases(store, client, catalog).history(name), patience)
     told = []
     for move in moves:
         command = command_of(policy_file, name, move.alias) if move.is_pending else None
         if command is None:
             continue
-        version = patiently(functools.partial(_version, catalog, name, move.after), patience)
+        version = with_retries(functools.partial(_version, catalog, name, move.after), patience)
         if version is not None:
             _run(command, _facts(store, move, version), name)
             told.append(move)
-        patiently(functools.partial(_mark, store, client, move.run_id), patience)
+        with_retries(functools.partial(_mark, store, client, move.run_id), patience)
     return told
 
 
@@ -107,7 +107,7 @@ def _version(catalog: Catalog, name: str, number: int) -> Version | None:
 
 
 def _mark(store: Store, client: "MlflowClient", run_id: str) -> None:
-    with explained(store):
+    with translate_mlflow_errors(store):
         client.set_tag(run_id, NOTIFY_TAG, DONE)
 
 

@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from registry.store import add_patience_flag, connect_to_read, find_store, patiently
+from registry.store import add_patience_flag, connect_to_read, find_store, with_retries
 from tools.command_line import new_parser, run, user_path
 
 _EXAMPLES = "  bazel run //registry:notify -- face"
@@ -42,7 +42,7 @@ def main(arguments: argparse.Namespace) -> int:
     from registry.notification import default_policy_file, send_pending
 
     store = find_store(os.environ)
-    client = patiently(lambda: connect_to_read(store), arguments.patience)
+    client = with_retries(lambda: connect_to_read(store), arguments.patience)
     policy_file = arguments.policy or default_policy_file()
     moves = send_pending(store, client, arguments.model, policy_file, arguments.patience)
     for move in moves:

@@ -9,7 +9,7 @@ from registry.store import (
     connect_to_read,
     find_store,
     locked,
-    patiently,
+    with_retries,
 )
 from tools.command_line import EXIT_GATE_FAILED, new_parser, run, user_path
 from tools.documents.promotion import Promotion
@@ -71,7 +71,7 @@ def main(arguments: argparse.Namespace) -> int:
         )
     policy_file = arguments.policy or default_policy_file()
     store = find_store(os.environ)
-    client = patiently(lambda: connect_to_read(store), arguments.patience)
+    client = with_retries(lambda: connect_to_read(store), arguments.patience)
     with locked(store):
         status, name = _promote(arguments, store, client, policy_file)
     if not arguments.dry_run:
@@ -96,7 +96,7 @@ def _promote(arguments, store, client, policy_file: Path) -> tuple[int, str]:
         holder = catalog.read_version(f"{candidate.name}@{number}") if number else None
         return candidate, holder
 
-    candidate, holder = patiently(read, arguments.patience)
+    candidate, holder = with_retries(read, arguments.patience)
     policy = read_policy(policy_file, candidate.name, arguments.to)
     checks = judge(policy, candidate, holder)
     passed = all(check.passed for check in checks)
@@ -132,7 +132,7 @@ def _promote(arguments, store, client, policy_file: Path) -> tuple[int, str]:
         forced=not passed,
         reason=arguments.force if not passed else arguments.reason or arguments.force or "",
     )
-    run_id = patiently(
+    run_id = with_retries(
         lambda: aliases.move(
             KIND_PROMOTION, holder, candidate, promotion, lineage_tags, bool(policy.notify)
         ),

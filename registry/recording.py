@@ -28,7 +28,7 @@ from registry.catalog import quoted, tflite_files
 from registry.overview import pages_of
 from registry.process import is_alive, this_process, user_name
 from registry.record import FLOAT_SUFFIX, GATES_FAILED, ModelIdentity, Record
-from registry.store import Store, StoreUnavailable, explained, if_there
+from registry.store import Store, StoreUnavailable, if_there, translate_mlflow_errors
 from registry.tags import (
     DIGEST_TAG,
     DIGESTS,
@@ -70,7 +70,7 @@ _ABANDONED_SECONDS = 3600
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RegistrationResult:
     """What came of a registration.
 
     Attributes:
@@ -94,7 +94,7 @@ class Recorded:
     restored: tuple[str, ...] = ()
 
 
-class Recorder:
+class RegistrationWriter:
     """Writes records into one store.
 
     Hold `registry.store.locked` around its calls: then each of this machine's
@@ -117,7 +117,7 @@ class Recorder:
         self._made: list[str] = []
         self._restored: list[str] = []
 
-    def record(self, record: Record) -> Recorded:
+    def write(self, record: Record) -> RegistrationResult:
         """Records an artifact, a new measurement of it, or that it was refused.
 
         It may be called again after it failed at any point.
@@ -135,9 +135,9 @@ class Recorder:
         from mlflow.exceptions import MlflowException
 
         self._made = []
-        with explained(self._store):
+        with translate_mlflow_errors(self._store):
             try:
-                recorded = self._record(record, self._experiment(record.registered_model))
+                recorded = self._write(record, self._experiment(record.registered_model))
                 return replace(recorded, restored=tuple(self._restored))
             except MlflowException as error:
                 if not self._is_overtaken():
@@ -147,7 +147,7 @@ class Recorder:
                     f"{self._store.display_uri}: another machine recorded the same at this moment",
                 ) from error
 
-    def _record(self, record: Record, experiment_id: str) -> Recorded:
+    def _write(self, record: Record, experiment_id: str) -> RegistrationResult:
         name = record.registered_model
         version = self._version_of(name, record.artifact.sha256)
         aliases: list[str] = []
@@ -158,7 +158,7 @@ class Recorder:
             else:
                 aliases, version = self._give_up(version), None
         if version is None and record.registration and record.gates != GATES_FAILED:
-            made = self._record(record.registration, experiment_id)
+            made = self._write(record.registration, experiment_id)
             if made.version is None:
                 return made
             created = made.created
@@ -196,8 +196,10 @@ class Recorder:
             )
         return False
 
-    def _existing(self, record: Record, version: "ModelVersion | None", run: "Run") -> Recorded:
-        return Recorded(
+    def _existing(
+        self, record: Record, version: "ModelVersion | None", run: "Run"
+    ) -> RegistrationResult:
+        return RegistrationResult(
             registered_model=record.registered_model,
             version=str(version.version) if version else None,
             created=False,
@@ -213,7 +215,7 @@ class Recorder:
         experiment_id: str,
         parent: "ModelVersion | None",
         ended: "Run | None",
-    ) -> Recorded:
+    ) -> RegistrationResult:
         """Makes the version, from a run that ended without one where there is such a run."""
         tags = {KIND_TAG: KIND_REGISTRATION}
         if parent:
@@ -247,7 +249,7 @@ class Recorder:
             f"{description} Recorded by [this run](#/experiments/{experiment_id}/runs/{run_id}).",
         )
         version = self._version_of(record.registered_model, record.artifact.sha256) or created
-        return Recorded(
+        return RegistrationResult(
             registered_model=record.registered_model,
             version=str(version.version),
             created=str(version.version) == str(created.version),
@@ -365,7 +367,7 @@ class Recorder:
 
     def _add_measurement(
         self, record: Record, experiment_id: str, version: "ModelVersion"
-    ) -> Recorded:
+    ) -> RegistrationResult:
         device = record.tags.get("device")
         label = f"{record.name} on {device}" if device else f"{record.name}, another report"
         tags = {KIND_TAG: KIND_MEASUREMENT, VERSION_TAG: f"{version.name}/{version.version}"}
@@ -375,7 +377,7 @@ class Recorder:
             self._log_files(run_id, record.files, pages_of(record))
             self._log_input(run_id, version)
             self._log(run_id, record.params, record.metrics, _model_id(version))
-        return Recorded(
+        return RegistrationResult(
             registered_model=record.registered_model,
             version=str(version.version),
             created=False,
@@ -387,7 +389,7 @@ class Recorder:
 
     def _refuse(
         self, record: Record, experiment_id: str, version: "ModelVersion | None"
-    ) -> Recorded:
+    ) -> RegistrationResult:
         tags = {KIND_TAG: KIND_REFUSED, "failure": "; ".join(record.failures)[:4000]}
         tags[_NOTE_TAG] = "Refused: " + "; ".join(record.failures)
         if version is not None and version.run_id:
@@ -401,7 +403,7 @@ class Recorder:
                 pages_of(record),
             )
             self._log(run_id, record.params, record.metrics)
-        return Recorded(
+        return RegistrationResult(
             registered_model=record.registered_model,
             version=None,
             created=False,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.store import StoreUnavailable, connect, find_store, locked, patiently, say_progress
+from registry.store import StoreUnavailable, connect, find_store, locked, say_progress, with_retries
 from tools.command_line import bazel_command, output_path, user_path
 from tools.documents.document import write_document
 from tools.documents.registration import Registration
@@ -111,21 +111,21 @@ def register(
     if dry_run:
         from registry.dry_run import plan
 
-        planned = patiently(lambda: plan(record, store), patience)
+        planned = with_retries(lambda: plan(record, store), patience)
         return Registered(planned, planned.partition("\n")[0], record.gates != GATES_FAILED)
     say_progress(f"register: recording {record.name} in {store.display_uri}")
 
     from registry.dashboard import refresh_or_warn
     from registry.git_lineage import read_git_lineage
-    from registry.recording import Recorder
+    from registry.recording import RegistrationWriter
 
     workspace = Path(os.environ.get("BUILD_WORKSPACE_DIRECTORY") or Path.cwd())
     lineage = read_git_lineage(workspace)
     with locked(store):
         client = connect(store)
-        recorder = Recorder(store, client, lineage.tags())
+        recorder = RegistrationWriter(store, client, lineage.tags())
         try:
-            recorded = patiently(lambda: recorder.record(record), patience)
+            recorded = with_retries(lambda: recorder.write(record), patience)
         except StoreUnavailable as error:
             again = arguments.rerun or rerun()
             raise InputError(

@@ -8,7 +8,7 @@ from registry.store import (
     connect_to_read,
     find_store,
     locked,
-    patiently,
+    with_retries,
 )
 from tools.command_line import new_parser, run, user_path
 from tools.documents.promotion import Promotion
@@ -67,7 +67,7 @@ def main(arguments: argparse.Namespace) -> int:
     policy_file = arguments.policy or default_policy_file()
     notify = command_of(policy_file, name, alias)
     store = find_store(os.environ)
-    client = patiently(lambda: connect_to_read(store), arguments.patience)
+    client = with_retries(lambda: connect_to_read(store), arguments.patience)
     with locked(store):
         catalog = Catalog(store, client)
         aliases = Aliases(store, client, catalog)
@@ -80,7 +80,7 @@ def main(arguments: argparse.Namespace) -> int:
             )
             return current, previous, found.deleted
 
-        before, after, deleted = patiently(read, arguments.patience)
+        before, after, deleted = with_retries(read, arguments.patience)
         if deleted:
             listed = ", ".join(f"{name}@{number}" for number in deleted)
             print(f"passed over, because deleted: {listed}")
@@ -98,7 +98,7 @@ def main(arguments: argparse.Namespace) -> int:
             forced=False,
             reason=arguments.reason,
         )
-        run_id = patiently(
+        run_id = with_retries(
             lambda: aliases.move(
                 KIND_ROLLBACK, before, after, promotion, lineage_tags, bool(notify)
             ),

@@ -45,7 +45,7 @@ _QUIET = {
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # MLflow repeats single requests, blind to what the lost one did; `patiently`
+    # MLflow repeats single requests, blind to what the lost one did; `with_retries`
     # repeats the whole, which looks for that first.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -264,7 +264,7 @@ def connect(store: Store) -> "MlflowClient":
     Raises:
       InputError: the store cannot be opened.
     """
-    with explained(store):
+    with translate_mlflow_errors(store):
         mlflow = load_mlflow(store)
         if store.database is not None:
             _make_database(store)
@@ -338,7 +338,7 @@ def _make_database(store: Store) -> None:
 
 
 def add_patience_flag(parser: argparse.ArgumentParser) -> None:
-    """Adds the flag that says how long `patiently` goes on."""
+    """Adds the flag that says how long `with_retries` goes on."""
     parser.add_argument(
         "--patience",
         type=float,
@@ -348,7 +348,7 @@ def add_patience_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def patiently(attempt: Callable[[], T], limit_seconds: float) -> T:
+def with_retries(attempt: Callable[[], T], limit_seconds: float) -> T:
     """Repeats what a store was not available for, with growing pauses.
 
     Args:
@@ -376,12 +376,12 @@ def patiently(attempt: Callable[[], T], limit_seconds: float) -> T:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
-def read_patiently(read: Callable[[Store, "MlflowClient"], T], limit_seconds: float) -> T:
+def read_with_retries(read: Callable[[Store, "MlflowClient"], T], limit_seconds: float) -> T:
     """Reads the configured store, and all of it again where it was not available.
 
     Args:
       read: takes the store and a client of it.
-      limit_seconds: as for `patiently`.
+      limit_seconds: as for `with_retries`.
 
     Returns:
       What `read` returned.
@@ -391,11 +391,11 @@ def read_patiently(read: Callable[[Store, "MlflowClient"], T], limit_seconds: fl
       InputError: nothing has been registered yet, or `read` raises it.
     """
     store = find_store(os.environ)
-    return patiently(lambda: read(store, connect_to_read(store)), limit_seconds)
+    return with_retries(lambda: read(store, connect_to_read(store)), limit_seconds)
 
 
 @contextlib.contextmanager
-def explained(store: Store) -> Iterator[None]:
+def translate_mlflow_errors(store: Store) -> Iterator[None]:
     """Turns what MLflow raises into one line that names the store.
 
     Args:

@@ -46,7 +46,13 @@ def main(arguments: argparse.Namespace) -> int:
       InputError: there is no such store, or it cannot be copied or upgraded.
     """
     from registry.schema import upgrade
-    from registry.store import explained, find_store, load_mlflow, locked, say_progress
+    from registry.store import (
+        find_store,
+        load_mlflow,
+        locked,
+        say_progress,
+        translate_mlflow_errors,
+    )
 
     store = find_store(os.environ)
     if not store.is_database:
@@ -60,7 +66,7 @@ def main(arguments: argparse.Namespace) -> int:
     copy = arguments.copy or _free_name(store)
     if copy.exists():
         raise InputError("file.taken", f"--copy={copy}: is there already; name another file")
-    with locked(store), explained(store):
+    with locked(store), translate_mlflow_errors(store):
         mlflow = load_mlflow(store)
         names = (store.tracking_uri, store.display_uri, store.database)
         if not upgrade(*names, copy, say_progress):

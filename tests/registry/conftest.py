@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from registry.record import read_record
-from registry.recording import Recorder
+from registry.recording import RegistrationWriter
 from registry.store import locked
 from tests.registry.registration_files import write_files
 from tools.documents.document import read_document, write_document
@@ -45,7 +45,7 @@ def _register(opened, tmp_path, name):
             write_document(files.latency, latency)
         record = read_record(files, name, "//models:face_int8")
         with locked(store):
-            return Recorder(store, client, _LINEAGE).record(record)
+            return RegistrationWriter(store, client, _LINEAGE).write(record)
 
     return register
 

@@ -14,7 +14,7 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 from registry.record import read_record
-from registry.recording import Recorder
+from registry.recording import RegistrationWriter
 from registry.store import connect, locked
 from tests.model_files import model_path
 from tests.registry.new_stores import new_store
@@ -60,7 +60,9 @@ def _registered(path, tmp_path_factory):
         store = new_store(folder)
         with locked(store):
             client = connect(store)
-            Recorder(store, client, {}).record(read_record(files, "face", "//models:face_int8"))
+            RegistrationWriter(store, client, {}).write(
+                read_record(files, "face", "//models:face_int8")
+            )
             client.set_registered_model_alias("face", "production", "1")
         yield store
 

@@ -7,7 +7,7 @@ import pytest
 
 from registry import compare, list_versions, promote, register, rollback
 from registry.record import read_record
-from registry.recording import Recorder
+from registry.recording import RegistrationWriter
 from registry.store import connect, locked
 from tests.extent import count
 from tests.registry.new_stores import new_store
@@ -99,7 +99,7 @@ def _workspace(tmp_path_factory):
         files = write_files(workspace / "files")
         with locked(store):
             client = connect(store)
-            recorded = Recorder(store, client, {}).record(
+            recorded = RegistrationWriter(store, client, {}).write(
                 read_record(files, "face", "//models:face_int8")
             )
         model_id = client.get_model_version("face", "1").source.removeprefix("models:/")

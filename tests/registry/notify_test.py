@@ -18,7 +18,7 @@ import pytest
 
 from registry import notify, promote, rollback
 from registry.record import read_record
-from registry.recording import Recorder
+from registry.recording import RegistrationWriter
 from registry.store import connect, find_store, locked
 from tests.refused import refused
 from tests.registry.new_stores import new_store
@@ -210,7 +210,7 @@ def test_webhooks_of_mlflow(receiver, tmp_path, monkeypatch, command):
         )
         record = read_record(write_files(tmp_path / "files"), "face", "//models:face_int8")
         with locked(store):
-            Recorder(store, client, {}).record(record)
+            RegistrationWriter(store, client, {}).write(record)
         command(promote, "face@1", "--to=production")
         deadline = time.monotonic() + _SECONDS
         while not receiver.posted:

@@ -11,8 +11,8 @@ import pytest
 from mlflow.models import Model
 
 from registry.record import read_record
-from registry.recording import Recorder
-from registry.store import StoreUnavailable, connect, locked, patiently
+from registry.recording import RegistrationWriter
+from registry.store import StoreUnavailable, connect, locked, with_retries
 from tests.extent import WHOLE, part_of
 from tests.registry.new_stores import new_store
 from tests.registry.registration_files import write_files
@@ -36,7 +36,7 @@ def _client(opened):
 
 @pytest.fixture(name="recorder")
 def _recorder(opened):
-    return Recorder(*opened, _LINEAGE)
+    return RegistrationWriter(*opened, _LINEAGE)
 
 
 @pytest.fixture(name="name")
@@ -56,7 +56,7 @@ def _runs(client, name):
 
 def test_version_run_and_files(recorder, client, tmp_path, name):
     record = _record(tmp_path, name)
-    recorded = recorder.record(record)
+    recorded = recorder.write(record)
 
     assert recorded.created
     assert recorded.version == "1"
@@ -94,7 +94,7 @@ def test_version_run_and_files(recorder, client, tmp_path, name):
 
 def test_version_can_be_fetched_and_has_a_signature(recorder, tmp_path, name):
     record = _record(tmp_path, name)
-    recorder.record(record)
+    recorder.write(record)
 
     folder = mlflow.artifacts.download_artifacts(
         f"models:/{name}/1", dst_path=str(tmp_path / "out")
@@ -109,7 +109,7 @@ def test_version_can_be_fetched_and_has_a_signature(recorder, tmp_path, name):
 
 def test_float_master_is_the_parent(recorder, client, tmp_path, name):
     record = _record(tmp_path, name)
-    recorded = recorder.record(record)
+    recorded = recorder.write(record)
 
     assert recorded.parent == f"{name}.float/1"
     master = client.get_model_version(f"{name}.float", "1")
@@ -124,8 +124,8 @@ def test_float_master_is_the_parent(recorder, client, tmp_path, name):
 
 
 def test_two_artifacts_share_their_float_master(recorder, client, tmp_path, name):
-    recorder.record(_record(tmp_path / "a", name))
-    second = recorder.record(_record(tmp_path / "b", name, artifact=b"another int8 model"))
+    recorder.write(_record(tmp_path / "a", name))
+    second = recorder.write(_record(tmp_path / "b", name, artifact=b"another int8 model"))
 
     assert second.created
     assert second.version == "2"
@@ -134,8 +134,8 @@ def test_two_artifacts_share_their_float_master(recorder, client, tmp_path, name
 
 
 def test_models_are_searched_by_number(recorder, client, tmp_path, name):
-    recorder.record(_record(tmp_path / "a", name, p50_ms=2.0))
-    recorder.record(_record(tmp_path / "b", name, artifact=b"slow", p50_ms=10.0))
+    recorder.write(_record(tmp_path / "a", name, p50_ms=2.0))
+    recorder.write(_record(tmp_path / "b", name, artifact=b"slow", p50_ms=10.0))
 
     experiment = client.get_experiment_by_name(name).experiment_id
     fast = client.search_logged_models(
@@ -147,8 +147,8 @@ def test_models_are_searched_by_number(recorder, client, tmp_path, name):
 
 
 def test_registered_twice_is_one_version(recorder, client, tmp_path, name):
-    first = recorder.record(_record(tmp_path / "a", name))
-    again = recorder.record(_record(tmp_path / "b", name))
+    first = recorder.write(_record(tmp_path / "a", name))
+    again = recorder.write(_record(tmp_path / "b", name))
 
     assert (again.version, again.created) == ("1", False)
     assert (again.run_id, again.run_created) == (first.run_id, False)
@@ -157,8 +157,8 @@ def test_registered_twice_is_one_version(recorder, client, tmp_path, name):
 
 
 def test_new_measurement_is_a_run_on_the_same_version(recorder, client, tmp_path, name):
-    first = recorder.record(_record(tmp_path / "a", name, p50_ms=2.0))
-    again = recorder.record(_record(tmp_path / "b", name, p50_ms=1.5))
+    first = recorder.write(_record(tmp_path / "a", name, p50_ms=2.0))
+    again = recorder.write(_record(tmp_path / "b", name, p50_ms=1.5))
 
     assert (again.version, again.created, again.run_created) == ("1", False, True)
     run = client.get_run(again.run_id)
@@ -176,8 +176,8 @@ def test_new_measurement_is_a_run_on_the_same_version(recorder, client, tmp_path
 
 
 def test_failed_gates_never_make_a_version(recorder, client, tmp_path, name):
-    recorded = recorder.record(_record(tmp_path / "a", name, passed=False))
-    again = recorder.record(_record(tmp_path / "b", name, passed=False))
+    recorded = recorder.write(_record(tmp_path / "a", name, passed=False))
+    again = recorder.write(_record(tmp_path / "b", name, passed=False))
 
     assert recorded.version is None
     assert (again.run_id, again.run_created) == (recorded.run_id, False)
@@ -191,8 +191,8 @@ def test_failed_gates_never_make_a_version(recorder, client, tmp_path, name):
 
 
 def test_refused_later_keeps_the_version_that_passed(recorder, client, tmp_path, name):
-    recorder.record(_record(tmp_path / "a", name))
-    refused = recorder.record(_record(tmp_path / "b", name, p50_ms=9.0, latency_passed=False))
+    recorder.write(_record(tmp_path / "a", name))
+    refused = recorder.write(_record(tmp_path / "b", name, p50_ms=9.0, latency_passed=False))
 
     assert refused.version is None
     assert client.get_run(refused.run_id).info.status == "FAILED"
@@ -201,14 +201,14 @@ def test_refused_later_keeps_the_version_that_passed(recorder, client, tmp_path,
 
 
 def test_passes_after_it_was_refused(recorder, tmp_path, name):
-    recorder.record(_record(tmp_path / "a", name, passed=False))
+    recorder.write(_record(tmp_path / "a", name, passed=False))
 
-    assert recorder.record(_record(tmp_path / "b", name)).version == "1"
+    assert recorder.write(_record(tmp_path / "b", name)).version == "1"
 
 
 def test_artifact_without_its_master_at_hand(recorder, client, tmp_path, name):
     files = dataclasses.replace(write_files(tmp_path), float_model=None, source_model=None)
-    recorded = recorder.record(read_record(files, name, "//models:face_int8"))
+    recorded = recorder.write(read_record(files, name, "//models:face_int8"))
 
     assert recorded.version == "1"
     assert recorded.parent is None
@@ -220,7 +220,7 @@ def test_artifact_without_its_master_at_hand(recorder, client, tmp_path, name):
 
 def test_version_of_another_machine_wins(recorder, client, tmp_path, name, monkeypatch):
     """A lock holds on one machine only: two may both find nothing, then register."""
-    first = recorder.record(_record(tmp_path / "a", name, p50_ms=2.0))
+    first = recorder.write(_record(tmp_path / "a", name, p50_ms=2.0))
     really = recorder._version_of
     unseen = [None]
     monkeypatch.setattr(
@@ -229,7 +229,7 @@ def test_version_of_another_machine_wins(recorder, client, tmp_path, name, monke
         lambda model, sha256: unseen.pop() if model == name and unseen else really(model, sha256),
     )
 
-    late = recorder.record(_record(tmp_path / "b", name, p50_ms=1.5))
+    late = recorder.write(_record(tmp_path / "b", name, p50_ms=1.5))
 
     assert not unseen
     assert (late.version, late.created) == ("1", False)
@@ -269,9 +269,9 @@ def test_cut_short_at_any_step_then_run_again(opened, tmp_path, name, step, monk
     with monkeypatch.context() as patch:
         patch.setattr(client, step, cut)
         with pytest.raises(Cut):
-            Recorder(store, client, _LINEAGE).record(record)
+            RegistrationWriter(store, client, _LINEAGE).write(record)
     assert client.search_model_versions(f'name = "{name}"') == []
-    recorded = Recorder(store, client, _LINEAGE).record(record)
+    recorded = RegistrationWriter(store, client, _LINEAGE).write(record)
 
     assert (recorded.version, recorded.created) == ("1", True)
     assert client.get_run(recorded.run_id).info.status == "FINISHED"
@@ -312,11 +312,11 @@ def test_another_machine_comes_between_at_any_step(opened, client, tmp_path, nam
         model = f"{name}_{steps}"
         one = dataclasses.replace(mine, registered_model=model)
         another = dataclasses.replace(one, digest=f"{one.digest} of another report")
-        elsewhere = Recorder(store, client, _LINEAGE)
+        elsewhere = RegistrationWriter(store, client, _LINEAGE)
         elsewhere._writer = "another machine/1.1"
-        disturbed = _Disturbed(client, steps, lambda other=elsewhere, it=another: other.record(it))
-        recorder = Recorder(store, disturbed, _LINEAGE)
-        patiently(lambda who=recorder, it=one: who.record(it), 10)
+        disturbed = _Disturbed(client, steps, lambda other=elsewhere, it=another: other.write(it))
+        recorder = RegistrationWriter(store, disturbed, _LINEAGE)
+        with_retries(lambda who=recorder, it=one: who.write(it), 10)
         if not disturbed.is_disturbed:
             break
 

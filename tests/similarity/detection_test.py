@@ -222,6 +222,7 @@ def test_without_detections_there_is_no_box_error():
         ),
         ({"keypoints": 7}, "task.misfit", "has 16 values an anchor; a box and 7 keypoints are 18"),
         ({"anchors": {}}, "task.field", "not a detection task"),
+        ({"scores": "regressors"}, "task.misfit", "has 16 scores an anchor; .* reads one"),
     ],
 )
 def test_tasks_that_do_not_fit(task, code, says):

@@ -270,7 +270,8 @@ class DetectionSimilarity:
           where: how messages name the model.
 
         Raises:
-          InputError: when the model has no such outputs, or another number of anchors.
+          InputError: when the model has no such outputs, another number of anchors, or several
+            scores for each.
         """
         count = task.anchors.shape[0]
         for name in (task.boxes, task.scores):
@@ -281,6 +282,13 @@ class DetectionSimilarity:
                     f"{where}: output {name} has the shape {list(shape)}; the task's "
                     f"anchors are {count}, check strides and aspect_ratios",
                 )
+        classes = int(np.prod(shapes[task.scores])) // count
+        if classes != 1:
+            raise InputError(
+                "task.misfit",
+                f"{where}: output {task.scores} has {classes} scores an anchor; a detection task "
+                "reads one. Leave the task out, and hold the outputs to tolerance",
+            )
         values = int(np.prod(shapes[task.boxes])) // count
         if values < 4 + 2 * task.keypoints:
             raise InputError(
