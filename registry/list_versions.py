@@ -61,7 +61,7 @@ def main(arguments: argparse.Namespace) -> int:
         if metric != MIN_RUNTIME_TAG and definition(metric) is None:
             raise InputError(
                 "flag.name",
-                f"--metric={metric}: no such metric; docs/how-to/registry.md has them all",
+                f"--metric={metric}: no such metric; docs/reference/registry.md has them all",
             )
     if arguments.metric and not arguments.model:
         raise InputError(

@@ -1,7 +1,7 @@
 """What is recorded of an artifact: read from its files, checked, in MLflow's terms.
 
 Nothing here talks to MLflow. Names of metrics, params and tags are in
-docs/how-to/registry.md.
+docs/reference/registry.md.
 """
 
 import dataclasses

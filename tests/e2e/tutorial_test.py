@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from tests.e2e.workspaces import HERE, WORKSPACE, bazel, release_archive, typed
+from tests.e2e.workspaces import HERE, WORKSPACE, bazel, typed
 
 pytestmark = pytest.mark.skipif(not HERE, reason="starts Bazel: use bazel run")
 
@@ -29,12 +29,10 @@ def _commands():
 
 @pytest.fixture(name="app", scope="module")
 def _app(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tutorial") / "shapes"
+    home = tmp_path_factory.mktemp("tutorial")
+    (home / "rules_quantize").symlink_to(WORKSPACE)
+    folder = home / "shapes"
     shutil.copytree(_EXAMPLE, folder)
-    workspace = folder / "WORKSPACE"
-    archive = release_archive(tmp_path_factory.mktemp("release")).resolve()
-    address = re.search(r'url = "(https://example.com/[^"]*)"', workspace.read_text())[1]
-    workspace.write_text(workspace.read_text().replace(address, archive.as_uri()))
     shutil.copy(WORKSPACE / "bazelw", folder)
     yield folder
     bazel("clean", "--expunge", folder=folder)
