@@ -354,7 +354,9 @@ def _known_metric(metric: str, path: Path, at: str) -> Metric:
         known = sorted({*MODEL_METRICS, *OUTPUT_METRICS, *TASK_METRICS})
         near = difflib.get_close_matches(metric.partition("/")[0], known, 3)
         wanted = (
-            f"did you mean {' or '.join(near)}?" if near else "docs/reference/registry.md has them all"
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else "docs/reference/registry.md has them all"
         )
     raise InputError("policy.field", f"{path}: {at}no such metric; {wanted}")
 

@@ -23,7 +23,7 @@ def _loop_seconds() -> float:
 
 
 # What a command may take in seconds of processor time; more on a machine that is slower than
-# the one of the figures in docs/how-to/registry.md, where the loop takes 0.03 s.
+# the one of the figures in docs/reference/registry.md, where the loop takes 0.03 s.
 _SECONDS = 2.0 * max(1.0, min(_loop_seconds() for _ in range(5)) / 0.03)
 # Tables, and what of a row is another for each version.
 _ROWS = {
