@@ -261,8 +261,8 @@ def test_too_few_rounds(flags, rounds):
 
 def test_unknown_device(flags):
     assert refusal(*flags, "--device=pixel") == (
-        "measure_latency: error: no device pixel; host, adb, adb:SERIAL and command:TEMPLATE "
-        "are the ones known"
+        "measure_latency: error: no device pixel; host, adb, adb:SERIAL, adb:NAME=VALUE and "
+        "command:TEMPLATE are the ones known"
     )
 
 

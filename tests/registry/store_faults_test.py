@@ -100,14 +100,16 @@ def test_killed_between_its_requests(server, tmp_path):
 def test_server_that_stays_ill(server, tmp_path, harm, said):
     files = write_files(tmp_path / "files")
     server.set_harm(lambda number: harm)
-    status, printed = _register(
-        server, files, tmp_path, "ill", "--patience=2", MLFLOW_HTTP_REQUEST_TIMEOUT="1"
-    )
+    environment = {
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "1",
+        "RULES_QUANTIZE_LABEL": "//registry:register",
+    }
+    status, printed = _register(server, files, tmp_path, "ill", "--patience=2", **environment)
 
     assert status == EXIT_BAD_INPUT
     assert len(printed.splitlines()) == 1
     assert printed.startswith(f"register: error: {server.uri}: {said}")
-    assert "(tried for 2 s); to go on: register " in printed
+    assert "(tried for 2 s); to go on: bazel run //registry:register -- " in printed
     assert "--registered_model=ill" in printed
 
 
