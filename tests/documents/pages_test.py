@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from tests.documents.check_prose import complaints
+from tests.e2e.workspaces import blocks_of
 from tools.quantization.settings import PASSES
 
 _README = Path("README.md")
@@ -31,10 +32,8 @@ def test_figures_of_the_readme_are_those_of_the_lab():
 
 def test_the_workspace_of_the_readme_is_part_of_the_one_that_is_tested():
     def block(page: Path) -> list[str]:
-        text = re.search(r"^```starlark\n# WORKSPACE\n(.*?)^```$", page.read_text(), re.M | re.S)
-        assert text
         # Less where the rules come from: a clone, or an archive.
-        _, load, rest = text[1].partition('load("@rules_quantize')
+        _, load, rest = blocks_of(page)["WORKSPACE"].partition('load("@rules_quantize')
         return [line for line in (load + rest).splitlines() if line and line[0] != "#"]
 
     assert block(_README) == block(_SET_UP)

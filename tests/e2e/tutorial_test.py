@@ -9,18 +9,13 @@ import shutil
 
 import pytest
 
-from tests.e2e.workspaces import HERE, WORKSPACE, bazel, typed
+from tests.e2e.workspaces import HERE, WORKSPACE, bazel, blocks_of, typed
 
 pytestmark = pytest.mark.skipif(not HERE, reason="starts Bazel: use bazel run")
 
 _PAGE = WORKSPACE / "docs/tutorial.md"
 _EXAMPLE = WORKSPACE / "examples/classifier"
 _FILES = (".bazelrc", "BUILD.bazel", "WORKSPACE", "promotion.toml")
-
-
-def _blocks():
-    block = re.compile(r"^```\w*\n# ([^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-    return dict(block.findall(_PAGE.read_text()))
 
 
 def _commands():
@@ -39,7 +34,7 @@ def _app(tmp_path_factory):
 
 
 def test_the_files_of_the_example_are_those_of_the_page():
-    blocks = _blocks()
+    blocks = blocks_of(_PAGE)
     assert sorted(blocks) == sorted(_FILES)
     for name, text in blocks.items():
         assert (_EXAMPLE / name).read_text() == text, name

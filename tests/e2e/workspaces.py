@@ -96,17 +96,19 @@ def is_bazel_4(folder: Path) -> bool:
     return b"experimental_worker_allow_json_protocol" in known
 
 
-def blocks_of(page: Path, heading: str) -> dict[str, str]:
-    """Reads the code blocks of a section that say in their first line which file they are.
+def blocks_of(page: Path, heading: str = "") -> dict[str, str]:
+    """Reads the code blocks of a page that say in their first line which file they are.
 
     Args:
       page: Markdown.
-      heading: of the section, of the second level.
+      heading: of the section that is read, of the second level; "" for the whole page.
 
     Returns:
       The blocks by that line, without "# "; the first where several are of one file.
     """
-    _, _, section = page.read_text().partition(f"\n## {heading}\n")
-    section, _, _ = section.partition("\n## ")
+    section = page.read_text()
+    if heading:
+        _, _, section = section.partition(f"\n## {heading}\n")
+        section, _, _ = section.partition("\n## ")
     block = re.compile(r"^```\w*\n# ([^\n]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
     return dict(reversed(block.findall(section)))
